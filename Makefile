@@ -1,0 +1,45 @@
+# make demo   the whole graph on models it trains itself (first run installs everything into .venv)
+# make test   format, lint, types and all tests
+# make check  format, lint and types alone
+.PHONY: demo test check format clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+DEMO := results/demo
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	@echo "Installing the locked packages into .venv (about 2 GB, some minutes, once)"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+	@$(MAKE) --no-print-directory $(DEMO)/report.html
+	@echo "Done. Open $(DEMO)/report.html; the verdicts are in $(DEMO)/claims.csv, figures in $(DEMO)/figures/, tables in $(DEMO)/tables/."
+
+$(DEMO)/report.html: $(DEMO)/claims.csv
+	$(BIN)/snakemake --cores 1 --configfile config/demo.yaml --report $@
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean:
+	rm -rf results/* .snakemake

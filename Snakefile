@@ -1,0 +1,44 @@
+from snakemake.utils import min_version
+
+min_version("9.18")
+
+
+configfile: "config.yaml"
+
+
+# Conda reads envs/; with no conda, the environment that Snakemake runs in serves (see README).
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/rows.smk"
+include: "workflow/rules/trace.smk"
+include: "workflow/rules/influence.smk"
+include: "workflow/rules/regimes.smk"
+include: "workflow/rules/coordination.smk"
+include: "workflow/rules/organization.smk"
+include: "workflow/rules/attention.smk"
+include: "workflow/rules/spectra.smk"
+include: "workflow/rules/dynamics.smk"
+include: "workflow/rules/claims.smk"
+include: "workflow/rules/figures.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        in_run("claims.csv"),
+        in_run("claims.md"),
+        every_checkpoint("influence.parquet"),
+        tables(),
+        figures(),
+
+
+onsuccess:
+    print_where_to_look()

@@ -1,0 +1,17 @@
+"""A verdict per claim and model."""
+
+from pathlib import Path
+
+import pandas as pd
+from job import run, write_csv, write_text
+
+from rareneurons.claims import claims_markdown, decide
+
+
+def main(job):
+    claims = decide({Path(file).stem: pd.read_csv(file) for file in job.input})
+    write_csv(claims, job.output.csv)
+    write_text(claims_markdown(claims), job.output.markdown)
+
+
+run(main, snakemake)

@@ -1,0 +1,25 @@
+"""Download token counts and refuse them unless their hash is the configured one."""
+
+import hashlib
+import shutil
+import urllib.request
+from pathlib import Path
+
+from job import atomic, run
+
+from rareneurons.errors import CorpusError
+
+
+def main(job):
+    with atomic(job.output[0]) as partial:
+        with urllib.request.urlopen(job.params.url) as response, open(partial, "wb") as file:
+            shutil.copyfileobj(response, file)
+        found = hashlib.sha256(Path(partial).read_bytes()).hexdigest()
+        if found != job.params.sha256:
+            raise CorpusError(
+                f"tokenizers[].counts.sha256: {job.params.url} has SHA-256 {found}, expected {job.params.sha256}; "
+                "the file has changed or the download broke. Nothing was kept"
+            )
+
+
+run(main, snakemake)

@@ -1,0 +1,137 @@
+"""What every script shares: a log with progress, one clear message for a user's error, atomic outputs."""
+
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+import traceback
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from rareneurons.errors import RareNeuronsError
+from rareneurons.tables import CheckpointName
+
+_terminal = sys.stderr
+PROGRESS_SECONDS = 10  # shorter loops say nothing on the terminal
+
+
+class _Lines:
+    """Turns tqdm's redrawn bar into one line a refresh, in the log and on the terminal."""
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            print(line, file=sys.stderr, flush=True)
+            print(line, file=_terminal, flush=True)
+
+    def flush(self) -> None:
+        pass
+
+
+def run(main: Callable, job) -> None:
+    """Call ``main(job)`` with everything printed going to the job's log; exit 1 with a message if it fails."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    started = time.time()
+    with open(job.log[0], "w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+        logging.info("%s %s, %s threads", job.rule, dict(job.wildcards), job.threads)
+        try:
+            main(job)
+        except RareNeuronsError as error:
+            log.write(f"error: {error}\n")
+            sys.exit(1)
+        except Exception:
+            log.write(traceback.format_exc())
+            sys.exit(1)
+        logging.info("finished in %.1f s", time.time() - started)
+
+
+def progress(description: str) -> Callable[[Iterable], Iterable]:
+    """Wrapper for a loop that reports to the log and the terminal every ten seconds."""
+
+    def wrap(iterable: Iterable) -> Iterable:
+        return tqdm(
+            iterable,
+            desc=description,
+            file=_Lines(),
+            mininterval=PROGRESS_SECONDS,
+            delay=PROGRESS_SECONDS,
+            ascii=True,
+            ncols=90,
+        )
+
+    return wrap
+
+
+def generator(job) -> np.random.Generator:
+    """Random generator of this job: the run's seed, the rule and the wildcards decide it."""
+    name = "/".join([job.rule, *map(str, job.wildcards)])
+    return np.random.default_rng([job.params.seed, zlib.crc32(name.encode())])
+
+
+def checkpoint_name(job) -> CheckpointName:
+    """Identity columns of the checkpoint this job is about."""
+    return CheckpointName(job.wildcards.model, job.wildcards.checkpoint)
+
+
+@contextmanager
+def atomic(path: str) -> Iterator[str]:
+    """Path to write to; it takes the place of ``path`` when the block ends, and vanishes if the block fails."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    remove(partial)
+    try:
+        yield str(partial)
+        remove(target)
+        os.replace(partial, target)
+    finally:
+        remove(partial)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_parquet(frame: pd.DataFrame, path: str) -> None:
+    """Write a table whole or not at all."""
+    with atomic(path) as partial:
+        frame.to_parquet(partial, index=False)
+
+
+def write_csv(frame: pd.DataFrame, path: str) -> None:
+    """Write a table whole or not at all, floats with all their digits."""
+    with atomic(path) as partial:
+        frame.to_csv(partial, index=False)
+
+
+def write_text(text: str, path: str) -> None:
+    """Write a text whole or not at all."""
+    with atomic(path) as partial:
+        Path(partial).write_text(text, encoding="utf-8")
+
+
+def write_json(content: Mapping, path: str) -> None:
+    """Write JSON whole or not at all."""
+    write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
+
+
+def write_arrays(arrays: Mapping[str, np.ndarray], path: str) -> None:
+    """Write named arrays as safetensors, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    with atomic(path) as partial:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)

@@ -1,0 +1,9 @@
+"""How single MLP neurons influence the prediction of rare tokens, measured with controls that can say no.
+
+The rooms, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``,
+``groups``, then four independent measures of a group (``coordination``, ``organization``, ``attention``,
+``spectra``), ``dynamics``, ``claims``, ``figures``. ``stats``, ``tables`` and ``errors`` serve them all.
+Nothing here knows a path, Snakemake or global state; nothing prints.
+"""
+
+__version__ = "0.1.0"

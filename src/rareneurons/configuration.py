@@ -1,0 +1,175 @@
+"""Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from rareneurons.errors import ConfigurationError
+from rareneurons.models.schedule import checkpoint_steps
+from rareneurons.rows import FIRST_POSITION
+
+# Names that stand beside model folders in results/<run>/.
+RESERVED_MODEL_NAMES = {"inputs", "tables", "figures", "logs", "benchmarks"}
+PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
+
+
+def _key(path: Iterable[Any]) -> str:
+    key = ""
+    for part in path:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return key or "configuration"
+
+
+def _schema_message(error: ValidationError) -> str:
+    where = _key(error.absolute_path)
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        known = ", ".join(sorted(error.schema.get("properties", {})))  # type: ignore[union-attr]
+        return f"{where}: {error.message.split(' (')[-1].rstrip(')')}; known keys are {known}"
+    return f"{where}: {error.message}"
+
+
+def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Types, ranges, required and unknown keys.
+
+    Raises:
+        ConfigurationError: names the first offending key.
+    """
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
+    if errors:
+        raise ConfigurationError(_schema_message(errors[0]))
+
+
+def available_steps(model: Mapping[str, Any]) -> set[int] | None:
+    """Training steps a model has, or None where the configuration cannot know (a hub model without a schedule)."""
+    if model["source"] == "train":
+        return set(checkpoint_steps(model["training"]["steps"], model["training"]["save_every"]))
+    if model.get("schedule") == "pythia":
+        return PYTHIA_STEPS
+    return None
+
+
+def checkpoint_name(step: int | str) -> str:
+    """``step512`` for 512, ``main`` for ``main``."""
+    return step if isinstance(step, str) else f"step{step}"
+
+
+def validate_sense(
+    config: Mapping[str, Any],
+    exists: Callable[[str], bool],
+) -> None:
+    """What a schema cannot say: names that must exist, bands that must have width, files that must be there.
+
+    Args:
+        config: passed :func:`validate_shape`.
+        exists: whether a local file or folder exists.
+
+    Raises:
+        ConfigurationError: names the key, what was found, what is possible.
+    """
+    corpora = _by_name(config["corpora"], "corpora")
+    tokenizers = _by_name(config["tokenizers"], "tokenizers")
+    models = _by_name(config["models"], "models")
+    for number, corpus in enumerate(corpora.values()):
+        if corpus["source"] == "file" and not exists(corpus["file"]):
+            raise ConfigurationError(f"corpora[{number}].file: {corpus['file']!r} is not there; give an existing file")
+    _refer(config["rows"]["corpus"], corpora, "rows.corpus")
+    for number, tokenizer in enumerate(tokenizers.values()):
+        where = f"tokenizers[{number}]"
+        if tokenizer["source"] == "train":
+            _refer(tokenizer["corpus"], corpora, f"{where}.corpus")
+        elif tokenizer["source"] == "local" and not exists(tokenizer["folder"]):
+            raise ConfigurationError(f"{where}.folder: {tokenizer['folder']!r} is not there; give an existing folder")
+        counts = tokenizer["counts"]
+        if counts["source"] == "file" and not exists(counts["file"]):
+            raise ConfigurationError(f"{where}.counts.file: {counts['file']!r} is not there; give an existing file")
+        if counts["source"] == "corpus":
+            _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
+    for number, model in enumerate(models.values()):
+        _validate_model(model, f"models[{number}]", tokenizers, exists)
+    _validate_rows(config["rows"], config["groups"]["condition"])
+    low, high = config["regimes"]["cuts"]
+    if not low < high:
+        raise ConfigurationError(f"regimes.cuts: found {low} and {high}; the first must be below the second")
+
+
+def _by_name(entries: list[Mapping[str, Any]], key: str) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for number, entry in enumerate(entries):
+        if entry["name"] in found:
+            raise ConfigurationError(f"{key}[{number}].name: {entry['name']!r} is used twice; names must differ")
+        found[entry["name"]] = entry
+    return found
+
+
+def _refer(name: str, known: Mapping[str, Any], key: str) -> None:
+    if name not in known:
+        raise ConfigurationError(f"{key}: {name!r} is not defined; defined are {', '.join(known)}")
+
+
+def _validate_model(
+    model: Mapping[str, Any],
+    where: str,
+    tokenizers: Mapping[str, Mapping[str, Any]],
+    exists: Callable[[str], bool],
+) -> None:
+    if model["name"] in RESERVED_MODEL_NAMES:
+        raise ConfigurationError(f"{where}.name: {model['name']!r} is the name of a results folder; choose another")
+    _refer(model["tokenizer"], tokenizers, f"{where}.tokenizer")
+    if model["source"] == "train":
+        if tokenizers[model["tokenizer"]]["source"] != "train":
+            raise ConfigurationError(
+                f"{where}.tokenizer: a model with source 'train' needs a tokenizer with source 'train'; "
+                f"{model['tokenizer']!r} has source {tokenizers[model['tokenizer']]['source']!r}"
+            )
+        if model["hidden_size"] % model["n_heads"]:
+            raise ConfigurationError(
+                f"{where}.hidden_size: {model['hidden_size']} is not a multiple of n_heads ({model['n_heads']})"
+            )
+    if model["source"] == "local":
+        for checkpoint, folder in model["folders"].items():
+            if not exists(folder):
+                raise ConfigurationError(
+                    f"{where}.folders.{checkpoint}: {folder!r} is not there; give an existing folder"
+                )
+    known = available_steps(model)
+    if known is None:
+        return
+    for place, step in enumerate(model["checkpoints"]):
+        if step not in known:
+            listed = sorted(known)
+            shown = listed if len(listed) <= 24 else [*listed[:12], "...", *listed[-3:]]
+            raise ConfigurationError(
+                f"{where}.checkpoints[{place}]: {model['name']} has no checkpoint at {step}; "
+                f"its steps are {', '.join(map(str, shown))}"
+            )
+
+
+def _validate_rows(rows: Mapping[str, Any], group_condition: str) -> None:
+    names = [entry["name"] for entry in rows["conditions"]]
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"rows.conditions: names must differ; found {', '.join(names)}")
+    for number, entry in enumerate(rows["conditions"]):
+        low, high = entry["band"]
+        if all(isinstance(edge, int | float) for edge in (low, high)) and not low < high:
+            raise ConfigurationError(
+                f"rows.conditions[{number}].band: {entry['name']!r} runs from {low} to {high}; "
+                "rank fraction grows from 0 (most frequent) to 1, so the first edge must be below the second"
+            )
+        if low == high == "elbow":
+            raise ConfigurationError(f"rows.conditions[{number}].band: {entry['name']!r} begins and ends at the elbow")
+    if group_condition not in names:
+        raise ConfigurationError(
+            f"groups.condition: {group_condition!r} is not a condition; conditions are {', '.join(names)}"
+        )
+    if rows["documents"] < 2:
+        raise ConfigurationError(
+            f"rows.documents: found {rows['documents']}; the discovery/held-out split needs at least 2 documents"
+        )
+    most = rows["documents"] * (rows["block_length"] - FIRST_POSITION - 1)
+    if rows["rows_per_condition"] > most:
+        raise ConfigurationError(
+            f"rows.documents: {rows['documents']} documents of {rows['block_length']} tokens hold at most {most} rows, "
+            f"rows.rows_per_condition asks for {rows['rows_per_condition']}; raise rows.documents or lower the rows"
+        )

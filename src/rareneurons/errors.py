@@ -1,0 +1,17 @@
+"""Errors a user can act on; each message names what was found, what was expected and what to do."""
+
+
+class RareNeuronsError(Exception):
+    """Base of the errors below: the message alone is what the user needs, no traceback."""
+
+
+class ConfigurationError(RareNeuronsError):
+    """The configuration asks for something impossible; the message begins with the key."""
+
+
+class CorpusError(RareNeuronsError):
+    """A corpus, its documents or its token counts cannot serve."""
+
+
+class CheckpointError(RareNeuronsError):
+    """A checkpoint is missing, incomplete, of an unknown architecture, or holds NaN or infinity."""

@@ -1,0 +1,108 @@
+"""Effects added up by document, and the means and clustered standard errors that follow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rareneurons.tables import INFLUENCE_COLUMNS, CheckpointName
+
+
+@dataclass(frozen=True)
+class InfluenceSums:
+    """Sums of effects by document, from which means, clustered errors and bootstraps follow.
+
+    ``signed`` and ``absolute`` float64 (documents, N): sum of dL and of |dL| over a document's rows, nats;
+    ``n_rows`` int64 (documents,); ``document`` int64 (documents,): the documents' ids.
+    """
+
+    document: np.ndarray
+    n_rows: np.ndarray
+    signed: np.ndarray
+    absolute: np.ndarray
+
+    def in_blocks(self, most: int) -> "InfluenceSums":
+        """The same sums with documents merged into at most ``most`` blocks, ids 0, 1, ...
+
+        A block takes every ``most``-th document, so blocks are alike; resampling blocks resamples whole documents.
+        """
+        block = np.arange(len(self.document)) % most
+        n_blocks = min(most, len(self.document))
+
+        def merged(values: np.ndarray) -> np.ndarray:
+            total = np.zeros((n_blocks, *values.shape[1:]), dtype=values.dtype)
+            np.add.at(total, block, values)
+            return total
+
+        return InfluenceSums(np.arange(n_blocks), merged(self.n_rows), merged(self.signed), merged(self.absolute))
+
+
+def clustered_mean(sums: np.ndarray, n_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over rows and its standard error clustered by document.
+
+    The error is that of a ratio of document sums, ``sqrt(D / (D - 1) sum_d (S_d - n_d mean)^2) / sum_d n_d``.
+
+    Args:
+        sums: (documents, N) sums over each document's rows.
+        n_rows: (documents,) rows of each document.
+
+    Returns:
+        Mean (N,) and standard error (N,), in the unit of ``sums``; the error is NaN for a single document.
+    """
+    total = n_rows.sum()
+    mean = sums.sum(0) / total
+    n_documents = len(n_rows)
+    if n_documents < 2:
+        return mean, np.full_like(mean, np.nan)
+    deviation = sums - n_rows[:, None] * mean
+    return mean, np.sqrt(n_documents / (n_documents - 1) * np.square(deviation).sum(0)) / total
+
+
+def influence_frame(checkpoint: CheckpointName, layer: int, sums: Mapping[str, InfluenceSums]) -> pd.DataFrame:
+    """The influence table, one row per neuron, condition and split (``INFLUENCE_COLUMNS``).
+
+    Args:
+        checkpoint: whose influence it is.
+        layer: the neurons' layer.
+        sums: ``<condition>/<split>`` -> sums by document.
+    """
+    parts = []
+    for name, found in sums.items():
+        condition, split = name.split("/")
+        mean, error = clustered_mean(found.signed, found.n_rows)
+        mean_abs, error_abs = clustered_mean(found.absolute, found.n_rows)
+        part = pd.DataFrame(
+            {
+                "layer": layer,
+                "neuron": np.arange(len(mean)),
+                "condition": condition,
+                "split": split,
+                "n_rows": int(found.n_rows.sum()),
+                "n_documents": len(found.n_rows),
+                "mean_delta_loss": mean,
+                "mean_abs_delta_loss": mean_abs,
+                "se_delta_loss": error,
+                "se_abs_delta_loss": error_abs,
+            }
+        )
+        parts.append(part.assign(**checkpoint.columns())[INFLUENCE_COLUMNS])
+    return pd.concat(parts, ignore_index=True)
+
+
+FIELDS = ("document", "n_rows", "signed", "absolute")
+
+
+def blocked_arrays(sums: Mapping[str, InfluenceSums], most: int) -> dict[str, np.ndarray]:
+    """Sums over at most ``most`` blocks of documents as named arrays ``<condition>/<split>/<field>``."""
+    return {
+        f"{name}/{field}": getattr(merged, field)
+        for name, merged in ((name, found.in_blocks(most)) for name, found in sums.items())
+        for field in FIELDS
+    }
+
+
+def sums_of_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, InfluenceSums]:
+    """Inverse of :func:`blocked_arrays`."""
+    names = sorted({name.rsplit("/", 1)[0] for name in arrays})
+    return {name: InfluenceSums(*(arrays[f"{name}/{field}"] for field in FIELDS)) for name in names}

@@ -1,0 +1,78 @@
+"""Open a checkpoint folder in float32 and refuse one that holds NaN or infinity."""
+
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from rareneurons.errors import CheckpointError
+from rareneurons.models.architectures import ARCHITECTURES, Architecture, architecture_of
+
+
+def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Architecture:
+    """Load a transformers folder for evaluation.
+
+    Attention runs in its ``eager`` form, the one whose pattern can be read. Weights come from safetensors where the
+    folder has them, otherwise from ``.bin`` files read with ``weights_only``; remote code never runs.
+
+    Args:
+        folder: a folder as ``save_pretrained`` writes it.
+        dtype: floating-point type the weights are cast to.
+        device: torch device the model is moved to.
+
+    Returns:
+        The model behind its architecture's adapter, in evaluation mode, without gradients.
+
+    Raises:
+        CheckpointError: the folder cannot be read, its architecture is unknown, or a weight is NaN or infinite.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if config.model_type not in ARCHITECTURES:
+            # Refused before the weights are read: an unknown model may be large.
+            raise CheckpointError(
+                f"{folder}: model_type is {config.model_type!r}; adapters exist for {', '.join(sorted(ARCHITECTURES))}"
+            )
+        opened: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation="eager",
+            local_files_only=True,
+            trust_remote_code=False,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{folder}: not a checkpoint that transformers can load ({error}). "
+            "Expected config.json with weights as safetensors or .bin beside it"
+        ) from error
+    model, loading = opened
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} weights are missing from the files, first {missing[0]!r}; the model would run "
+            "on random numbers. Fetch or save the checkpoint again"
+        )
+    refuse_non_finite(model, folder)
+    model.to(device)
+    model.eval()
+    model.requires_grad_(False)
+    return architecture_of(model)
+
+
+def refuse_non_finite(model: torch.nn.Module, name: str) -> None:
+    """Raise unless every weight is finite.
+
+    Raises:
+        CheckpointError: names the first weight with NaN or infinity, and how many of its values are.
+    """
+    for key, weight in model.named_parameters():
+        bad = int((~torch.isfinite(weight)).sum())
+        if bad:
+            raise CheckpointError(
+                f"{name}: weight {key!r} holds {bad} NaN or infinite values of {weight.numel()}; nothing was computed. "
+                "Fetch the checkpoint again or leave it out of `checkpoints`"
+            )

@@ -1,0 +1,109 @@
+"""Statistics that more than one room needs: document bootstrap, empirical p-values, multiple testing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from rareneurons.tables import Estimate
+
+Alternative = Literal["less", "greater", "two-sided"]
+
+
+def correlation_matrix(activation: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Pearson correlations of columns, float64 (n, n).
+
+    Args:
+        activation: (T, n) activations.
+        weights: (T,) non-negative weights of the rows, all one if not given.
+
+    Returns:
+        The correlations; NaN in the row and column of a constant neuron.
+    """
+    values = activation.astype(np.float64)
+    weights = np.ones(len(values)) if weights is None else weights
+    centred = values - weights @ values / weights.sum()
+    covariance = (centred * weights[:, None]).T @ centred
+    deviation = np.sqrt(np.diag(covariance))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return covariance / np.outer(deviation, deviation)
+
+
+def document_weights(n_documents: int, n_draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each document occurs in each bootstrap draw, int64 (draws, documents); rows sum to ``n_documents``."""
+    return rng.multinomial(n_documents, np.full(n_documents, 1 / n_documents), size=n_draws)
+
+
+def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Central interval of bootstrap draws (n,), NaN where fewer than ten are finite."""
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < 10:
+        return float("nan"), float("nan")
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def empirical_p(value: float, null: np.ndarray, alternative: Alternative) -> float:
+    """Share of null values at least as extreme, ``(b + 1) / (m + 1)`` (Davison & Hinkley 1997, 4.2.3).
+
+    ``two-sided`` doubles the smaller tail, at most 1. NaN where the value or every null value is NaN.
+    """
+    null = null[np.isfinite(null)]
+    if not np.isfinite(value) or len(null) == 0:
+        return float("nan")
+    lower = (np.sum(null <= value) + 1) / (len(null) + 1)
+    upper = (np.sum(null >= value) + 1) / (len(null) + 1)
+    if alternative == "less":
+        return float(lower)
+    if alternative == "greater":
+        return float(upper)
+    return float(min(1.0, 2 * min(lower, upper)))
+
+
+def against_controls(
+    estimate: Estimate, draws: Sequence[float], null: Sequence[float], alternative: Alternative
+) -> list[Estimate]:
+    """An estimate with its bootstrap interval and its empirical p, and the controls it is held against.
+
+    Args:
+        estimate: the group's value; its interval and p are filled in.
+        draws: bootstrap draws of the value; none where the measure has no resampling (weights, not rows).
+        null: the same measure of each control group.
+        alternative: which tail counts as extreme.
+
+    Returns:
+        The completed estimate and ``<measure>.null_mean``: mean of the controls, the central 95 % of them as its
+        interval, and their number as its ``n``.
+    """
+    low, high = percentile_interval(np.asarray(draws, dtype=float))
+    controls = np.asarray(null, dtype=float)
+    completed = replace(estimate, ci_low=low, ci_high=high, p_value=empirical_p(estimate.value, controls, alternative))
+    controls = controls[np.isfinite(controls)]
+    null_mean = float(controls.mean()) if len(controls) else float("nan")
+    null_low, null_high = percentile_interval(controls)
+    name = f"{estimate.measure}.null_mean"
+    return [completed, Estimate(name, null_mean, estimate.unit, len(controls), null_low, null_high)]
+
+
+def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
+    """Adjusted p-values that control the false discovery rate (Benjamini & Hochberg 1995); NaN stays NaN."""
+    adjusted = np.full(len(p_values), np.nan)
+    known = np.isfinite(p_values)
+    if known.any():
+        adjusted[known] = stats.false_discovery_control(p_values[known], method="bh")
+    return adjusted
+
+
+def spearman_trend(x: np.ndarray, y: np.ndarray, n_draws: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Spearman correlation of ``y`` with ``x`` and its two-sided permutation p-value.
+
+    NaN for fewer than four points or a constant ``y``.
+    """
+    if len(x) < 4 or np.ptp(y) == 0:
+        return float("nan"), float("nan")
+    ranks_x, ranks_y = stats.rankdata(x), stats.rankdata(y)
+    rho = float(np.corrcoef(ranks_x, ranks_y)[0, 1])
+    null = np.asarray([np.corrcoef(ranks_x, rng.permutation(ranks_y))[0, 1] for _ in range(n_draws)])
+    return rho, float((np.sum(np.abs(null) >= abs(rho) - 1e-12) + 1) / (n_draws + 1))

@@ -1,0 +1,106 @@
+"""The columns that mean the same thing everywhere, and the frames built from them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+IDENTITY = ["model", "checkpoint", "step"]
+MEASURE_COLUMNS = [
+    *IDENTITY,
+    "condition",
+    "group",
+    "measure",
+    "value",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "n",
+    "unit",
+]
+INFLUENCE_COLUMNS = [
+    *IDENTITY,
+    "layer",
+    "neuron",
+    "condition",
+    "split",
+    "n_rows",
+    "n_documents",
+    "mean_delta_loss",
+    "mean_abs_delta_loss",
+    "se_delta_loss",
+    "se_abs_delta_loss",
+]
+CLAIM_COLUMNS = [
+    "claim",
+    "model",
+    "statistic",
+    "value",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "n",
+    "bound",
+    "verdict",
+    "reason",
+    "sentence",
+]
+
+
+@dataclass(frozen=True)
+class CheckpointName:
+    """Which checkpoint a table row is about: ``model/checkpoint`` and its training step.
+
+    ``step`` is the number of optimiser steps, or -1 for a release without a known step (``main``).
+    """
+
+    model: str
+    checkpoint: str
+
+    @property
+    def step(self) -> int:
+        """Training step named by the checkpoint, -1 where its name holds none."""
+        digits = self.checkpoint.removeprefix("step")
+        return int(digits) if digits.isdigit() else -1
+
+    def columns(self) -> dict[str, str | int]:
+        """The three identity columns of every table."""
+        return {"model": self.model, "checkpoint": self.checkpoint, "step": self.step}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One measured value: interval, p-value and n belong to it; NaN stands for "not computed"."""
+
+    measure: str
+    value: float
+    unit: str
+    n: int
+    ci_low: float = float("nan")
+    ci_high: float = float("nan")
+    p_value: float = float("nan")
+
+
+def measure_frame(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:
+    """Long table of (condition, group, estimate) triples with the columns ``MEASURE_COLUMNS``."""
+    records = [
+        {
+            **checkpoint.columns(),
+            "condition": condition,
+            "group": group,
+            "measure": estimate.measure,
+            "value": estimate.value,
+            "ci_low": estimate.ci_low,
+            "ci_high": estimate.ci_high,
+            "p_value": estimate.p_value,
+            "n": estimate.n,
+            "unit": estimate.unit,
+        }
+        for condition, group, estimate in estimates
+    ]
+    return pd.DataFrame(records, columns=MEASURE_COLUMNS)
+
+
+def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each model's last checkpoint."""
+    return table[table["step"] == table.groupby("model")["step"].transform("max")]

@@ -1,0 +1,126 @@
+"""One forward pass over the evaluation blocks; keep what the measures need at the selected rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from rareneurons.errors import CheckpointError
+from rareneurons.models.architectures import Architecture
+from rareneurons.rows import candidate_rows
+from rareneurons.tokens import Blocks
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one checkpoint did at the selected rows.
+
+    ``activation`` (T, N) float32: the last MLP's neurons at its output projection's input; ``residual`` (T, d)
+    float32: the input of the final norm; ``mean_activation`` (N,) float64: mean over all evaluated positions, rows
+    or not, the reference value of mean ablation.
+    """
+
+    activation: np.ndarray
+    residual: np.ndarray
+    mean_activation: np.ndarray
+
+
+class Recorder:
+    """Keeps the inputs of chosen modules during a forward pass; use as a context manager."""
+
+    def __init__(self, modules: dict[str, nn.Module]) -> None:
+        self.inputs: dict[str, torch.Tensor] = {}
+        self._modules = modules
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> "Recorder":
+        """Install the hooks."""
+        for name, module in self._modules.items():
+            self._handles.append(module.register_forward_pre_hook(self._keep(name)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the hooks."""
+        for handle in self._handles:
+            handle.remove()
+
+    def _keep(self, name: str) -> Callable[[nn.Module, tuple], None]:
+        def hook(_module: nn.Module, inputs: tuple) -> None:
+            self.inputs[name] = inputs[0]
+
+        return hook
+
+
+def batches_of_blocks(needed: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Block indices in batches, in order."""
+    return [needed[start : start + batch_size] for start in range(0, len(needed), batch_size)]
+
+
+@torch.inference_mode()
+def trace_rows(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    batch_size: int,
+    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> Trace:
+    """Run the model over every block that holds a selected row.
+
+    Args:
+        architecture: an open checkpoint; its dtype and device are used for the forward pass.
+        blocks: evaluation blocks.
+        rows: selected rows, in block and position order (columns ``block``, ``position``).
+        batch_size: blocks a forward pass.
+        progress: wraps the loop over batches.
+
+    Returns:
+        The trace, one entry a row in the order of ``rows``.
+
+    Raises:
+        CheckpointError: an activation or residual is NaN or infinite.
+    """
+    last = architecture.n_layers - 1
+    device = architecture.unembedding.device
+    block_of_row, position_of_row = rows["block"].to_numpy(), rows["position"].to_numpy()
+    everything = candidate_rows(blocks)
+    evaluated = {block: group["position"].to_numpy() for block, group in everything.groupby("block")}
+    activations, residuals = [], []
+    total = np.zeros(architecture.mlp_output_weight(last).shape[0])
+    n_positions = 0
+    modules = {"activation": architecture.mlp_output(last), "residual": architecture.final_norm_module}
+    for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
+        longest = int(blocks.length[batch].max())
+        with Recorder(modules) as recorder:
+            architecture.base(
+                input_ids=torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device),
+                use_cache=False,
+            )
+        activation, residual = recorder.inputs["activation"], recorder.inputs["residual"]
+        for place, block in enumerate(batch):
+            mine = torch.from_numpy(position_of_row[block_of_row == block]).to(device)
+            activations.append(activation[place, mine].float().cpu().numpy())
+            residuals.append(residual[place, mine].float().cpu().numpy())
+            at = torch.from_numpy(evaluated[block]).to(device)
+            total += activation[place, at].double().sum(0).cpu().numpy()
+            n_positions += len(evaluated[block])
+    trace = Trace(np.concatenate(activations), np.concatenate(residuals), total / n_positions)
+    refuse_non_finite_trace(trace)
+    return trace
+
+
+def refuse_non_finite_trace(trace: Trace) -> None:
+    """Raise unless all activations and residuals are finite.
+
+    Raises:
+        CheckpointError: says which array, how many values, and the first row.
+    """
+    for name in ("activation", "residual"):
+        bad_rows = ~np.isfinite(getattr(trace, name)).all(axis=1)
+        if bad_rows.any():
+            raise CheckpointError(
+                f"trace: {name} of the last layer is NaN or infinite at {int(bad_rows.sum())} of {len(bad_rows)} "
+                f"rows, first at row {int(np.argmax(bad_rows))}; nothing was computed. Leave this checkpoint out of `checkpoints`"
+            )

@@ -1,0 +1,25 @@
+# Does attention route to a group of neurons?
+
+
+rule attention:
+    input:
+        checkpoint=checkpoint_input,
+        blocks=rows_of_model("blocks.npz"),
+        rows=rows_of_model("rows.parquet"),
+        groups=in_run("{model}/{checkpoint}/groups.parquet"),
+    output:
+        in_run("{model}/{checkpoint}/attention.parquet"),
+    log:
+        in_run("logs/attention/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/attention/{model}/{checkpoint}.tsv")
+    params:
+        folder=checkpoint_folder,
+        attention=config["attention"],
+        seed=config["seed"],
+        device=config["device"],
+        code=code_of("attention"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/attention.py"

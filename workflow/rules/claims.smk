@@ -1,0 +1,19 @@
+# A verdict per claim and model.
+
+
+rule claims:
+    input:
+        expand(in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics"]),
+    output:
+        csv=report(in_run("claims.csv"), caption="../report/claims.rst", category="Claims"),
+        markdown=in_run("claims.md"),
+    log:
+        in_run("logs/claims.log"),
+    benchmark:
+        in_run("benchmarks/claims.tsv")
+    params:
+        code=code_of("claims"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/claims.py"

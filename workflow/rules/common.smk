@@ -1,0 +1,169 @@
+# Names, paths and validation that all rule files share; functions only.
+import ast
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+SOURCE = Path(workflow.basedir) / "src"
+SCRIPTS = Path(workflow.basedir) / "scripts"
+# Jobs import the library from this checkout, whichever environment they run in.
+sys.path.insert(0, str(SOURCE))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+from rareneurons import configuration
+from rareneurons.errors import ConfigurationError
+
+MEASURES = ["regimes", "coordination", "organization", "attention", "spectra"]
+CHECKPOINT_TABLES = [*MEASURES, "groups", "weightwatcher"]
+FIGURES = [
+    "rank_influence",
+    "rank_influence_by_checkpoint",
+    "regimes",
+    "coordination",
+    "organization",
+    "attention",
+    "spectra",
+    "weightwatcher",
+]
+
+
+def validated(config):
+    schema = yaml.safe_load(
+        (Path(workflow.basedir) / "workflow/schemas/config.schema.yaml").read_text()
+    )
+    try:
+        configuration.validate_shape(config, schema)
+        configuration.validate_sense(config, os.path.exists)
+    except ConfigurationError as error:
+        raise WorkflowError(f"Configuration: {error}") from None
+    return config
+
+
+validated(config)
+CORPORA = {entry["name"]: entry for entry in config["corpora"]}
+TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
+MODELS = {entry["name"]: entry for entry in config["models"]}
+TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
+
+
+def in_run(path):
+    """A path inside results/<run>/; wildcards stay as they are."""
+    return f"results/{config['run']}/{path}"
+
+
+def one_of(names):
+    """Regular expression that matches the names and, where there are none, nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def named(entries, source):
+    """Names of the corpora, tokenizers or models with that source."""
+    return [name for name, entry in entries.items() if entry["source"] == source]
+
+
+def checkpoints_of(model):
+    entry = MODELS[model]
+    if entry["source"] == "local":
+        return list(entry["folders"])
+    return [configuration.checkpoint_name(step) for step in entry["checkpoints"]]
+
+
+def last_checkpoint_of(model):
+    return max(checkpoints_of(model), key=lambda name: int(name[4:]) if name != "main" else -1)
+
+
+def every_checkpoint(file):
+    return [
+        in_run(f"{model}/{checkpoint}/{file}")
+        for model in MODELS
+        for checkpoint in checkpoints_of(model)
+    ]
+
+
+def tables():
+    return expand(in_run("tables/{table}.csv"), table=[*CHECKPOINT_TABLES, "conditions", "dynamics"])
+
+
+def figures():
+    names = FIGURES + (["training_loss"] if TRAINED else [])
+    return expand(in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"])
+
+
+def checkpoint_input(wildcards):
+    """What a job needs on disk before it can open the checkpoint."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] == "train":
+        return in_run(f"{wildcards.model}/training")
+    return checkpoint_folder(wildcards)
+
+
+def checkpoint_folder(wildcards):
+    """The folder that holds config.json and the weights."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] == "train":
+        return in_run(f"{wildcards.model}/training/{wildcards.checkpoint}")
+    if entry["source"] == "hub":
+        return in_run(f"{wildcards.model}/{wildcards.checkpoint}/weights")
+    return entry["folders"][wildcards.checkpoint]
+
+
+def tokenizer_folder(name):
+    entry = TOKENIZERS[name]
+    return entry["folder"] if entry["source"] == "local" else in_run(f"inputs/tokenizers/{name}")
+
+
+def rows_of_model(file):
+    return lambda wildcards: in_run(f"inputs/rows/{MODELS[wildcards.model]['tokenizer']}/{file}")
+
+
+def without(entry, *keys):
+    return {key: value for key, value in entry.items() if key not in keys}
+
+
+def imported_files(file):
+    """Project files that a Python file imports, directly or not, itself included."""
+    found, waiting = set(), [Path(file)]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        for node in ast.walk(ast.parse(current.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                continue
+            for module in filter(None, modules):
+                place = module.replace(".", "/")
+                for candidate in (
+                    SOURCE / f"{place}.py",
+                    SOURCE / place / "__init__.py",
+                    SCRIPTS / f"{place}.py",
+                ):
+                    if candidate.exists():
+                        waiting.append(candidate)
+    return sorted(found)
+
+
+def code_of(script):
+    """Digest of a script and all project code it imports; comments and layout do not count.
+
+    A parameter of every rule: Snakemake itself sees neither an edited import nor, once files carry new dates, that
+    nothing was edited.
+    """
+    digest = hashlib.sha256()
+    for file in imported_files(SCRIPTS / f"{script}.py"):
+        digest.update(ast.dump(ast.parse(file.read_text())).encode())
+    return digest.hexdigest()[:16]
+
+
+def print_where_to_look():
+    print(f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}")
+    print(f"For a page with all of it add: --report {in_run('report.html')}")

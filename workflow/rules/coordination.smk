@@ -1,0 +1,22 @@
+# Do a group's neurons act together?
+
+
+rule coordination:
+    input:
+        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        rows=rows_of_model("rows.parquet"),
+        groups=in_run("{model}/{checkpoint}/groups.parquet"),
+    output:
+        in_run("{model}/{checkpoint}/coordination.parquet"),
+    log:
+        in_run("logs/coordination/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/coordination/{model}/{checkpoint}.tsv")
+    params:
+        bootstrap=config["coordination"]["bootstrap"],
+        seed=config["seed"],
+        code=code_of("coordination"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/coordination.py"

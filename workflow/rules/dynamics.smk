@@ -1,0 +1,39 @@
+# Tables across models and checkpoints, and every measure against training step.
+
+
+rule table:
+    input:
+        lambda wildcards: every_checkpoint(f"{wildcards.table}.parquet"),
+    output:
+        in_run("tables/{table}.csv"),
+    log:
+        in_run("logs/table/{table}.log"),
+    wildcard_constraints:
+        table=one_of(CHECKPOINT_TABLES),
+    benchmark:
+        in_run("benchmarks/table/{table}.tsv")
+    params:
+        code=code_of("join_tables"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/join_tables.py"
+
+
+rule dynamics:
+    input:
+        expand(in_run("tables/{table}.csv"), table=MEASURES),
+    output:
+        in_run("tables/dynamics.csv"),
+    log:
+        in_run("logs/dynamics.log"),
+    benchmark:
+        in_run("benchmarks/dynamics.tsv")
+    params:
+        permutations=config["dynamics"]["permutations"],
+        seed=config["seed"],
+        code=code_of("dynamics"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/dynamics.py"

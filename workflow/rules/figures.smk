@@ -1,0 +1,178 @@
+# Figures, each as PDF and PNG, with the caption the report shows.
+
+
+def figure_files(name, category):
+    """The two files of a figure; the PNG goes into the report."""
+    return {
+        "pdf": in_run(f"figures/{name}.pdf"),
+        "png": report(
+            in_run(f"figures/{name}.png"), caption=f"../report/{name}.rst", category=category
+        ),
+    }
+
+
+rule figure_rank_influence:
+    input:
+        [in_run(f"{model}/{last_checkpoint_of(model)}/influence.parquet") for model in MODELS],
+    output:
+        **figure_files("rank_influence", "Regimes"),
+    log:
+        in_run("logs/figures/rank_influence.log"),
+    benchmark:
+        in_run("benchmarks/figures/rank_influence.tsv")
+    params:
+        cuts=config["regimes"]["cuts"],
+        code=code_of("figure_rank_influence"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_rank_influence.py"
+
+
+rule figure_rank_influence_by_checkpoint:
+    input:
+        every_checkpoint("influence.parquet"),
+    output:
+        **figure_files("rank_influence_by_checkpoint", "Regimes"),
+    log:
+        in_run("logs/figures/rank_influence_by_checkpoint.log"),
+    benchmark:
+        in_run("benchmarks/figures/rank_influence_by_checkpoint.tsv")
+    params:
+        code=code_of("figure_rank_influence_by_checkpoint"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_rank_influence_by_checkpoint.py"
+
+
+rule figure_regimes:
+    input:
+        in_run("tables/regimes.csv"),
+    output:
+        **figure_files("regimes", "Regimes"),
+    log:
+        in_run("logs/figures/regimes.log"),
+    benchmark:
+        in_run("benchmarks/figures/regimes.tsv")
+    params:
+        code=code_of("figure_regimes"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_regimes.py"
+
+
+rule figure_coordination:
+    input:
+        in_run("tables/coordination.csv"),
+    output:
+        **figure_files("coordination", "Coordination"),
+    log:
+        in_run("logs/figures/coordination.log"),
+    benchmark:
+        in_run("benchmarks/figures/coordination.tsv")
+    params:
+        measure="effective_dimension",
+        label="effective dimension / group size",
+        condition=config["groups"]["condition"],
+        code=code_of("figure_measure"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_measure.py"
+
+
+rule figure_organization:
+    input:
+        in_run("tables/organization.csv"),
+    output:
+        **figure_files("organization", "Organization"),
+    log:
+        in_run("logs/figures/organization.log"),
+    benchmark:
+        in_run("benchmarks/figures/organization.tsv")
+    params:
+        measure="signed_modularity",
+        label="signed modularity",
+        condition=config["groups"]["condition"],
+        code=code_of("figure_measure"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_measure.py"
+
+
+rule figure_attention:
+    input:
+        in_run("tables/attention.csv"),
+    output:
+        **figure_files("attention", "Attention"),
+    log:
+        in_run("logs/figures/attention.log"),
+    benchmark:
+        in_run("benchmarks/figures/attention.tsv")
+    params:
+        code=code_of("figure_attention"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_attention.py"
+
+
+rule figure_spectra:
+    input:
+        in_run("tables/spectra.csv"),
+    output:
+        **figure_files("spectra", "Spectra"),
+    log:
+        in_run("logs/figures/spectra.log"),
+    benchmark:
+        in_run("benchmarks/figures/spectra.tsv")
+    params:
+        measure="hill.w_out",
+        label="Hill exponent of output weights",
+        condition=config["groups"]["condition"],
+        code=code_of("figure_measure"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_measure.py"
+
+
+rule figure_weightwatcher:
+    input:
+        in_run("tables/weightwatcher.csv"),
+    output:
+        **figure_files("weightwatcher", "Spectra"),
+    log:
+        in_run("logs/figures/weightwatcher.log"),
+    benchmark:
+        in_run("benchmarks/figures/weightwatcher.tsv")
+    params:
+        code=code_of("figure_weightwatcher"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_weightwatcher.py"
+
+
+rule figure_training_loss:
+    input:
+        losses=[in_run(f"{model}/training_loss.csv") for model in TRAINED],
+        counts=[
+            in_run(f"inputs/counts/{MODELS[model]['tokenizer']}/counts.npy")
+            for model in TRAINED[:1]
+        ],
+    output:
+        **figure_files("training_loss", "Training"),
+    log:
+        in_run("logs/figures/training_loss.log"),
+    benchmark:
+        in_run("benchmarks/figures/training_loss.tsv")
+    params:
+        code=code_of("figure_training_loss"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/figure_training_loss.py"

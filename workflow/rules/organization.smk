@@ -1,0 +1,21 @@
+# Do a group's neurons form communities?
+
+
+rule organization:
+    input:
+        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        rows=rows_of_model("rows.parquet"),
+        groups=in_run("{model}/{checkpoint}/groups.parquet"),
+    output:
+        in_run("{model}/{checkpoint}/organization.parquet"),
+    log:
+        in_run("logs/organization/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/organization/{model}/{checkpoint}.tsv")
+    params:
+        seed=config["seed"],
+        code=code_of("organization"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/organization.py"

@@ -1,0 +1,49 @@
+# The rows that every checkpoint of every model with this tokenizer is evaluated on.
+
+
+rule rows:
+    input:
+        documents=in_run(f"inputs/corpora/{config['rows']['corpus']}/documents.parquet"),
+        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        counts=counts_of_tokenizer,
+    output:
+        blocks=in_run("inputs/rows/{tokenizer}/blocks.npz"),
+        rows=in_run("inputs/rows/{tokenizer}/rows.parquet"),
+        frequencies=in_run("inputs/rows/{tokenizer}/frequencies.parquet"),
+        conditions=in_run("inputs/rows/{tokenizer}/conditions.parquet"),
+    log:
+        in_run("logs/rows/{tokenizer}.log"),
+    benchmark:
+        in_run("benchmarks/rows/{tokenizer}.tsv")
+    params:
+        rows=config["rows"],
+        seed=config["seed"],
+        code=code_of("select_rows"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/select_rows.py"
+
+
+rule conditions_table:
+    input:
+        expand(
+            in_run("inputs/rows/{tokenizer}/conditions.parquet"),
+            tokenizer=dict.fromkeys(entry["tokenizer"] for entry in MODELS.values()),
+        ),
+    output:
+        report(
+            in_run("tables/conditions.csv"),
+            caption="../report/conditions.rst",
+            category="Rows",
+        ),
+    log:
+        in_run("logs/conditions_table.log"),
+    benchmark:
+        in_run("benchmarks/conditions_table.tsv")
+    params:
+        code=code_of("join_tables"),
+    conda:
+        "../../envs/rareneurons.yaml"
+    script:
+        "../../scripts/join_tables.py"
