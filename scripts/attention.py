@@ -1,7 +1,7 @@
 """Ablate every attention head of a checkpoint that can reach the last MLP."""
 
 import pandas as pd
-from checkpoint_job import open_job_checkpoint, read_blocks, read_rows
+from checkpoint_job import open_job_checkpoint, read_blocks
 from job import checkpoint_name, generator, progress, run, write_parquet
 
 from rareneurons.attention import attention_estimates
@@ -12,7 +12,7 @@ from rareneurons.tables import measure_frame
 
 def main(job):
     settings, rng = job.params.attention, generator(job)
-    rows = rows_of_documents(read_rows(job.input.rows), "heldout", settings["documents"], rng)
+    rows = rows_of_documents(pd.read_parquet(job.input.rows), "heldout", settings["documents"], rng)
     found = attention_estimates(
         open_job_checkpoint(job),
         read_blocks(job.input.blocks),

@@ -1,5 +1,7 @@
 """Read or extract a corpus, deduplicate it, and set documents aside for evaluation."""
 
+import gc
+
 from job import progress, run, write_json, write_parquet
 
 from rareneurons import corpus
@@ -7,6 +9,7 @@ from rareneurons import corpus
 
 def main(job):
     entry = job.params.corpus
+    gc.disable()  # syntax trees are large and free of cycles: collecting them takes as long as parsing
     if entry["source"] == "docstrings":
         texts = corpus.package_docstrings(entry["packages"], progress("packages"))
     else:

@@ -2,22 +2,26 @@
 
 import logging
 
-from checkpoint_job import open_job_checkpoint, read_rows
+import pandas as pd
+import torch
+from device import device_of
 from job import checkpoint_name, progress, run, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence import closed_form, sums
+from rareneurons.models.last_layer import LastLayer
 from rareneurons.rows import condition_split_masks
 
 
 def main(job):
+    torch.set_num_threads(job.threads)
     settings = job.params.influence
-    architecture = open_job_checkpoint(job)
-    rows = read_rows(job.input.rows)
-    arrays = load_file(job.input.trace)
+    trace = load_file(job.input.trace)
+    rows = pd.read_parquet(job.input.rows)
+    layer = LastLayer.from_arrays(load_file(job.input.last_layer))
     by_document, pairs = closed_form.influence_by_document(
-        architecture,
-        arrays,
+        layer.to(device_of(job.params.device), torch.float32),
+        trace,
         rows["target"].to_numpy(),
         rows["document"].to_numpy(),
         condition_split_masks(rows),
@@ -27,8 +31,7 @@ def main(job):
         progress(f"influence {job.wildcards.model}/{job.wildcards.checkpoint}"),
     )
     logging.info("pairs: %d by the exact sum, %d by the series", pairs.exact, pairs.series)
-    layer = architecture.n_layers - 1
-    write_parquet(sums.influence_frame(checkpoint_name(job), layer, by_document), job.output.table)
+    write_parquet(sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document), job.output.table)
     write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)
 
 

@@ -1,16 +1,16 @@
 """Spectra of the weight rows of each group of a checkpoint."""
 
 import pandas as pd
-from checkpoint_job import open_job_checkpoint
 from job import checkpoint_name, run, write_parquet
+from safetensors.numpy import load_file
 
 from rareneurons.groups import measured_groups
-from rareneurons.spectra import group_spectrum
+from rareneurons.spectra import group_spectrum, neuron_weights
 from rareneurons.tables import measure_frame
 
 
 def main(job):
-    weights = open_job_checkpoint(job, device="cpu").last_mlp_weights()
+    weights = neuron_weights(load_file(job.input.last_layer))
     frame = pd.read_parquet(job.input.groups)
     condition = frame["condition"].iloc[0]
     estimates = [

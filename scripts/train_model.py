@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from checkpoint_job import device_of
+from device import device_of
 from job import atomic, generator, progress, run, write_csv
 
 from rareneurons.models.schedule import checkpoint_steps

@@ -17,14 +17,26 @@ from rareneurons.errors import CorpusError
 READABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".json.gz", ".txt", ".parquet")
 
 
+STATEMENT_LISTS = ("body", "orelse", "finalbody", "handlers", "cases")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
 def docstrings(source: str) -> list[str]:
     """Docstrings of a Python source text: of the module, its classes and its functions, in order.
 
     Raises:
         SyntaxError: the text is not Python.
     """
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = (ast.get_docstring(node) for node in ast.walk(ast.parse(source)) if isinstance(node, documented))
+    if '"""' not in source and "'''" not in source:
+        return []
+    found = []
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:  # statements alone: expressions, most of the tree, hold no definitions
+        node = waiting.pop()
+        if isinstance(node, DOCUMENTED):
+            found.append(ast.get_docstring(node))
+        for field in STATEMENT_LISTS:
+            waiting.extend(reversed(getattr(node, field, None) or []))
     return [text for text in found if text]
 
 
@@ -37,7 +49,8 @@ def package_sources(package: str) -> Iterator[str]:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise CorpusError(
-            f"corpus.packages: {package!r} is not an installed package with source files; install it or remove it from the list"
+            f"corpora[].packages: {package!r} is not an installed package with source files; "
+            "install it or remove it from the list"
         )
     for location in spec.submodule_search_locations:
         for file in sorted(Path(location).rglob("*.py")):
@@ -76,7 +89,8 @@ def read_documents(file: str, text_column: str = "text") -> list[str]:
         frame = pd.read_parquet(file)
         if text_column not in frame:
             raise CorpusError(
-                f"{file}: no column {text_column!r}; found {', '.join(map(str, frame.columns))}. Set corpus.text_column"
+                f"{file}: no column {text_column!r}; found {', '.join(map(str, frame.columns))}. "
+                "Set corpora[].text_column"
             )
         return [str(text) for text in frame[text_column].dropna()]
     if file.endswith(".txt"):
@@ -128,7 +142,8 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
     kept = sorted({text for text in texts if len(text) >= min_characters})
     if not kept:
         raise CorpusError(
-            f"corpus: no document of at least {min_characters} characters; lower corpus.min_characters or give more text"
+            f"corpus: no document of at least {min_characters} characters; "
+            "lower corpora[].min_characters or give more text"
         )
     digests = [_digest(text) for text in kept]
     threshold = evaluation_share * 16**8

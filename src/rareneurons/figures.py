@@ -37,6 +37,11 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "axes.labelpad": 2,
     "lines.linewidth": 1.2,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
@@ -128,7 +133,7 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame) -> Figure:
             axis.set_xlabel("ln rank")
         line[0].set_ylabel("ln mean |ΔL| (nats)")
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label="training step", fraction=0.04)
-    steps = [s for s in (0, 1, 7, 31, 127, 511, 4095, 32767, 131071) if np.log2(s + 1) <= norm.vmax]
+    steps = [s for s in (0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 143000) if np.log2(s + 1) <= norm.vmax]
     bar.set_ticks([float(np.log2(s + 1)) for s in steps], labels=[str(s) for s in steps])
     return figure
 
@@ -155,7 +160,7 @@ def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Seque
         axis.set_title(f"{model}, {condition} rows")
     axes[0][0].set_ylabel(label)
     handles = {text: handle for axis in axes[0] for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -199,7 +204,7 @@ def regimes_by_step(regimes: pd.DataFrame) -> Figure:
     models = _models(boost)
     shown = {
         "mean_abs.fixed.power_law_exponent": "power-law exponent",
-        "mean_abs.fixed.head_departure": "head above power law (ln nats)",
+        "mean_abs.fixed.head_departure": "head − power law (ln nats)",
     }
     figure, axes = _panels(len(shown), len(models), height=1.9)
     for (measure, label), line in zip(shown.items(), axes, strict=True):
@@ -269,11 +274,13 @@ def weightwatcher_map(table: pd.DataFrame, column: str, label: str) -> Figure:
     figure, axes = plt.subplots(1, len(models), figsize=(3.6 * len(models), 0.16 * n_matrices + 0.9), squeeze=False)
     for model, axis in zip(models, axes[0], strict=True):
         mine = table[table["model"] == model]
-        grid = mine.pivot_table(index="matrix", columns="step", values=column, sort=False, dropna=False)
-        grid.index = [_short_matrix_name(str(name)) for name in grid.index]
+        mine = mine.assign(matrix=[_short_matrix_name(str(name)) for name in mine["matrix"]])
+        grid = mine.pivot_table(index="matrix", columns="step", values=column, dropna=False)
+        grid = grid.loc[sorted(grid.index, key=_numbers_first)]
         sns.heatmap(grid, ax=axis, cmap="viridis", cbar_kws={"label": label}, yticklabels=True)
         axis.set_facecolor("#dddddd")
         axis.tick_params(axis="y", labelsize=5)
+        axis.tick_params(axis="x", rotation=90)
         axis.set_title(model)
         axis.set_xlabel("training step")
         axis.set_ylabel("")
@@ -284,6 +291,12 @@ def _short_matrix_name(name: str) -> str:
     parts = name.removesuffix(".weight").split(".")
     numbers = [i for i, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[numbers[0] :]) if numbers else parts[-1]
+
+
+def _numbers_first(name: str) -> tuple[int, str]:
+    """Sort key: blocks by number, then what stands outside them."""
+    number = name.split(".")[0]
+    return (int(number), name) if number.isdigit() else (10**6, name)
 
 
 def training_loss(logs: pd.DataFrame, unigram_entropy: float, vocabulary_size: int) -> Figure:

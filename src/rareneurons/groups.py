@@ -8,7 +8,6 @@ import pandas as pd
 from rareneurons.regimes import SIGNS, Sign, rank_curve
 
 REGIMES = ("plateau", "power_law", "decay")
-MEASURED_REGIMES = REGIMES[:2]  # the decay holds nearly all neurons of a sign; no control has its size
 SMALLEST_GROUP = 3
 RANDOM_PREFIX = "random_"
 
@@ -43,7 +42,7 @@ def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, cuts: tuple[float, flo
 def control_groups(
     groups: Mapping[str, np.ndarray], n_neurons: int, n_controls: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Random groups that hold no plateau neuron, as large as the largest group that is measured.
+    """Random groups that hold no plateau neuron, as large as the largest plateau group.
 
     Args:
         groups: the regimes, as :func:`regime_groups` returns them.
@@ -54,10 +53,9 @@ def control_groups(
     Returns:
         ``random_0000`` ... -> neuron indices in random order, without repeats within a group.
     """
-    plateau = [members for name, members in groups.items() if name.endswith(REGIMES[0])]
-    candidates = np.setdiff1d(np.arange(n_neurons), np.concatenate(plateau))
-    largest = max(len(members) for name, members in groups.items() if name.endswith(MEASURED_REGIMES))
-    size = min(largest, len(candidates))
+    plateaus = [members for name, members in groups.items() if name.endswith(REGIMES[0])]
+    candidates = np.setdiff1d(np.arange(n_neurons), np.concatenate(plateaus))
+    size = min(max(map(len, plateaus)), len(candidates))
     return {f"{RANDOM_PREFIX}{k:04d}": rng.choice(candidates, size=size, replace=False) for k in range(n_controls)}
 
 
@@ -84,7 +82,7 @@ def members_by_group(frame: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def measured_groups(frame: pd.DataFrame) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
-    """Groups to measure, each with controls of its own size.
+    """Plateau groups, each with controls of its own size.
 
     A control's neurons are in random order, so its first k are a random group of k.
 
@@ -92,7 +90,7 @@ def measured_groups(frame: pd.DataFrame) -> dict[str, tuple[np.ndarray, list[np.
         frame: as :func:`group_frame` returns it.
 
     Returns:
-        Name of each plateau and power-law group of at least ``SMALLEST_GROUP`` neurons -> (its neurons, controls of
+        Name of each plateau group of at least ``SMALLEST_GROUP`` neurons -> (its neurons, controls of
         the same size). Controls too small for the group are left out.
     """
     members = members_by_group(frame)
@@ -100,7 +98,7 @@ def measured_groups(frame: pd.DataFrame) -> dict[str, tuple[np.ndarray, list[np.
     return {
         name: (neurons, [control[: len(neurons)] for control in controls if len(control) >= len(neurons)])
         for name, neurons in members.items()
-        if name.endswith(MEASURED_REGIMES) and len(neurons) >= SMALLEST_GROUP
+        if name.endswith(REGIMES[0]) and len(neurons) >= SMALLEST_GROUP
     }
 
 

@@ -6,6 +6,8 @@ ln influence against ln rank (paper section 3; authors' cuts: ln rank 3.5 and 5.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, pairwise
 from typing import Literal
 
 import numpy as np
@@ -23,7 +25,7 @@ GRID_POINTS = 48  # points on the ln-rank axis: each stretch of log-rank weighs 
 
 @dataclass(frozen=True)
 class RankCurve:
-    """Influence by rank: ``neuron`` (n,) indices from the most influential down, ``ln_rank`` and ``ln_influence`` (n,)."""
+    """``neuron`` indices from the most influential down, ``ln_rank`` and ``ln_influence``, each (n,)."""
 
     neuron: np.ndarray
     ln_rank: np.ndarray
@@ -73,39 +75,44 @@ class SegmentFit:
         return y
 
 
+@cache
+def _designs(n_points: int, n_breaks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All candidate breakpoints (C, breaks), as grid indices; their designs and orthonormal bases (C, G, 2 + breaks).
+
+    On the grid 0, 1, ... G - 1: a stretch of ln rank keeps its designs however long the curve is.
+    """
+    least = 4
+    x = np.arange(n_points, dtype=float)
+    inner = range(least, n_points - least)
+    allowed = [c for c in combinations(inner, n_breaks) if all(b - a >= least for a, b in pairwise(c))]
+    cuts = np.asarray(allowed, dtype=int).reshape(len(allowed), n_breaks)
+    hinges = np.maximum(x[None, :, None] - x[cuts][:, None, :], 0)
+    lines = np.broadcast_to(np.column_stack([np.ones_like(x), x]), (len(cuts), n_points, 2))
+    design = np.concatenate([lines, hinges], axis=2)
+    return cuts, design, np.linalg.qr(design)[0]
+
+
 def fit_segments(x: np.ndarray, y: np.ndarray, n_breaks: int) -> SegmentFit:
     """Least-squares fit with ``n_breaks`` breakpoints (0, 1 or 2), found by exhaustive search over the grid.
 
-    A stretch holds at least four grid points. The criterion counts ``2 + 2 * n_breaks`` parameters.
+    A stretch holds at least four grid steps. The criterion counts ``2 + 2 * n_breaks`` parameters.
 
     Args:
-        x: (G,) equally spaced ln ranks.
+        x: (G,) equally spaced ln ranks from 0.
         y: (G,) ln influence.
         n_breaks: number of breakpoints.
     """
-    least = 4
-    inner = np.arange(least, len(x) - least + 1)
-    if n_breaks == 0:
-        cuts = np.zeros((1, 0), dtype=int)
-    elif n_breaks == 1:
-        cuts = inner[:, None]
-    else:
-        first, second = np.meshgrid(inner, inner, indexing="ij")
-        apart = second - first >= least
-        cuts = np.column_stack([first[apart], second[apart]])
-    hinges = np.maximum(x[None, :, None] - x[cuts][:, None, :], 0)  # (candidates, G, breaks)
-    lines = np.broadcast_to(np.column_stack([np.ones_like(x), x]), (len(cuts), len(x), 2))
-    design = np.concatenate([lines, hinges], axis=2)
-    normal = np.einsum("cgi,cgj->cij", design, design)
-    coefficients = np.linalg.solve(normal, np.einsum("cgi,g->ci", design, y)[..., None])[..., 0]
-    squares = np.square(y - np.einsum("cgi,ci->cg", design, coefficients)).sum(1)
-    best = int(np.argmin(squares))
+    cuts, design, basis = _designs(len(x), n_breaks)
+    explained = np.square(np.einsum("cgi,g->ci", basis, y)).sum(1)
+    best = int(np.argmax(explained))
+    coefficients, *_ = np.linalg.lstsq(design[best], y, rcond=None)
+    squares = float(np.square(y - design[best] @ coefficients).sum())
     n_parameters = 2 + 2 * n_breaks
-    bic = len(x) * np.log(max(squares[best], 1e-300) / len(x)) + n_parameters * np.log(len(x))
+    bic = len(x) * np.log(max(squares, 1e-300) / len(x)) + n_parameters * np.log(len(x))
     return SegmentFit(
         breaks=tuple(float(v) for v in x[cuts[best]]),
-        slopes=tuple(float(v) for v in np.cumsum(coefficients[best, 1:])),
-        intercept=float(coefficients[best, 0]),
+        slopes=tuple(float(v) for v in np.cumsum(coefficients[1:]) / (x[1] - x[0])),
+        intercept=float(coefficients[0]),
         bic=float(bic),
     )
 

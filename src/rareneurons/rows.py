@@ -132,7 +132,8 @@ def band_tokens(frequencies: pd.DataFrame, band: Band) -> np.ndarray:
     inside = (fraction >= band.low) & ((fraction < band.high) | (band.high == 1))
     if not inside.any():
         raise ConfigurationError(
-            f"rows.conditions: {band.name!r} ({band.low} to {band.high}) holds none of {len(frequencies)} types; widen the band"
+            f"rows.conditions: {band.name!r} ({band.low} to {band.high}) holds none of {len(frequencies)} types; "
+            "widen the band"
         )
     return frequencies.loc[inside, "token"].to_numpy()
 

@@ -84,6 +84,16 @@ def group_spectrum(
     return estimates
 
 
+def neuron_weights(last_layer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights of the last MLP's neurons by matrix (``w_out``, ``w_in``, ...), each (N, d), one row a neuron.
+
+    Args:
+        last_layer: arrays as :meth:`LastLayer.arrays` names them.
+    """
+    inputs = {name.removeprefix("input/"): weight for name, weight in last_layer.items() if name.startswith("input/")}
+    return {"w_out": last_layer["output_weight"]} | inputs
+
+
 def weightwatcher_table(weights: Mapping[str, "np.ndarray"]) -> pd.DataFrame:
     """WeightWatcher's alpha, log alpha norm, stable rank and tail size of every matrix.
 

@@ -32,8 +32,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() != vocabulary_size:
         raise CorpusError(
-            f"tokenizers[].vocabulary_size: asked for {vocabulary_size}, the corpus gives {tokenizer.get_vocab_size()}; "
-            "ask for fewer tokens or give more text"
+            f"tokenizers[].vocabulary_size: asked for {vocabulary_size}, the corpus gives "
+            f"{tokenizer.get_vocab_size()}; ask for fewer tokens or give more text"
         )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

@@ -20,12 +20,13 @@ class Trace:
 
     ``activation`` (T, N) float32: the last MLP's neurons at its output projection's input; ``residual`` (T, d)
     float32: the input of the final norm; ``mean_activation`` (N,) float64: mean over all evaluated positions, rows
-    or not, the reference value of mean ablation.
+    or not, the reference value of mean ablation; ``layer`` (1,) int64: which layer that is.
     """
 
     activation: np.ndarray
     residual: np.ndarray
     mean_activation: np.ndarray
+    layer: np.ndarray
 
 
 class Recorder:
@@ -106,7 +107,7 @@ def trace_rows(
             at = torch.from_numpy(evaluated[block]).to(device)
             total += activation[place, at].double().sum(0).cpu().numpy()
             n_positions += len(evaluated[block])
-    trace = Trace(np.concatenate(activations), np.concatenate(residuals), total / n_positions)
+    trace = Trace(np.concatenate(activations), np.concatenate(residuals), total / n_positions, np.asarray([last]))
     refuse_non_finite_trace(trace)
     return trace
 
@@ -122,5 +123,6 @@ def refuse_non_finite_trace(trace: Trace) -> None:
         if bad_rows.any():
             raise CheckpointError(
                 f"trace: {name} of the last layer is NaN or infinite at {int(bad_rows.sum())} of {len(bad_rows)} "
-                f"rows, first at row {int(np.argmax(bad_rows))}; nothing was computed. Leave this checkpoint out of `checkpoints`"
+                f"rows, first at row {int(np.argmax(bad_rows))}; nothing was computed. "
+                "Leave this checkpoint out of `checkpoints`"
             )

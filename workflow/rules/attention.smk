@@ -13,13 +13,13 @@ rule attention:
         in_run("logs/attention/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/attention/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         folder=checkpoint_folder,
         attention=config["attention"],
         seed=config["seed"],
         device=config["device"],
         code=code_of("attention"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/attention.py"

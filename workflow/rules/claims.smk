@@ -5,15 +5,17 @@ rule claims:
     input:
         expand(in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics"]),
     output:
-        csv=report(in_run("claims.csv"), caption="../report/claims.rst", category="Claims"),
+        csv=report(
+            in_run("claims.csv"), caption="../report/claims.rst", category="Claims"
+        ),
         markdown=in_run("claims.md"),
     log:
         in_run("logs/claims.log"),
     benchmark:
         in_run("benchmarks/claims.tsv")
-    params:
-        code=code_of("claims"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("claims"),
     script:
         "../../scripts/claims.py"

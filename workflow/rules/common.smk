@@ -11,9 +11,7 @@ SOURCE = Path(workflow.basedir) / "src"
 SCRIPTS = Path(workflow.basedir) / "scripts"
 # Jobs import the library from this checkout, whichever environment they run in.
 sys.path.insert(0, str(SOURCE))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+os.environ.update(PYTHONPATH=str(SOURCE))
 
 from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
@@ -41,10 +39,19 @@ def validated(config):
         configuration.validate_sense(config, os.path.exists)
     except ConfigurationError as error:
         raise WorkflowError(f"Configuration: {error}") from None
-    return config
+    return in_fixed_order(config)
 
 
-validated(config)
+def in_fixed_order(value):
+    """The same value with the keys of all mappings sorted: Snakemake takes another order for another parameter."""
+    if isinstance(value, dict):
+        return {key: in_fixed_order(value[key]) for key in sorted(value)}
+    return (
+        [in_fixed_order(item) for item in value] if isinstance(value, list) else value
+    )
+
+
+config = validated(config)
 CORPORA = {entry["name"]: entry for entry in config["corpora"]}
 TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
@@ -74,7 +81,9 @@ def checkpoints_of(model):
 
 
 def last_checkpoint_of(model):
-    return max(checkpoints_of(model), key=lambda name: int(name[4:]) if name != "main" else -1)
+    return max(
+        checkpoints_of(model), key=lambda name: int(name[4:]) if name != "main" else -1
+    )
 
 
 def every_checkpoint(file):
@@ -86,12 +95,17 @@ def every_checkpoint(file):
 
 
 def tables():
-    return expand(in_run("tables/{table}.csv"), table=[*CHECKPOINT_TABLES, "conditions", "dynamics"])
+    return expand(
+        in_run("tables/{table}.csv"),
+        table=[*CHECKPOINT_TABLES, "conditions", "dynamics"],
+    )
 
 
 def figures():
     names = FIGURES + (["training_loss"] if TRAINED else [])
-    return expand(in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"])
+    return expand(
+        in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]
+    )
 
 
 def checkpoint_input(wildcards):
@@ -114,11 +128,58 @@ def checkpoint_folder(wildcards):
 
 def tokenizer_folder(name):
     entry = TOKENIZERS[name]
-    return entry["folder"] if entry["source"] == "local" else in_run(f"inputs/tokenizers/{name}")
+    return (
+        entry["folder"]
+        if entry["source"] == "local"
+        else in_run(f"inputs/tokenizers/{name}")
+    )
 
 
 def rows_of_model(file):
-    return lambda wildcards: in_run(f"inputs/rows/{MODELS[wildcards.model]['tokenizer']}/{file}")
+    return lambda wildcards: in_run(
+        f"inputs/rows/{MODELS[wildcards.model]['tokenizer']}/{file}"
+    )
+
+
+def corpus_file(wildcards):
+    entry = CORPORA[wildcards.corpus]
+    if entry["source"] == "hub":
+        return [
+            in_run(f"inputs/downloads/{wildcards.corpus}/{Path(entry['file']).name}")
+        ]
+    return [entry["file"]] if entry["source"] == "file" else []
+
+
+def counted_by(source):
+    return [
+        name
+        for name, entry in TOKENIZERS.items()
+        if entry["counts"]["source"] == source
+    ]
+
+
+def counts_of_tokenizer(wildcards):
+    counts = TOKENIZERS[wildcards.tokenizer]["counts"]
+    if counts["source"] == "file":
+        return counts["file"]
+    return in_run(f"inputs/counts/{wildcards.tokenizer}/counts.npy")
+
+
+def trace_file(name):
+    path = in_run(f"{{model}}/{{checkpoint}}/{name}")
+    return path if config["keep"]["traces"] else temp(path)
+
+
+def figure_files(name, category):
+    """The two files of a figure; the PNG goes into the report."""
+    return {
+        "pdf": in_run(f"figures/{name}.pdf"),
+        "png": report(
+            in_run(f"figures/{name}.png"),
+            caption=f"../report/{name}.rst",
+            category=category,
+        ),
+    }
 
 
 def without(entry, *keys):
@@ -135,7 +196,10 @@ def imported_files(file):
         found.add(current)
         for node in ast.walk(ast.parse(current.read_text())):
             if isinstance(node, ast.ImportFrom):
-                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                modules = [
+                    node.module,
+                    *(f"{node.module}.{alias.name}" for alias in node.names),
+                ]
             elif isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
             else:
@@ -165,5 +229,7 @@ def code_of(script):
 
 
 def print_where_to_look():
-    print(f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}")
+    print(
+        f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}"
+    )
     print(f"For a page with all of it add: --report {in_run('report.html')}")

@@ -12,11 +12,11 @@ rule coordination:
         in_run("logs/coordination/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/coordination/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         bootstrap=config["coordination"]["bootstrap"],
         seed=config["seed"],
         code=code_of("coordination"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/coordination.py"

@@ -8,14 +8,14 @@ rule table:
         in_run("tables/{table}.csv"),
     log:
         in_run("logs/table/{table}.log"),
-    wildcard_constraints:
-        table=one_of(CHECKPOINT_TABLES),
     benchmark:
         in_run("benchmarks/table/{table}.tsv")
-    params:
-        code=code_of("join_tables"),
+    wildcard_constraints:
+        table=one_of(CHECKPOINT_TABLES),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("join_tables"),
     script:
         "../../scripts/join_tables.py"
 
@@ -29,11 +29,11 @@ rule dynamics:
         in_run("logs/dynamics.log"),
     benchmark:
         in_run("benchmarks/dynamics.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         permutations=config["dynamics"]["permutations"],
         seed=config["seed"],
         code=code_of("dynamics"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/dynamics.py"

@@ -1,30 +1,23 @@
 # Figures, each as PDF and PNG, with the caption the report shows.
 
 
-def figure_files(name, category):
-    """The two files of a figure; the PNG goes into the report."""
-    return {
-        "pdf": in_run(f"figures/{name}.pdf"),
-        "png": report(
-            in_run(f"figures/{name}.png"), caption=f"../report/{name}.rst", category=category
-        ),
-    }
-
-
 rule figure_rank_influence:
     input:
-        [in_run(f"{model}/{last_checkpoint_of(model)}/influence.parquet") for model in MODELS],
+        [
+            in_run(f"{model}/{last_checkpoint_of(model)}/influence.parquet")
+            for model in MODELS
+        ],
     output:
         **figure_files("rank_influence", "Regimes"),
     log:
         in_run("logs/figures/rank_influence.log"),
     benchmark:
         in_run("benchmarks/figures/rank_influence.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         cuts=config["regimes"]["cuts"],
         code=code_of("figure_rank_influence"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/figure_rank_influence.py"
 
@@ -38,10 +31,10 @@ rule figure_rank_influence_by_checkpoint:
         in_run("logs/figures/rank_influence_by_checkpoint.log"),
     benchmark:
         in_run("benchmarks/figures/rank_influence_by_checkpoint.tsv")
-    params:
-        code=code_of("figure_rank_influence_by_checkpoint"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_rank_influence_by_checkpoint"),
     script:
         "../../scripts/figure_rank_influence_by_checkpoint.py"
 
@@ -55,10 +48,10 @@ rule figure_regimes:
         in_run("logs/figures/regimes.log"),
     benchmark:
         in_run("benchmarks/figures/regimes.tsv")
-    params:
-        code=code_of("figure_regimes"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_regimes"),
     script:
         "../../scripts/figure_regimes.py"
 
@@ -72,13 +65,13 @@ rule figure_coordination:
         in_run("logs/figures/coordination.log"),
     benchmark:
         in_run("benchmarks/figures/coordination.tsv")
-    params:
-        measure="effective_dimension",
-        label="effective dimension / group size",
-        condition=config["groups"]["condition"],
-        code=code_of("figure_measure"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        measure="effective_dimension",
+        label="effective dim. / group size",
+        condition=config["groups"]["condition"],
+        code=code_of("figure_measure"),
     script:
         "../../scripts/figure_measure.py"
 
@@ -92,13 +85,13 @@ rule figure_organization:
         in_run("logs/figures/organization.log"),
     benchmark:
         in_run("benchmarks/figures/organization.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         measure="signed_modularity",
         label="signed modularity",
         condition=config["groups"]["condition"],
         code=code_of("figure_measure"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/figure_measure.py"
 
@@ -112,10 +105,10 @@ rule figure_attention:
         in_run("logs/figures/attention.log"),
     benchmark:
         in_run("benchmarks/figures/attention.tsv")
-    params:
-        code=code_of("figure_attention"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_attention"),
     script:
         "../../scripts/figure_attention.py"
 
@@ -129,13 +122,13 @@ rule figure_spectra:
         in_run("logs/figures/spectra.log"),
     benchmark:
         in_run("benchmarks/figures/spectra.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         measure="hill.w_out",
         label="Hill exponent of output weights",
         condition=config["groups"]["condition"],
         code=code_of("figure_measure"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/figure_measure.py"
 
@@ -149,10 +142,10 @@ rule figure_weightwatcher:
         in_run("logs/figures/weightwatcher.log"),
     benchmark:
         in_run("benchmarks/figures/weightwatcher.tsv")
-    params:
-        code=code_of("figure_weightwatcher"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_weightwatcher"),
     script:
         "../../scripts/figure_weightwatcher.py"
 
@@ -170,9 +163,9 @@ rule figure_training_loss:
         in_run("logs/figures/training_loss.log"),
     benchmark:
         in_run("benchmarks/figures/training_loss.tsv")
-    params:
-        code=code_of("figure_training_loss"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_training_loss"),
     script:
         "../../scripts/figure_training_loss.py"

@@ -3,7 +3,7 @@
 
 rule influence:
     input:
-        checkpoint=checkpoint_input,
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         rows=rows_of_model("rows.parquet"),
     output:
@@ -13,12 +13,11 @@ rule influence:
         in_run("logs/influence/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/influence/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
-        folder=checkpoint_folder,
         influence=config["influence"],
         device=config["device"],
         code=code_of("influence"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/influence.py"

@@ -18,19 +18,19 @@ rule train_model:
         loss=in_run("{model}/training_loss.csv"),
     log:
         in_run("logs/train_model/{model}.log"),
-    wildcard_constraints:
-        model=one_of(TRAINED),
     benchmark:
         in_run("benchmarks/train_model/{model}.tsv")
+    wildcard_constraints:
+        model=one_of(TRAINED),
     # Training is the long pole of a run on this machine: start it first.
     priority: 10
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "checkpoints"),
         seed=config["seed"],
         device=config["device"],
         code=code_of("train_model"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/train_model.py"
 
@@ -45,14 +45,14 @@ rule fetch_checkpoint:
         manifest=in_run("{model}/{checkpoint}/weights.json"),
     log:
         in_run("logs/fetch_checkpoint/{model}/{checkpoint}.log"),
-    wildcard_constraints:
-        model=one_of(named(MODELS, "hub")),
     benchmark:
         in_run("benchmarks/fetch_checkpoint/{model}/{checkpoint}.tsv")
+    wildcard_constraints:
+        model=one_of(named(MODELS, "hub")),
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         repository=lambda wildcards: MODELS[wildcards.model]["repository"],
         code=code_of("fetch_checkpoint"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/fetch_checkpoint.py"

@@ -12,10 +12,10 @@ rule organization:
         in_run("logs/organization/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/organization/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         seed=config["seed"],
         code=code_of("organization"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/organization.py"

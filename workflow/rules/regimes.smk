@@ -10,13 +10,13 @@ rule regimes:
         in_run("logs/regimes/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/regimes/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         cuts=config["regimes"]["cuts"],
         bootstrap=config["regimes"]["bootstrap"],
         seed=config["seed"],
         code=code_of("regimes"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/regimes.py"
 
@@ -30,13 +30,13 @@ rule groups:
         in_run("logs/groups/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/groups/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         cuts=config["regimes"]["cuts"],
         condition=config["groups"]["condition"],
         controls=config["groups"]["controls"],
         seed=config["seed"],
         code=code_of("groups"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/groups.py"

@@ -15,12 +15,12 @@ rule rows:
         in_run("logs/rows/{tokenizer}.log"),
     benchmark:
         in_run("benchmarks/rows/{tokenizer}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         rows=config["rows"],
         seed=config["seed"],
         code=code_of("select_rows"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/select_rows.py"
 
@@ -41,9 +41,9 @@ rule conditions_table:
         in_run("logs/conditions_table.log"),
     benchmark:
         in_run("benchmarks/conditions_table.tsv")
-    params:
-        code=code_of("join_tables"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("join_tables"),
     script:
         "../../scripts/join_tables.py"

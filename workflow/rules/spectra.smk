@@ -3,7 +3,7 @@
 
 rule spectra:
     input:
-        checkpoint=checkpoint_input,
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
     output:
         in_run("{model}/{checkpoint}/spectra.parquet"),
@@ -11,11 +11,10 @@ rule spectra:
         in_run("logs/spectra/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/spectra/{model}/{checkpoint}.tsv")
-    params:
-        folder=checkpoint_folder,
-        code=code_of("spectra"),
     conda:
         "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("spectra"),
     script:
         "../../scripts/spectra.py"
 
@@ -29,10 +28,10 @@ rule weightwatcher:
         in_run("logs/weightwatcher/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/weightwatcher/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
     params:
         folder=checkpoint_folder,
         code=code_of("weightwatcher_layers"),
-    conda:
-        "../../envs/rareneurons.yaml"
     script:
         "../../scripts/weightwatcher_layers.py"

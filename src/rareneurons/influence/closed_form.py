@@ -29,49 +29,13 @@ import torch
 
 from rareneurons.errors import CheckpointError
 from rareneurons.influence.sums import InfluenceSums
-from rareneurons.models.architectures import Architecture, FinalNorm
+from rareneurons.models.last_layer import LastLayer
 
 Method = Literal["exact", "certified"]
 
 # One block of the exact sum should stay in a core's second-level cache: 64 pairs x 1024 words x 4 bytes = 256 KiB.
 PAIRS_A_BLOCK = 64
 VOCABULARY_A_BLOCK = 1024
-
-
-@dataclass(frozen=True)
-class LastLayer:
-    """All of a model that the closed form needs.
-
-    ``output_weight`` (N, d); ``unembedding`` (V, d); ``logit_bias`` (V,), the constant part of the logits (the
-    norm's bias through the unembedding, plus the unembedding's own); ``norm`` the final norm.
-    """
-
-    output_weight: torch.Tensor
-    unembedding: torch.Tensor
-    logit_bias: torch.Tensor
-    norm: FinalNorm
-
-    @classmethod
-    def of(cls, architecture: Architecture, dtype: torch.dtype) -> "LastLayer":
-        """Read the last layer of an open checkpoint, cast to ``dtype``."""
-        norm = architecture.final_norm
-        unembedding = architecture.unembedding.to(dtype)
-        logit_bias = unembedding @ norm.bias.to(dtype)
-        if architecture.unembedding_bias is not None:
-            logit_bias = logit_bias + architecture.unembedding_bias.to(dtype)
-        output_weight = architecture.mlp_output_weight(architecture.n_layers - 1).to(dtype).contiguous()
-        return cls(
-            output_weight,
-            unembedding,
-            logit_bias,
-            FinalNorm(norm.kind, norm.gain.to(dtype), norm.bias.to(dtype), norm.epsilon),
-        )
-
-    def centred(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Vectors (..., d) as the norm sees them: less their mean for LayerNorm, unchanged for RMSNorm."""
-        if self.norm.kind == "layer_norm":
-            return vectors - vectors.mean(-1, keepdim=True)
-        return vectors
 
 
 @dataclass(frozen=True)
@@ -290,7 +254,7 @@ def delta_loss_tiles(
 
 
 def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int]:
-    """Neurons and rows a tile: three vocabulary-sized arrays a neuron (B, B^2, B^3), six a row, half the memory each."""
+    """Neurons and rows a tile: three vocabulary-sized arrays a neuron, six a row, half the memory for each kind."""
     word = layer.unembedding.element_size() * layer.unembedding.shape[0]
     neurons = max(1, memory_bytes // 2 // (3 * word))
     rows = max(1, min(memory_bytes // 2 // (6 * word), 512))
@@ -327,8 +291,8 @@ def sum_by_document(
         if not torch.isfinite(values).all():
             bad = int((~torch.isfinite(values)).sum())
             raise CheckpointError(
-                f"influence: {bad} effects of neurons {tile.neurons.start}-{tile.neurons.stop - 1} are NaN or infinite; "
-                "nothing is written. Check the checkpoint's weights"
+                f"influence: {bad} effects of neurons {tile.neurons.start}-{tile.neurons.stop - 1} are NaN or "
+                "infinite; nothing is written. Check the checkpoint's weights"
             )
         for name, mask in masks.items():
             here = np.flatnonzero(mask[tile.rows])
@@ -355,7 +319,7 @@ def reference_values(trace: Mapping[str, np.ndarray], reference: str) -> np.ndar
 
 @torch.inference_mode()
 def influence_by_document(
-    architecture: Architecture,
+    layer: LastLayer,
     trace: Mapping[str, np.ndarray],
     target: np.ndarray,
     document: np.ndarray,
@@ -368,7 +332,7 @@ def influence_by_document(
     """Effects of all last-MLP neurons, added up by document for every mask over the rows.
 
     Args:
-        architecture: an open checkpoint; the arithmetic runs on its device, in float32.
+        layer: the model's last layer; the arithmetic runs on its device, in its dtype.
         trace: ``activation`` (T, N), ``residual`` (T, d) and ``mean_activation`` (N,), as :class:`Trace` holds them.
         target: (T,) ids of the next tokens.
         document: (T,) document ids.
@@ -381,9 +345,9 @@ def influence_by_document(
     Returns:
         Name of the mask -> sums, and how many pairs took which way.
     """
-    device = architecture.unembedding.device
+    device = layer.unembedding.device
     tiles = delta_loss_tiles(
-        LastLayer.of(architecture, torch.float32),
+        layer,
         torch.from_numpy(trace["residual"]).to(device),
         torch.from_numpy(trace["activation"]).to(device),
         torch.from_numpy(reference_values(trace, reference)).to(device),

@@ -6,29 +6,13 @@ its input matrices, and the attention's output projection.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from rareneurons.errors import CheckpointError
-
-
-@dataclass(frozen=True)
-class FinalNorm:
-    """The norm before the unembedding, ``y = (x - mean) / scale * gain + bias`` or the same without the mean.
-
-    ``kind`` is ``layer_norm`` (``scale^2 = var(x) + epsilon``) or ``rms_norm`` (``scale^2 = mean(x^2) + epsilon``).
-    ``gain`` and ``bias`` have shape (d,); an RMSNorm's bias is zero.
-    """
-
-    kind: Literal["layer_norm", "rms_norm"]
-    gain: torch.Tensor
-    bias: torch.Tensor
-    epsilon: float
+from rareneurons.models.last_layer import FinalNorm, LastLayer
 
 
 def projection_rows(module: nn.Module) -> torch.Tensor:
@@ -95,18 +79,6 @@ class Architecture(ABC):
         """Output weights of the layer's neurons, (N, d): one row a neuron."""
         return projection_rows(self.mlp_output(layer))
 
-    def last_mlp_weights(self) -> dict[str, np.ndarray]:
-        """Weights of the last MLP's neurons by matrix (``w_out``, ``w_in``, ...), each float64 (N, d)."""
-        layer = self.n_layers - 1
-        tensors = {"w_out": self.mlp_output_weight(layer)} | self.mlp_inputs(layer)
-        return {name: weight.double().cpu().numpy() for name, weight in tensors.items()}
-
-    def weight_matrices(self) -> dict[str, np.ndarray]:
-        """Every weight matrix of the model by parameter name, float32; tied matrices once."""
-        return {
-            name: weight.float().cpu().numpy() for name, weight in self.model.named_parameters() if weight.ndim == 2
-        }
-
     @property
     def unembedding(self) -> torch.Tensor:
         """Unembedding matrix, (V, d)."""
@@ -116,6 +88,15 @@ class Architecture(ABC):
     def unembedding_bias(self) -> torch.Tensor | None:
         """Bias of the unembedding, (V,), where it has one."""
         return self.unembedding_module.bias
+
+    def last_layer(self) -> LastLayer:
+        """The last MLP's weights, the final norm and the unembedding, in the model's dtype."""
+        layer, norm = self.n_layers - 1, self.final_norm
+        logit_bias = self.unembedding @ norm.bias
+        if self.unembedding_bias is not None:
+            logit_bias = logit_bias + self.unembedding_bias
+        output_weight = self.mlp_output_weight(layer).contiguous()
+        return LastLayer(output_weight, self.unembedding, logit_bias, norm, self.mlp_inputs(layer))
 
     @property
     def final_norm(self) -> FinalNorm:
@@ -204,7 +185,7 @@ class Llama(Architecture):
 
     @property
     def final_norm_module(self) -> nn.Module:
-        return self.model.model.norm  # type: ignore[union-attr, return-value]
+        return self.model.model.norm  # type: ignore[return-value]
 
     @property
     def unembedding_module(self) -> nn.Linear:

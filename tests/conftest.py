@@ -1,0 +1,147 @@
+"""Threads, tiny models of each architecture, and a finished run of the real graph."""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from rareneurons.tokens import Blocks
+
+torch.set_num_threads(1)
+PROJECT = Path(__file__).resolve().parent.parent
+VOCABULARY = 61
+
+GATED = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": None,
+}
+TINY = {
+    "gpt_neox": lambda: GPTNeoXForCausalLM(
+        GPTNeoXConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=32,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    ),
+    "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=VOCABULARY,
+            n_embd=16,
+            n_inner=24,
+            n_layer=2,
+            n_head=2,
+            n_positions=32,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    ),
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**GATED)),
+    "mistral": lambda: MistralForCausalLM(MistralConfig(**GATED)),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**GATED)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**GATED, head_dim=4)),
+}
+
+
+def tiny_model(kind: str, seed: int = 0) -> torch.nn.Module:
+    """A random model whose weights are large enough for ablations to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = TINY[kind]()
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if weight.ndim == 2:
+                    weight.mul_(8)
+                elif "norm" in name or "ln_" in name or name.endswith("bias"):
+                    weight.add_(0.3 * torch.randn_like(weight))
+    for module in model.modules():
+        if hasattr(module, "variance_epsilon"):
+            module.forward = partial(rms_norm, module)
+    return model.eval().requires_grad_(False)
+
+
+def rms_norm(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """RMSNorm in its input's precision; transformers' own rounds to float32 even in a float64 model."""
+    return module.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + module.variance_epsilon)
+
+
+def random_blocks(n_blocks: int = 6, length: int = 16, seed: int = 0) -> Blocks:
+    """Blocks of random tokens, of different lengths, one a document."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(1, VOCABULARY, size=(n_blocks, length)).astype(np.int32)
+    tokens[:, 0] = 0
+    lengths = rng.integers(length - 6, length + 1, size=n_blocks).astype(np.int32)
+    for block, real in enumerate(lengths):
+        tokens[block, real:] = 0
+    return Blocks(tokens, lengths, np.arange(n_blocks) * 10)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def copy_project(folder: Path) -> Path:
+    """The files a run needs, in a folder of its own."""
+    target = folder / "project"
+    target.mkdir()
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(PROJECT / name, target)
+    for name in ("config", "workflow", "scripts", "src", "envs"):
+        shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (target / "profiles").symlink_to("workflow/profiles")  # where Snakemake looks beside the Snakefile
+    return target
+
+
+def snakemake(project: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    """Run Snakemake in a copy of the project; returns its output."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=580)
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory) -> Path:
+    """A copy of the project in which the graph has run with config/smoke.yaml."""
+    project = copy_project(tmp_path_factory.mktemp("smoke"))
+    snakemake(project, "--configfile", "config/smoke.yaml")
+    return project

@@ -1,0 +1,155 @@
+"""The closed form against a hooked forward pass in float64, and its certified error against the exact sum."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, random_blocks, tiny_model
+from oracles import hooked_delta_loss, losses
+
+from rareneurons.errors import CheckpointError
+from rareneurons.influence.closed_form import (
+    DeltaLoss,
+    PairCounts,
+    delta_loss_tiles,
+    influence_by_document,
+    reference_values,
+    sum_by_document,
+)
+from rareneurons.models.architectures import architecture_of
+from rareneurons.models.last_layer import FinalNorm, LastLayer
+from rareneurons.rows import candidate_rows
+from rareneurons.trace import Recorder, trace_rows
+
+
+def float64_trace(architecture, blocks, rows):
+    """Activation (T, N) and residual (T, d) in float64, which the stored trace rounds to float32."""
+    modules = {"a": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
+    with torch.inference_mode(), Recorder(modules) as recorder:
+        architecture.base(input_ids=torch.from_numpy(blocks.tokens.astype(np.int64)), use_cache=False)
+    at = rows["block"].to_numpy(), rows["position"].to_numpy()
+    return recorder.inputs["a"][at].clone(), recorder.inputs["x"][at].clone()
+
+
+def effects(layer, residual, activation, reference, target, **options):
+    found = torch.full(activation.shape, torch.nan, dtype=torch.float64)
+    pairs = PairCounts()
+    for tile in delta_loss_tiles(layer, residual, activation, reference, target, **options):
+        found[tile.rows, tile.neurons] = tile.values
+        pairs = pairs + tile.pairs
+    return found, pairs
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", TINY)
+@pytest.mark.parametrize("reference", ["mean", "zero"])
+def test_equals_hooked_forward_pass(kind, reference):
+    architecture = architecture_of(tiny_model(kind).double())
+    blocks = random_blocks()
+    rows = candidate_rows(blocks)
+    activation, residual = float64_trace(architecture, blocks, rows)
+    held = torch.from_numpy(reference_values({"mean_activation": activation.mean(0).numpy()}, reference))
+    layer = architecture.last_layer()
+    target = torch.from_numpy(rows["target"].to_numpy().astype(np.int64))
+    found, _ = effects(layer, residual, activation, held, target, method="exact")
+    slow = np.stack(
+        [hooked_delta_loss(architecture, blocks, rows, n, float(held[n])) for n in range(activation.shape[1])], axis=1
+    )
+    assert np.abs(slow).max() > 0.01, "ablations without effect would test nothing"
+    np.testing.assert_allclose(found.numpy(), slow, atol=1e-9, rtol=0)
+
+
+@pytest.fixture
+def random_layer(rng):
+    """A last layer with effects from 1e-8 to about a nat: residuals, activations and targets of 40 rows."""
+    d, n_neurons, vocabulary, n_rows = 24, 30, 300, 40
+    layer = LastLayer(
+        torch.from_numpy(rng.normal(size=(n_neurons, d)) * np.logspace(-4, 0.3, n_neurons)[:, None]),
+        torch.from_numpy(rng.normal(size=(vocabulary, d)) * 0.5),
+        torch.from_numpy(rng.normal(size=vocabulary)),
+        FinalNorm("layer_norm", torch.from_numpy(rng.uniform(0.5, 2, d)), torch.zeros(d).double(), 1e-5),
+        {},
+    )
+    residual = torch.from_numpy(rng.normal(size=(n_rows, d)))
+    activation = torch.from_numpy(rng.normal(size=(n_rows, n_neurons)))
+    target = torch.from_numpy(rng.integers(0, vocabulary, n_rows))
+    return layer, residual, activation, torch.zeros(n_neurons).double(), target
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-5, 1e-8])
+def test_certified_stays_within_tolerance(random_layer, tolerance):
+    exact, _ = effects(*random_layer, method="exact")
+    certified, pairs = effects(*random_layer, method="certified", tolerance=tolerance)
+    assert pairs.series > 0
+    assert pairs.exact > 0
+    assert (certified - exact).abs().max() <= tolerance
+
+
+@pytest.mark.oracle
+def test_small_effects_keep_their_digits_in_float32(random_layer):
+    layer, residual, activation, reference, target = random_layer
+    exact, _ = effects(*random_layer, method="exact")
+    rounded, _ = effects(layer.to("cpu", torch.float32), residual.float(), activation.float(), reference, target)
+    # The weakest neuron moves the loss by about 1e-5 nats; subtracting two float32 losses would leave one digit.
+    np.testing.assert_allclose(rounded[:, 0], exact[:, 0], rtol=2e-3, atol=1e-9)
+
+
+def test_neuron_at_its_reference_has_no_effect(random_layer):
+    layer, residual, activation, _, target = random_layer
+    for method in ("exact", "certified"):
+        found, _ = effects(layer, residual, activation, activation.clone(), target, method=method)
+        assert (found == 0).all()
+
+
+def test_tiles_do_not_change_the_result(random_layer):
+    whole, _ = effects(*random_layer, method="exact")
+    tiny_budget = 8 * 300 * 6 * 2 * 5
+    tiled, _ = effects(*random_layer, method="exact", memory_bytes=tiny_budget)
+    np.testing.assert_allclose(tiled, whole, atol=1e-12)
+
+
+def test_non_finite_effects_are_refused():
+    tile = DeltaLoss(slice(0, 1), slice(0, 2), torch.tensor([[1.0, torch.nan]]).double(), PairCounts(2, 0))
+    with pytest.raises(CheckpointError, match="1 effects of neurons 0-1"):
+        sum_by_document([tile], 2, np.array([0]), {"all": np.array([True])})
+
+
+def test_sums_by_document_equal_loops(rng):
+    values = rng.normal(size=(7, 3))
+    document = np.array([4, 4, 9, 9, 9, 12, 12])
+    mask = np.array([1, 1, 1, 0, 1, 0, 0], dtype=bool)
+    tiles = [
+        DeltaLoss(slice(first, first + 2), slice(0, 3), torch.from_numpy(values[first : first + 2]), PairCounts())
+        for first in range(0, 7, 2)
+    ]
+    found = sum_by_document(tiles, 3, document, {"some": mask})["some"]
+    assert found.document.tolist() == [4, 9]
+    assert found.n_rows.tolist() == [2, 2]
+    np.testing.assert_allclose(found.signed, [values[:2].sum(0), values[2] + values[4]])
+    np.testing.assert_allclose(found.absolute, [np.abs(values[:2]).sum(0), np.abs(values[[2, 4]]).sum(0)])
+
+
+@pytest.mark.oracle
+def test_stored_trace_to_means(rng):
+    """From the float32 trace to the mean per neuron, as the workflow goes, against hooked passes."""
+    architecture = architecture_of(tiny_model("gpt_neox"))
+    blocks = random_blocks(12)
+    rows = candidate_rows(blocks)
+    trace = vars(trace_rows(architecture, blocks, rows, batch_size=5))
+    everything = np.ones(len(rows), dtype=bool)
+    sums, _ = influence_by_document(
+        architecture.last_layer(),
+        trace,
+        rows["target"].to_numpy(),
+        rows["document"].to_numpy(),
+        {"all": everything},
+        "mean",
+        1e-5,
+        2**30,
+    )
+    mean = sums["all"].signed.sum(0) / len(rows)
+    slow = architecture_of(tiny_model("gpt_neox").double())
+    for neuron in range(0, len(mean), 5):
+        twin = hooked_delta_loss(slow, blocks, rows, neuron, float(trace["mean_activation"][neuron]))
+        assert abs(twin.mean() - mean[neuron]) < 1e-5
+    assert losses(slow, blocks, rows).mean() > 0

@@ -1,0 +1,142 @@
+"""Opening checkpoints, and refusing broken ones."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, tiny_model
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertForMaskedLM
+
+from rareneurons.errors import CheckpointError
+from rareneurons.models.architectures import Conv1D, architecture_of, projection_rows
+from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.models.last_layer import LastLayer
+from rareneurons.models.weights import weight_matrices
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tiny_model("gpt_neox").save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", TINY)
+def test_every_architecture_opens_and_its_parts_make_the_logits(kind, tmp_path):
+    model = tiny_model(kind)
+    model.save_pretrained(tmp_path)
+    opened = open_checkpoint(str(tmp_path))
+    tokens = torch.arange(1, 9)[None]
+    captured = {}
+    handle = opened.final_norm_module.register_forward_pre_hook(lambda _m, inputs: captured.update(x=inputs[0]))
+    with torch.no_grad():
+        logits = opened.model(input_ids=tokens, use_cache=False).logits[0]
+    handle.remove()
+    assert torch.allclose(logits, model(input_ids=tokens, use_cache=False).logits[0], atol=1e-4)
+    layer = opened.last_layer()
+    centred = layer.centred(captured["x"][0])
+    normed = centred / (centred.square().mean(-1, keepdim=True) + layer.norm.epsilon).sqrt() * layer.norm.gain
+    assert torch.allclose(normed @ layer.unembedding.T + layer.logit_bias, logits, atol=1e-3)
+    n_neurons, width = layer.output_weight.shape
+    assert all(weight.shape == (n_neurons, width) for weight in layer.input_weights.values())
+    assert opened.n_layers == 2
+    assert opened.parallel_blocks == (kind == "gpt_neox")
+
+
+def test_last_layer_survives_arrays(folder):
+    layer = open_checkpoint(str(folder)).last_layer()
+    again = LastLayer.from_arrays(layer.arrays())
+    assert again.norm.kind == "layer_norm"
+    assert again.norm.epsilon == layer.norm.epsilon
+    assert torch.equal(again.unembedding, layer.unembedding)
+    assert torch.equal(again.input_weights["w_in"], layer.input_weights["w_in"])
+
+
+def test_conv1d_rows_are_inputs():
+    module = Conv1D(3, 5)
+    assert projection_rows(module).shape == (5, 3)
+    assert projection_rows(torch.nn.Linear(5, 3)).shape == (5, 3)
+
+
+def test_half_precision_files_open_in_float32(tmp_path):
+    tiny_model("gpt_neox").half().save_pretrained(tmp_path)
+    opened = open_checkpoint(str(tmp_path))
+    assert opened.unembedding.dtype == torch.float32
+    assert not opened.unembedding.requires_grad
+    assert not opened.model.training
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_non_finite_weight_is_named(folder, value):
+    weights = load_file(folder / "model.safetensors")
+    name = "gpt_neox.layers.1.mlp.dense_4h_to_h.weight"
+    weights[name][0, :3] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=rf"'{name}' holds 3 NaN or infinite values"):
+        open_checkpoint(str(folder))
+    with pytest.raises(CheckpointError, match=name):
+        weight_matrices(str(folder))
+
+
+@pytest.mark.faults
+def test_missing_weight_is_refused(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["gpt_neox.final_layer_norm.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="1 weights are missing"):
+        open_checkpoint(str(folder))
+
+
+@pytest.mark.faults
+def test_truncated_file_is_refused(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        open_checkpoint(str(folder))
+
+
+@pytest.mark.faults
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        open_checkpoint(str(tmp_path / "nowhere"))
+    with pytest.raises(CheckpointError, match=r"no \*\.safetensors"):
+        weight_matrices(str(tmp_path))
+
+
+def test_unknown_architecture_is_refused_by_name(tmp_path):
+    config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    model = BertForMaskedLM(config)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="model_type is 'bert'"):
+        open_checkpoint(str(tmp_path))
+    with pytest.raises(CheckpointError, match="'bert', which no adapter knows"):
+        architecture_of(model)
+
+
+def test_remote_code_never_runs(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "evil.Model", "AutoConfig": "evil.Config"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('remote code ran')")
+    open_checkpoint(str(folder))
+
+
+@pytest.mark.oracle
+def test_matrices_from_files_equal_the_model_s(folder):
+    opened = open_checkpoint(str(folder))
+    found = weight_matrices(str(folder))
+    expected = [p.numpy() for p in opened.model.parameters() if p.ndim == 2]
+    assert len(found) == len(expected)
+    for matrix in expected:  # files and model name the unembedding differently
+        assert sum(np.array_equal(matrix, other) for other in found.values()) == 1
+
+
+def test_bin_files_are_read_with_weights_only(folder, tmp_path):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert set(weight_matrices(str(folder))) == {name for name, w in weights.items() if w.ndim == 2}
+    assert open_checkpoint(str(folder)).n_layers == 2

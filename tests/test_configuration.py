@@ -1,0 +1,142 @@
+"""The shipped configurations pass; every impossible one is refused by the key it breaks."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import PROJECT
+from snakemake.utils import update_config
+
+from rareneurons import configuration
+from rareneurons.errors import ConfigurationError
+
+
+def load(overlay: str | None = None) -> dict:
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    if overlay:
+        update_config(config, yaml.safe_load((PROJECT / "config" / overlay).read_text()))
+    return config
+
+
+SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def check(config: dict) -> None:
+    configuration.validate_shape(config, SCHEMA)
+    configuration.validate_sense(config, exists=lambda path: path == "there")
+
+
+@pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml"])
+def test_shipped_configurations_pass(overlay):
+    check(load(overlay))
+
+
+def change(config: dict, path: tuple, value) -> None:
+    for key in path[:-1]:
+        config = config[key]
+    if value is ...:
+        del config[path[-1]]
+    else:
+        config[path[-1]] = value
+
+
+BROKEN = {
+    "unknown top key": (("rowz",), {}, r"configuration: .*'rowz' was unexpected; known keys are .*rows"),
+    "unknown nested key": (("rows", "dokuments"), 5, r"rows: .*'dokuments' was unexpected; known keys are .*documents"),
+    "unknown model key": (("models", 0, "repo"), "x", r"models\[0\]: .*'repo' was unexpected"),
+    "missing key": (("seed",), ..., r"'seed' is a required property"),
+    "wrong type": (("rows", "documents"), "many", r"rows\.documents: 'many' is not of type 'integer'"),
+    "number out of range": (("rows", "discovery_share"), 1.5, r"rows\.discovery_share: 1.5 is greater"),
+    "unknown word": (("influence", "reference"), "median", r"influence\.reference: 'median' is not one of"),
+    "unknown source": (("models", 0, "source"), "ftp", r"models\[0\]\.source: 'ftp' is not one of"),
+    "band upside down": (
+        ("rows", "conditions", 0, "band"),
+        [0.9, 0.2],
+        r"rows\.conditions\[0\]\.band: 'rare' runs from 0.9 to 0.2",
+    ),
+    "band beyond 1": (("rows", "conditions", 0, "band"), [0.9, 2], r"rows\.conditions\[0\]\.band\[1\]: 2 is greater"),
+    "band of an unknown word": (
+        ("rows", "conditions", 0, "band"),
+        [0, "knee"],
+        r"rows\.conditions\[0\]\.band\[1\]: 'elbow' was expected",
+    ),
+    "elbow to elbow": (("rows", "conditions", 0, "band"), ["elbow", "elbow"], r"begins and ends at the elbow"),
+    "checkpoint not saved": (
+        ("models", 0, "checkpoints"),
+        [0, 3],
+        r"models\[0\]\.checkpoints\[1\]: neox-small has no checkpoint at 3; its steps are 0, 1, 2, 4",
+    ),
+    "checkpoint twice": (("models", 0, "checkpoints"), [0, 0], r"models\[0\]\.checkpoints: .* non-unique"),
+    "one document": (("rows", "documents"), 1, r"rows\.documents: found 1; .* at least 2"),
+    "fewer documents than rows need": (
+        ("rows", "documents"),
+        10,
+        r"rows\.documents: 10 documents of 128 tokens hold at most 1240 rows",
+    ),
+    "undefined corpus": (("rows", "corpus"), "pile", r"rows\.corpus: 'pile' is not defined; defined are docstrings"),
+    "undefined tokenizer": (("models", 0, "tokenizer"), "bpe", r"models\[0\]\.tokenizer: 'bpe' is not defined"),
+    "undefined condition": (("groups", "condition"), "medium", r"groups\.condition: 'medium' is not a condition"),
+    "name twice": (("models", 1, "name"), "neox-small", r"models\[1\]\.name: 'neox-small' is used twice"),
+    "reserved name": (("models", 0, "name"), "tables", r"models\[0\]\.name: 'tables' is the name of a results folder"),
+    "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
+    "cuts turned": (("regimes", "cuts"), [5.5, 3.5], r"regimes\.cuts: found 5.5 and 3.5"),
+    "heads do not divide": (
+        ("models", 0, "n_heads"),
+        5,
+        r"models\[0\]\.hidden_size: 96 is not a multiple of n_heads \(5\)",
+    ),
+    "corpus file missing": (
+        ("corpora", 0),
+        {
+            "name": "docstrings",
+            "source": "file",
+            "file": "gone.txt",
+            "text_column": "text",
+            "min_characters": 1,
+            "evaluation_share": 0.5,
+        },
+        r"corpora\[0\]\.file: 'gone\.txt' is not there",
+    ),
+    "counts file missing": (
+        ("tokenizers", 0, "counts"),
+        {"source": "file", "file": "gone.npy"},
+        r"tokenizers\[0\]\.counts\.file: 'gone\.npy' is not there",
+    ),
+    "local folder missing": (
+        ("models", 0),
+        {"name": "mine", "source": "local", "tokenizer": "docstrings-4096", "folders": {"main": "gone"}},
+        r"models\[0\]\.folders\.main: 'gone' is not there",
+    ),
+    "trained model on a foreign tokenizer": (
+        ("tokenizers", 0),
+        {
+            "name": "docstrings-4096",
+            "source": "local",
+            "folder": "there",
+            "counts": {"source": "corpus", "corpus": "docstrings"},
+        },
+        r"models\[0\]\.tokenizer: a model with source 'train' needs",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_impossible_configurations_name_their_key(case):
+    path, value, message = BROKEN[case]
+    config = copy.deepcopy(load("demo.yaml"))
+    change(config, path, value)
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
+def test_step_outside_pythia_s_schedule():
+    config = load()
+    config["models"][4]["checkpoints"] = [0, 1500]
+    with pytest.raises(ConfigurationError, match=r"models\[4\]\.checkpoints\[1\]: pythia-70m-deduped has no .* 1500"):
+        check(config)
+
+
+def test_hub_model_without_schedule_may_name_any_step():
+    config = load()
+    config["models"][0]["checkpoints"] = [12345]
+    check(config)

@@ -1,0 +1,88 @@
+"""Bootstrap, empirical p-values, multiple testing, trends."""
+
+import numpy as np
+import pytest
+
+from rareneurons import stats
+from rareneurons.tables import Estimate
+
+
+@pytest.mark.oracle
+def test_correlation_equals_numpy_and_weights_equal_repeats(rng):
+    values = rng.normal(size=(40, 6))
+    np.testing.assert_allclose(stats.correlation_matrix(values), np.corrcoef(values, rowvar=False), atol=1e-12)
+    weights = rng.integers(0, 4, 40)
+    repeated = np.repeat(values, weights, axis=0)
+    np.testing.assert_allclose(
+        stats.correlation_matrix(values, weights), np.corrcoef(repeated, rowvar=False), atol=1e-12
+    )
+
+
+def test_constant_neuron_has_no_correlation():
+    values = np.column_stack([np.ones(5), np.arange(5.0)])
+    assert np.isnan(stats.correlation_matrix(values)[0]).all()
+
+
+def test_document_weights_resample_whole_documents(rng):
+    weights = stats.document_weights(7, 50, rng)
+    assert weights.shape == (50, 7)
+    assert (weights.sum(1) == 7).all()
+
+
+@pytest.mark.calibration
+def test_bootstrap_interval_covers_the_truth():
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(200):
+        sample = rng.normal(size=60)
+        draws = stats.document_weights(60, 200, rng) @ sample / 60
+        low, high = stats.percentile_interval(draws)
+        inside += low <= 0 <= high
+    assert 0.89 <= inside / 200 <= 0.98
+
+
+def test_interval_of_too_few_draws_is_unknown():
+    assert np.isnan(stats.percentile_interval(np.array([1.0] * 9 + [np.nan] * 50))).all()
+
+
+def test_empirical_p_counts_the_value_itself():
+    null = np.arange(99.0)
+    assert stats.empirical_p(1000.0, null, "greater") == 0.01
+    assert stats.empirical_p(-1.0, null, "less") == 0.01
+    assert stats.empirical_p(-1.0, null, "two-sided") == 0.02
+    assert stats.empirical_p(49.0, null, "two-sided") == 1.0
+    assert np.isnan(stats.empirical_p(np.nan, null, "less"))
+    assert np.isnan(stats.empirical_p(1.0, np.array([np.nan]), "less"))
+
+
+@pytest.mark.calibration
+def test_empirical_p_is_uniform_under_the_null():
+    rng = np.random.default_rng(5)
+    p = [stats.empirical_p(rng.normal(), rng.normal(size=199), "two-sided") for _ in range(1000)]
+    assert 0.03 <= np.mean(np.asarray(p) <= 0.05) <= 0.07
+
+
+def test_against_controls_describes_group_and_null():
+    estimate = Estimate("m", 5.0, "unit", 10)
+    mine, null = stats.against_controls(estimate, [4.0, 6.0] * 20, list(range(5)) * 4, "greater")
+    assert (mine.ci_low, mine.ci_high) == (4.0, 6.0)
+    assert mine.p_value == pytest.approx(1 / 21)
+    assert (null.measure, null.value, null.n) == ("m.null_mean", 2.0, 20)
+
+
+def test_benjamini_hochberg_by_hand():
+    adjusted = stats.benjamini_hochberg(np.array([0.01, np.nan, 0.04, 0.03]))
+    np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.04, 0.04])
+
+
+@pytest.mark.calibration
+def test_trend_says_yes_to_growth_and_no_to_noise():
+    rng = np.random.default_rng(7)
+    steps = np.array([0, 1, 2, 4, 8, 16, 32, 64, 128, 256])
+    rho, p = stats.spearman_trend(steps, np.sqrt(steps), 500, rng)
+    assert rho == pytest.approx(1)
+    assert p < 0.01
+    false = np.mean([stats.spearman_trend(steps, rng.normal(size=10), 200, rng)[1] < 0.05 for _ in range(200)])
+    assert false <= 0.09
+    assert np.isnan(stats.spearman_trend(steps, np.ones(10), 10, rng)).all()
+    assert np.isnan(stats.spearman_trend(steps[:3], steps[:3], 10, rng)).all()

@@ -1,0 +1,53 @@
+"""Tokenizer, counts and blocks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rareneurons import tokens
+from rareneurons.errors import CorpusError
+
+TEXTS = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog – ünïcode"] * 5
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tokens.train_tokenizer(TEXTS, 270)
+
+
+def test_tokenizer_round_trip(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    opened = tokens.open_tokenizer(str(tmp_path))
+    for text in TEXTS:
+        assert opened.decode(opened(text, add_special_tokens=False)["input_ids"]) == text
+    assert tokens.separator_id(opened) == 0
+    assert tokens.special_ids(opened) == [0, 1]
+
+
+def test_too_many_tokens_are_refused():
+    with pytest.raises(CorpusError, match="asked for 5000"):
+        tokens.train_tokenizer(TEXTS, 5000)
+
+
+def test_stream_and_counts(tokenizer):
+    stream = tokens.token_stream(tokenizer, TEXTS)
+    assert (stream == 0).sum() == len(TEXTS)
+    counts = tokens.token_counts(stream, 270)
+    assert counts.sum() == len(stream)
+    assert all(counts[token] == (stream == token).sum() for token in range(270))
+
+
+def test_blocks_hold_one_document_each(tokenizer):
+    documents = pd.DataFrame({"document": [7, 9], "text": [TEXTS[0], "a"]})
+    blocks = tokens.document_blocks(tokenizer, documents, 8)
+    assert blocks.tokens.shape == (2, 8)
+    assert blocks.length.tolist() == [8, 2]
+    assert blocks.document.tolist() == [7, 9]
+    assert tokenizer.decode(blocks.tokens[0, 1:]) == tokenizer.decode(
+        tokenizer(TEXTS[0], add_special_tokens=False)["input_ids"][:7]
+    )
+    assert (blocks.tokens[1, 2:] == 0).all()
+
+
+def test_unigram_entropy_of_a_uniform_distribution():
+    assert tokens.unigram_entropy(np.array([5, 5, 0, 5, 5])) == pytest.approx(np.log(4))

@@ -1,0 +1,41 @@
+"""The traced pass against plain runs."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, random_blocks, tiny_model
+
+from rareneurons.errors import CheckpointError
+from rareneurons.models.architectures import architecture_of
+from rareneurons.rows import candidate_rows
+from rareneurons.trace import Recorder, Trace, refuse_non_finite_trace, trace_rows
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", TINY)
+def test_batches_and_padding_change_nothing(kind):
+    architecture = architecture_of(tiny_model(kind))
+    blocks = random_blocks(7)
+    everything = candidate_rows(blocks)
+    rows = everything[everything["block"] != 2].iloc[::2].reset_index(drop=True)
+    trace = trace_rows(architecture, blocks, rows, batch_size=3)
+    modules = {"a": architecture.mlp_output(1), "x": architecture.final_norm_module}
+    seen = []
+    for block in sorted(rows["block"].unique()):
+        real = int(blocks.length[block])
+        with torch.inference_mode(), Recorder(modules) as recorder:
+            architecture.model(input_ids=torch.from_numpy(blocks.tokens[block : block + 1, :real].astype(np.int64)))
+        mine = rows[rows["block"] == block]
+        for name, stored in (("a", trace.activation), ("x", trace.residual)):
+            expected = recorder.inputs[name][0][mine["position"].to_numpy()]
+            np.testing.assert_allclose(stored[mine.index], expected, atol=2e-4, rtol=1e-4)
+        seen.append(recorder.inputs["a"][0][3 : real - 1].double())
+    np.testing.assert_allclose(trace.mean_activation, torch.cat(seen).mean(0), atol=1e-5, rtol=1e-4)
+    assert trace.layer.tolist() == [1]
+
+
+@pytest.mark.faults
+def test_non_finite_residual_is_named():
+    trace = Trace(np.zeros((3, 2)), np.array([[0.0], [np.inf], [np.nan]]), np.zeros(2), np.array([1]))
+    with pytest.raises(CheckpointError, match=r"residual .* at 2 of 3 rows, first at row 1"):
+        refuse_non_finite_trace(trace)

@@ -1,0 +1,215 @@
+"""The real graph, end to end, as a user runs it."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import copy_project, snakemake
+from oracles import hooked_delta_loss
+from safetensors.numpy import load_file
+
+from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.tables import CLAIM_COLUMNS, INFLUENCE_COLUMNS, MEASURE_COLUMNS
+from rareneurons.tokens import Blocks
+
+pytestmark = pytest.mark.workflow
+SMOKE = ("--configfile", "config/smoke.yaml")
+MEASURES = ("regimes", "coordination", "organization", "attention", "spectra")
+
+
+def planned(project, *arguments) -> dict[str, int]:
+    """Rule -> number of jobs that a dry run would start."""
+    output = snakemake(project, "-n", *arguments).stdout
+    if "Nothing to be done" in output:
+        return {}
+    stats = output.split("Job stats:")[1].split("total")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M)}
+
+
+def test_everything_promised_is_there(smoke_run):
+    results = smoke_run / "results/smoke"
+    for checkpoint in ("step0", "step16"):
+        folder = results / "neox-tiny" / checkpoint
+        influence = pd.read_parquet(folder / "influence.parquet")
+        assert list(influence.columns) == INFLUENCE_COLUMNS
+        assert len(influence) == 128 * 2 * 2
+        for measure in MEASURES:
+            table = pd.read_parquet(folder / f"{measure}.parquet")
+            assert list(table.columns)[: len(MEASURE_COLUMNS)] == MEASURE_COLUMNS
+            assert len(table)
+        assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / "groups.parquet"))
+    for name in (*MEASURES, "groups", "weightwatcher", "conditions", "dynamics"):
+        assert (results / "tables" / f"{name}.csv").exists()
+    for name in MEASURES:
+        assert set(pd.read_csv(results / "tables" / f"{name}.csv")["checkpoint"]) == {"step0", "step16"}
+    pictures = {file.stem for file in (results / "figures").glob("*.png")}
+    assert {"rank_influence", "rank_influence_by_checkpoint", "training_loss", "attention"} <= pictures
+    assert pictures == {file.stem for file in (results / "figures").glob("*.pdf")}
+    claims = pd.read_csv(results / "claims.csv")
+    assert list(claims.columns) == CLAIM_COLUMNS
+    assert claims["claim"].tolist() == [f"C{n}" for n in range(1, 8)]
+    assert claims.loc[claims["verdict"] == "undecided", "reason"].notna().all()
+
+
+def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
+    results = smoke_run / "results/smoke"
+    logs = list((results / "logs").rglob("*.log"))
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 42
+    assert all("finished in" in log.read_text() for log in logs)
+
+
+@pytest.mark.oracle
+def test_mean_effects_equal_hooked_passes_of_a_trained_checkpoint(smoke_run):
+    """Every neuron of the trained checkpoint, float64 hooked passes against the table: at most 1e-6 nats apart."""
+    results = smoke_run / "results/smoke"
+    folder = results / "neox-tiny"
+    architecture = open_checkpoint(str(folder / "training/step16"), torch.float64)
+    rows = pd.read_parquet(results / "inputs/rows/docstrings-512/rows.parquet")
+    with np.load(results / "inputs/rows/docstrings-512/blocks.npz") as arrays:
+        blocks = Blocks(arrays["tokens"], arrays["length"], arrays["document"])
+    trace = load_file(folder / "step16/trace.safetensors")
+    table = pd.read_parquet(folder / "step16/influence.parquet")
+    keys = ["condition", "split", "neuron"]
+    means = table.set_index(keys)["mean_delta_loss"]
+    absolute = table.set_index(keys)["mean_abs_delta_loss"]
+    largest = 0.0
+    for neuron in range(len(trace["mean_activation"])):
+        twin = hooked_delta_loss(architecture, blocks, rows, neuron, float(trace["mean_activation"][neuron]))
+        for condition in ("rare", "common"):
+            for split in ("discovery", "heldout"):
+                mine = twin[(rows[f"in_{condition}"] & (rows["split"] == split)).to_numpy()]
+                largest = max(largest, abs(mine.mean() - means[condition, split, neuron]))
+                largest = max(largest, abs(np.abs(mine).mean() - absolute[condition, split, neuron]))
+    assert absolute.max() > 1e-4, "effects must be far above the tolerance"
+    assert largest < 1e-6
+
+
+def test_training_lowers_the_loss_and_saves_pythia_s_steps(smoke_run):
+    folder = smoke_run / "results/smoke/neox-tiny"
+    losses = pd.read_csv(folder / "training_loss.csv")["loss"]
+    assert losses.iloc[0] == pytest.approx(np.log(512), abs=0.3)
+    assert losses.iloc[-3:].mean() < losses.iloc[0] - 0.5
+    assert {path.name for path in (folder / "training").iterdir() if path.name.startswith("step")} == {
+        f"step{step}" for step in (0, 1, 2, 4, 8, 16)
+    }
+
+
+def test_corpus_is_recorded(smoke_run):
+    manifest = json.loads((smoke_run / "results/smoke/inputs/corpora/docstrings/manifest.json").read_text())
+    assert len(manifest["sha256"]) == 64
+    assert manifest["documents"]["train"] > manifest["documents"]["evaluation"] > 60
+
+
+def test_second_run_has_nothing_to_do(smoke_run):
+    assert planned(smoke_run, *SMOKE) == {}
+
+
+def test_deleting_one_influence_file_reruns_what_depends_on_it(smoke_run):
+    file = smoke_run / "results/smoke/neox-tiny/step16/influence.parquet"
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        plan = planned(smoke_run, *SMOKE)
+    finally:
+        file.write_bytes(kept)
+        snakemake(smoke_run, "--touch", *SMOKE)
+    assert plan["influence"] == plan["groups"] == plan["attention"] == 1
+    assert not {"trace", "train_model", "weightwatcher", "corpus", "rows"} & set(plan)
+
+
+def overlay(project, name: str, **changes) -> tuple[str, str]:
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text())
+    for key, value in changes.items():
+        config[key] = value(config[key]) if callable(value) else value
+    (project / "config" / name).write_text(yaml.safe_dump(config))
+    return ("--configfile", f"config/{name}")
+
+
+def test_new_checkpoint_computes_only_what_is_new(smoke_run):
+    more = overlay(smoke_run, "more.yaml", models=lambda models: [{**models[0], "checkpoints": [0, 4, 16]}])
+    plan = planned(smoke_run, *more)
+    for rule in ("trace", "influence", "regimes", "groups", "coordination", "attention", "weightwatcher"):
+        assert plan[rule] == 1
+    assert plan["table"] == 7
+    assert not {"train_model", "corpus", "train_tokenizer", "rows"} & set(plan)
+
+
+def test_new_model_leaves_the_old_one_alone(smoke_run):
+    second = overlay(
+        smoke_run, "second.yaml", models=lambda models: [*models, {**models[0], "name": "other", "hidden_size": 48}]
+    )
+    plan = planned(smoke_run, *second)
+    assert plan["train_model"] == 1
+    assert plan["trace"] == plan["influence"] == plan["spectra"] == 2
+    assert not {"corpus", "train_tokenizer", "rows"} & set(plan)
+
+
+def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
+    plan = planned(smoke_run, *overlay(smoke_run, "boot.yaml", coordination={"bootstrap": 25}))
+    assert plan.pop("coordination") == 2
+    assert set(plan) == {"table", "figure_coordination", "dynamics", "claims", "all"}
+    assert plan["table"] == 1
+
+
+def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
+    module = smoke_run / "src/rareneurons/organization.py"
+    original = module.read_text()
+    try:
+        module.write_text("# a comment\n" + original)
+        assert planned(smoke_run, *SMOKE) == {}
+        module.write_text(original.replace("quality / total", "1.0 * quality / total"))
+        plan = planned(smoke_run, *SMOKE)
+    finally:
+        module.write_text(original)
+    assert plan.pop("organization") == 2
+    assert set(plan) == {"table", "figure_organization", "dynamics", "claims", "all"}
+
+
+@pytest.mark.faults
+def test_impossible_configuration_stops_before_any_job(smoke_run):
+    wrong = overlay(smoke_run, "wrong.yaml", rows=lambda rows: {**rows, "documents": 0})
+    done = snakemake(smoke_run, *wrong, check=False)
+    assert done.returncode
+    assert "rows.documents: 0 is less than the minimum of 1" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.faults
+def test_failing_job_shows_its_message_and_keeps_the_rest(tmp_path, smoke_run):
+    """A corpus too small for its tokenizer: one message, no output left behind, and a rerun with a cure succeeds."""
+    project = copy_project(tmp_path)
+    (project / "texts.txt").write_text("\n\n".join(f"document {i} says hello" for i in range(40)))
+    corpus = [
+        {
+            "name": "docstrings",
+            "source": "file",
+            "file": "texts.txt",
+            "text_column": "text",
+            "min_characters": 5,
+            "evaluation_share": 0.3,
+        }
+    ]
+    broken = overlay(project, "broken.yaml", corpora=corpus)
+    done = snakemake(project, *broken, check=False)
+    assert done.returncode
+    assert "tokenizers[].vocabulary_size: asked for 512" in done.stdout + done.stderr
+    assert (project / "results/smoke/inputs/corpora/docstrings/documents.parquet").exists()
+    assert not (project / "results/smoke/inputs/tokenizers/docstrings-512").exists()
+    assert not list((project / "results").rglob("*.partial"))
+
+
+def test_full_reproduction_plans_offline(smoke_run):
+    plan = planned(smoke_run)
+    assert plan["influence"] == plan["trace"] == 4 + 6 * 15
+    assert plan["fetch_checkpoint"] == 94
+
+
+def test_report_is_one_offline_page(smoke_run):
+    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/report.html")
+    page = (smoke_run / "results/smoke/report.html").read_text()
+    assert "rank_influence" in page
+    assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)
