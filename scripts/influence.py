@@ -5,7 +5,7 @@ import logging
 import pandas as pd
 import torch
 from device import device_of
-from job import checkpoint_name, progress, run, write_arrays, write_parquet
+from job import checkpoint_name, generator, progress, run, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence import closed_form, sums
@@ -18,19 +18,26 @@ def main(job):
     settings = job.params.influence
     trace = load_file(job.input.trace)
     rows = pd.read_parquet(job.input.rows)
+    document = rows["document"].to_numpy()
     layer = LastLayer.from_arrays(load_file(job.input.last_layer))
     by_document, pairs = closed_form.influence_by_document(
         layer.to(device_of(job.params.device), torch.float32),
         trace,
+        closed_form.reference_values(trace, settings["reference"], document, generator(job)),
         rows["target"].to_numpy(),
-        rows["document"].to_numpy(),
+        document,
         condition_split_masks(rows),
-        settings["reference"],
-        settings["tolerance"],
-        int(settings["memory_gib"] * 2**30),
         progress(f"influence {job.wildcards.model}/{job.wildcards.checkpoint}"),
+        effect=settings["effect"],
+        tolerance=settings["tolerance"],
+        memory_bytes=int(settings["memory_gib"] * 2**30),
     )
-    logging.info("pairs: %d by the exact sum, %d by the series", pairs.exact, pairs.series)
+    logging.info(
+        "pairs: %d by the exact sum, %d by the cubic and %d by the quartic series",
+        pairs.exact,
+        pairs.cubic,
+        pairs.quartic,
+    )
     write_parquet(sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document), job.output.table)
     write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)
 

@@ -1,5 +1,7 @@
 """Slow, obvious twins of the fast paths."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,10 +11,16 @@ from rareneurons.tokens import Blocks
 
 
 @torch.inference_mode()
-def losses(architecture: Architecture, blocks: Blocks, rows: pd.DataFrame) -> np.ndarray:
+def losses(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    before_block: Callable[[pd.DataFrame], None] = lambda mine: None,
+) -> np.ndarray:
     """Loss of each row's target by a plain run of the whole model, block by block, float64 (T,)."""
     found = np.empty(len(rows))
     for block, mine in rows.groupby("block"):
+        before_block(mine)
         real = int(blocks.length[block])
         tokens = torch.from_numpy(blocks.tokens[block, :real].astype(np.int64))[None]
         log_p = torch.log_softmax(architecture.model(input_ids=tokens, use_cache=False).logits[0].double(), -1)
@@ -22,18 +30,33 @@ def losses(architecture: Architecture, blocks: Blocks, rows: pd.DataFrame) -> np
 
 @torch.inference_mode()
 def hooked_delta_loss(
-    architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, neuron: int, value: float
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    neuron: int,
+    value: float | np.ndarray,
+    layer: int | None = None,
 ) -> np.ndarray:
-    """Change of each row's loss when a hook holds one last-MLP neuron at a value, everywhere, float64 (T,)."""
+    """Change of each row's loss when a hook holds one neuron at a value, float64 (T,).
+
+    A number is held at every position; an array (T,) puts each row's value at that row's position. Without ``layer``
+    the neuron is the last MLP's.
+    """
+    current = {}
 
     def hold(_module, inputs):
         held = inputs[0].clone()
-        held[..., neuron] = value
+        if isinstance(value, np.ndarray):
+            mine = current["rows"]
+            held[0, mine["position"].to_numpy(), neuron] = torch.from_numpy(value[mine.index]).to(held)
+        else:
+            held[..., neuron] = value
         return (held,)
 
     before = losses(architecture, blocks, rows)
-    handle = architecture.mlp_output(architecture.n_layers - 1).register_forward_pre_hook(hold)
+    layer = architecture.n_layers - 1 if layer is None else layer
+    handle = architecture.mlp_output(layer).register_forward_pre_hook(hold)
     try:
-        return losses(architecture, blocks, rows) - before
+        return losses(architecture, blocks, rows, lambda mine: current.update(rows=mine)) - before
     finally:
         handle.remove()

@@ -1,18 +1,23 @@
 """The closed form against a hooked forward pass in float64, and its certified error against the exact sum."""
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from conftest import TINY, random_blocks, tiny_model
 from oracles import hooked_delta_loss, losses
 
-from rareneurons.errors import CheckpointError
+from rareneurons.errors import CheckpointError, CorpusError
 from rareneurons.influence.closed_form import (
     DeltaLoss,
     PairCounts,
-    delta_loss_tiles,
+    delta_loss_matrix,
     influence_by_document,
     reference_values,
+    rows_of_other_documents,
     sum_by_document,
 )
 from rareneurons.models.architectures import architecture_of
@@ -30,29 +35,25 @@ def float64_trace(architecture, blocks, rows):
     return recorder.inputs["a"][at].clone(), recorder.inputs["x"][at].clone()
 
 
-def effects(layer, residual, activation, reference, target, **options):
-    found = torch.full(activation.shape, torch.nan, dtype=torch.float64)
-    pairs = PairCounts()
-    for tile in delta_loss_tiles(layer, residual, activation, reference, target, **options):
-        found[tile.rows, tile.neurons] = tile.values
-        pairs = pairs + tile.pairs
-    return found, pairs
-
-
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", TINY)
-@pytest.mark.parametrize("reference", ["mean", "zero"])
-def test_equals_hooked_forward_pass(kind, reference):
+@pytest.mark.parametrize("reference", ["mean", "zero", "resample"])
+def test_equals_hooked_forward_pass(kind, reference, rng):
     architecture = architecture_of(tiny_model(kind).double())
     blocks = random_blocks()
     rows = candidate_rows(blocks)
     activation, residual = float64_trace(architecture, blocks, rows)
-    held = torch.from_numpy(reference_values({"mean_activation": activation.mean(0).numpy()}, reference))
+    stored = {"activation": activation.numpy(), "mean_activation": activation.mean(0).numpy()}
+    held = torch.from_numpy(reference_values(stored, reference, rows["document"].to_numpy(), rng))
     layer = architecture.last_layer()
     target = torch.from_numpy(rows["target"].to_numpy().astype(np.int64))
-    found, _ = effects(layer, residual, activation, held, target, method="exact")
+    found, _ = delta_loss_matrix(layer, residual, activation, held, target, method="exact")
     slow = np.stack(
-        [hooked_delta_loss(architecture, blocks, rows, n, float(held[n])) for n in range(activation.shape[1])], axis=1
+        [
+            hooked_delta_loss(architecture, blocks, rows, n, held[:, n].numpy() if held.ndim == 2 else float(held[n]))
+            for n in range(activation.shape[1])
+        ],
+        axis=1,
     )
     assert np.abs(slow).max() > 0.01, "ablations without effect would test nothing"
     np.testing.assert_allclose(found.numpy(), slow, atol=1e-9, rtol=0)
@@ -78,9 +79,10 @@ def random_layer(rng):
 @pytest.mark.oracle
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-5, 1e-8])
 def test_certified_stays_within_tolerance(random_layer, tolerance):
-    exact, _ = effects(*random_layer, method="exact")
-    certified, pairs = effects(*random_layer, method="certified", tolerance=tolerance)
-    assert pairs.series > 0
+    exact, _ = delta_loss_matrix(*random_layer, method="exact")
+    certified, pairs = delta_loss_matrix(*random_layer, method="certified", tolerance=tolerance)
+    assert pairs.cubic > 0
+    assert pairs.quartic > 0
     assert pairs.exact > 0
     assert (certified - exact).abs().max() <= tolerance
 
@@ -88,8 +90,10 @@ def test_certified_stays_within_tolerance(random_layer, tolerance):
 @pytest.mark.oracle
 def test_small_effects_keep_their_digits_in_float32(random_layer):
     layer, residual, activation, reference, target = random_layer
-    exact, _ = effects(*random_layer, method="exact")
-    rounded, _ = effects(layer.to("cpu", torch.float32), residual.float(), activation.float(), reference, target)
+    exact, _ = delta_loss_matrix(*random_layer, method="exact")
+    rounded, _ = delta_loss_matrix(
+        layer.to("cpu", torch.float32), residual.float(), activation.float(), reference, target
+    )
     # The weakest neuron moves the loss by about 1e-5 nats; subtracting two float32 losses would leave one digit.
     np.testing.assert_allclose(rounded[:, 0], exact[:, 0], rtol=2e-3, atol=1e-9)
 
@@ -97,14 +101,14 @@ def test_small_effects_keep_their_digits_in_float32(random_layer):
 def test_neuron_at_its_reference_has_no_effect(random_layer):
     layer, residual, activation, _, target = random_layer
     for method in ("exact", "certified"):
-        found, _ = effects(layer, residual, activation, activation.clone(), target, method=method)
+        found, _ = delta_loss_matrix(layer, residual, activation, activation.clone(), target, method=method)
         assert (found == 0).all()
 
 
 def test_tiles_do_not_change_the_result(random_layer):
-    whole, _ = effects(*random_layer, method="exact")
+    whole, _ = delta_loss_matrix(*random_layer, method="exact")
     tiny_budget = 8 * 300 * 6 * 2 * 5
-    tiled, _ = effects(*random_layer, method="exact", memory_bytes=tiny_budget)
+    tiled, _ = delta_loss_matrix(*random_layer, method="exact", memory_bytes=tiny_budget)
     np.testing.assert_allclose(tiled, whole, atol=1e-12)
 
 
@@ -140,12 +144,10 @@ def test_stored_trace_to_means(rng):
     sums, _ = influence_by_document(
         architecture.last_layer(),
         trace,
+        reference_values(trace, "mean", rows["document"].to_numpy(), rng),
         rows["target"].to_numpy(),
         rows["document"].to_numpy(),
         {"all": everything},
-        "mean",
-        1e-5,
-        2**30,
     )
     mean = sums["all"].signed.sum(0) / len(rows)
     slow = architecture_of(tiny_model("gpt_neox").double())
@@ -153,3 +155,62 @@ def test_stored_trace_to_means(rng):
         twin = hooked_delta_loss(slow, blocks, rows, neuron, float(trace["mean_activation"][neuron]))
         assert abs(twin.mean() - mean[neuron]) < 1e-5
     assert losses(slow, blocks, rows).mean() > 0
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", ["layer_norm", "rms_norm"])
+def test_direct_effect_equals_logits_with_the_scale_frozen(random_layer, kind):
+    layer, residual, activation, reference, target = random_layer
+    layer = replace(layer, norm=replace(layer.norm, kind=kind))
+    found, _ = delta_loss_matrix(*(layer, *random_layer[1:]), method="exact", effect="direct")
+    scale = (layer.centred(residual).square().mean(-1, keepdim=True) + layer.norm.epsilon).sqrt()
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        logits = layer.centred(x) / scale * layer.norm.gain @ layer.unembedding.T + layer.logit_bias
+        return -torch.log_softmax(logits, -1).gather(1, target[:, None])[:, 0]
+
+    for neuron in range(activation.shape[1]):
+        moved = residual + (reference - activation)[:, neuron, None] * layer.output_weight[neuron]
+        np.testing.assert_allclose(found[:, neuron], loss(moved) - loss(residual), atol=1e-12)
+    total, _ = delta_loss_matrix(*(layer, *random_layer[1:]), method="exact")
+    assert (total - found).abs().max() > 1e-3
+
+
+def test_certified_direct_effect_stays_within_tolerance(random_layer):
+    exact, _ = delta_loss_matrix(*random_layer, method="exact", effect="direct")
+    certified, _ = delta_loss_matrix(*random_layer, effect="direct", tolerance=1e-6)
+    assert (certified - exact).abs().max() <= 1e-6
+
+
+def test_resampled_rows_come_from_other_documents(rng):
+    document = np.repeat([3, 5, 9], [50, 2, 8])
+    drawn = rows_of_other_documents(document, rng)
+    assert (document[drawn] != document).all()
+    with pytest.raises(CorpusError, match="at least two documents"):
+        rows_of_other_documents(np.array([4, 4]), rng)
+
+
+@pytest.mark.parametrize("megabytes", [8, 64])
+def test_memory_stays_within_its_budget(megabytes):
+    """Peak memory of a process of its own, less what it held before, for arrays that together need 1.4 GB."""
+    code = f"""
+import resource, torch
+from rareneurons.influence.closed_form import delta_loss_tiles
+from rareneurons.models.last_layer import FinalNorm, LastLayer
+torch.set_num_threads(1)
+g = torch.Generator().manual_seed(0)
+d, n, v, t = 16, 1500, 20000, 600
+layer = LastLayer(torch.randn(n, d, generator=g) * 0.05, torch.randn(v, d, generator=g), torch.zeros(v),
+                  FinalNorm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5), {{}})
+x, a = torch.randn(t, d, generator=g), torch.randn(t, n, generator=g)
+target = torch.zeros(t, dtype=torch.long)
+tiny = delta_loss_tiles(layer, x[:2], a[:2, :], torch.zeros(n), target[:2], memory_bytes=2**20)
+next(tiny)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+tiles = delta_loss_tiles(layer, x, a, torch.zeros(n), target, memory_bytes={megabytes} * 2**20)
+for _, tile in zip(range(3), tiles):
+    pass
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.25 * megabytes + 8

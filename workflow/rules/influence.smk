@@ -18,6 +18,7 @@ rule influence:
     params:
         influence=config["influence"],
         device=config["device"],
+        seed=config["seed"],
         code=code_of("influence"),
     script:
         "../../scripts/influence.py"

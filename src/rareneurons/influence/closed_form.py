@@ -14,28 +14,35 @@ Adding a constant to ``h`` changes nothing, so ``z`` is centred by ``p`` and ``B
 Two ways to the sum over the vocabulary:
 
 * *exact*: ``log1p(sum_v p_v expm1(h_v))``, V operations a (row, neuron) pair;
-* *series*: with ``u = h - E_p[h]``, ``log1p(E_p[u^2] / 2 + E_p[u^3] / 6)``. The moments are matrix products
-  (``E_p[z^i B_n^j] = (P z^i)(B^j)^T``). Cut after the cubic term the error is at most ``M^2 E_p[u^2] e^M / 24``
-  with ``M >= max |u|``, which the ranges of ``z[t]`` and ``B[n]`` bound; a pair takes the series only where this
-  certified error is below the tolerance.
+* *series*: with ``u = h - E_p[h]`` and ``m_k = E_p[u^k]``, ``log1p(m_2 / 2 + m_3 / 6 [+ m_4 / 24])``. The moments are
+  matrix products (``E_p[z^i B_n^j] = (P z^i)(B^j)^T``). By Taylor's theorem the error of the cubic series is at most
+  ``m_4 e^H / 24 <= M^2 m_2 e^H / 24``, that of the quartic one ``M m_4 e^H / 120``, with ``M >= max |u|`` and
+  ``H >= max u`` from the ranges of ``z[t]`` and ``B[n]``. A pair takes the cubic series where that certified error is
+  below the tolerance; else the quartic one, whose further products are made for the neurons that need them; else the
+  exact sum.
+
+The *direct* effect freezes the norm's scale, ``s' = s``, so that ``h = (delta / s) B_n``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from rareneurons.errors import CheckpointError
+from rareneurons.errors import CheckpointError, CorpusError
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.models.last_layer import LastLayer
 
 Method = Literal["exact", "certified"]
+Effect = Literal["total", "direct"]
 
-# One block of the exact sum should stay in a core's second-level cache: 64 pairs x 1024 words x 4 bytes = 256 KiB.
+# Elements of one block of the exact sum. On a CPU the block should stay in a core's second-level cache (256 KiB in
+# float32), on an accelerator it should be large enough to hide the launch of a kernel.
+ELEMENTS_A_BLOCK = {"cpu": 2**16, "accelerator": 2**26}
 PAIRS_A_BLOCK = 64
-VOCABULARY_A_BLOCK = 1024
+ROUNDING_SLACK = 1e-5  # share of its upper bound by which a float32 fourth moment may be off
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,12 @@ class PairCounts:
     """How many (row, neuron) pairs took which way to the sum over the vocabulary."""
 
     exact: int = 0
-    series: int = 0
+    cubic: int = 0
+    quartic: int = 0
 
     def __add__(self, other: "PairCounts") -> "PairCounts":
         """Sum of two tallies."""
-        return PairCounts(self.exact + other.exact, self.series + other.series)
+        return PairCounts(self.exact + other.exact, self.cubic + other.cubic, self.quartic + other.quartic)
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,9 @@ class _Rows:
 
     z: torch.Tensor  # (T, V), less its mean under p
     p: torch.Tensor  # (T, V)
-    z_variance: torch.Tensor  # (T,)
-    z_third: torch.Tensor  # (T,)
-    z_min: torch.Tensor  # (T,)
-    z_max: torch.Tensor  # (T,)
+    z_moments: dict[int, torch.Tensor]  # E_p[z^k] for k = 2, 3, 4, float64 (T, 1)
+    z_min: torch.Tensor  # (T, 1) float64
+    z_max: torch.Tensor  # (T, 1) float64
     scale_squared: torch.Tensor  # (T,) float64
     centred_residual: torch.Tensor  # (T, d) float64
 
@@ -79,8 +86,8 @@ class _Neurons:
     """A tile of neurons seen through the unembedding."""
 
     b: torch.Tensor  # (N, V), less its mean over V
-    b_min: torch.Tensor  # (N,)
-    b_max: torch.Tensor  # (N,)
+    b_min: torch.Tensor  # (N,) float64
+    b_max: torch.Tensor  # (N,) float64
     centred_weight: torch.Tensor  # (N, d) float64
 
 
@@ -91,73 +98,127 @@ def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
     z = (normed * layer.norm.gain) @ layer.unembedding.T
     p = torch.softmax(z + layer.logit_bias, dim=-1)
     z -= (p * z).sum(-1, keepdim=True)
-    weighted = p * z
-    return _Rows(
-        z=z,
-        p=p,
-        z_variance=(weighted * z).sum(-1),
-        z_third=(weighted * z * z).sum(-1),
-        z_min=z.amin(-1),
-        z_max=z.amax(-1),
-        scale_squared=scale_squared,
-        centred_residual=centred,
-    )
+    moments, weighted = {}, p * z
+    for power in (2, 3, 4):
+        weighted *= z
+        moments[power] = weighted.sum(-1, keepdim=True).double()
+    z_min, z_max = z.aminmax(dim=-1, keepdim=True)
+    return _Rows(z, p, moments, z_min.double(), z_max.double(), scale_squared, centred)
 
 
 def _prepare_neurons(layer: LastLayer, neurons: slice) -> _Neurons:
     centred = layer.centred(layer.output_weight[neurons].double())
     b = (centred.to(layer.unembedding.dtype) * layer.norm.gain) @ layer.unembedding.T
     b -= b.mean(-1, keepdim=True)
-    return _Neurons(b=b, b_min=b.amin(-1), b_max=b.amax(-1), centred_weight=centred)
+    b_min, b_max = b.aminmax(dim=-1)
+    return _Neurons(b, b_min.double(), b_max.double(), centred)
 
 
 def _logit_change_coefficients(
-    rows: _Rows, neurons: _Neurons, delta: torch.Tensor
+    rows: _Rows, neurons: _Neurons, delta: torch.Tensor, effect: Effect
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """``c = s / s' - 1`` and ``e = delta / s'``, float64 (T, N); accurate however small ``delta`` is."""
+    scale = rows.scale_squared.sqrt()[:, None]
+    if effect == "direct":
+        return torch.zeros_like(delta), delta / scale
     width = rows.centred_residual.shape[1]
     along = rows.centred_residual @ neurons.centred_weight.T
     growth = delta * (2 * along + delta * neurons.centred_weight.square().sum(-1)) / width
     log_ratio = -0.5 * torch.log1p(growth / rows.scale_squared[:, None])
-    scale = rows.scale_squared.sqrt()[:, None]
     return torch.expm1(log_ratio), delta * torch.exp(log_ratio) / scale
 
 
-def _series(
-    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor
+@dataclass
+class _Series:
+    """The series' sums for a tile, each float64 (T, N): moments of ``u`` and bounds of its range."""
+
+    mean: torch.Tensor  # E_p[h]
+    second: torch.Tensor  # m_2
+    third: torch.Tensor  # m_3
+    largest: torch.Tensor  # M >= max |u|
+    highest: torch.Tensor  # H >= max u
+
+    def cubic(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``log E_p[exp(h)]`` and its certified error."""
+        error = self.largest.square() * self.second * torch.exp(self.highest) / 24
+        return self.mean + torch.log1p(self.second / 2 + self.third / 6), error
+
+
+def _series_with_quartic(
+    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """``log E_p[exp(h)]`` by the cubic series, ``E_p[h]`` and the certified error, each float64 (T, N)."""
-    b, b_squared = neurons.b, neurons.b.square()
-    weighted = rows.p * rows.z
-    e_b = (rows.p @ b.T).double()
-    e_bb = (rows.p @ b_squared.T).double()
-    e_zb = (weighted @ b.T).double()
-    e_zbb = (weighted @ b_squared.T).double()
-    e_zzb = ((weighted * rows.z) @ b.T).double()
-    e_bbb = (rows.p @ (b_squared * b).T).double()
-    var_b = (e_bb - e_b.square()).clamp_min(0)
-    # Third central moments of z (whose mean is zero) and B.
-    third_b = e_bbb - 3 * e_b * e_bb + 2 * e_b**3
-    third_zbb = e_zbb - 2 * e_b * e_zb
-    z_variance, z_third = rows.z_variance.double()[:, None], rows.z_third.double()[:, None]
-    third_zzb = e_zzb - e_b * z_variance
-    mean = e * e_b
-    variance = (c.square() * z_variance + 2 * c * e * e_zb + e.square() * var_b).clamp_min(0)
-    third = c**3 * z_third + 3 * c.square() * e * third_zzb + 3 * c * e.square() * third_zbb + e**3 * third_b
-    largest = _largest_deviation(rows, neurons, c, e, mean)
-    error = largest.square() * variance * torch.exp(largest) / 24
-    return mean + torch.log1p(variance / 2 + third / 6), mean, error
+    """``log E_p[exp(h)]`` (T, N) by the shortest certified series, and where it is cubic, and where it is certified."""
+    pz = rows.p * rows.z
+    b_squared = neurons.b.square()
+    products = {
+        "b": rows.p @ neurons.b.T,
+        "zb": pz @ neurons.b.T,
+        "zzb": (pz * rows.z) @ neurons.b.T,
+        "bb": rows.p @ b_squared.T,
+        "zbb": pz @ b_squared.T,
+        "bbb": rows.p @ (b_squared * neurons.b).T,
+    }
+    raw = {name: product.double() for name, product in products.items()}
+    series = _cubic_moments(rows, neurons, raw, c, e)
+    value, error = series.cubic()
+    cubic = error <= tolerance
+    certified = cubic.clone()
+    columns = torch.nonzero(~cubic.all(0)).flatten()
+    if len(columns):
+        fourth = _fourth_moment(rows, neurons.b[columns], {k: v[:, columns] for k, v in raw.items()}, c, e, columns)
+        second, largest, highest = (x[:, columns] for x in (series.second, series.largest, series.highest))
+        # m_4 <= M^2 m_2 always; what float32 rounding may have taken from m_4 is a small share of that.
+        most = largest.square() * second
+        error = largest * (fourth + ROUNDING_SLACK * most).clamp(max=most) * torch.exp(highest) / 120
+        longer = series.mean[:, columns] + torch.log1p(second / 2 + series.third[:, columns] / 6 + fourth / 24)
+        value[:, columns] = torch.where(cubic[:, columns], value[:, columns], longer)
+        certified[:, columns] |= error <= tolerance
+    return value, cubic, certified
 
 
-def _largest_deviation(
-    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, mean: torch.Tensor
+def _cubic_moments(
+    rows: _Rows, neurons: _Neurons, raw: dict[str, torch.Tensor], c: torch.Tensor, e: torch.Tensor
+) -> _Series:
+    """Moments of ``u`` up to the third from the raw products ``E_p[z^i B^j]``; ``z`` has mean zero, ``B`` has not."""
+    b, z2, z3 = raw["b"], rows.z_moments[2], rows.z_moments[3]
+    bb = (raw["bb"] - b.square()).clamp_min(0)
+    zbb = raw["zbb"] - 2 * b * raw["zb"]
+    zzb = raw["zzb"] - b * z2
+    bbb = raw["bbb"] - 3 * b * raw["bb"] + 2 * b**3
+    mean = e * b
+    highest = torch.maximum(c * rows.z_min, c * rows.z_max) + torch.maximum(e * neurons.b_min, e * neurons.b_max)
+    lowest = torch.minimum(c * rows.z_min, c * rows.z_max) + torch.minimum(e * neurons.b_min, e * neurons.b_max)
+    return _Series(
+        mean=mean,
+        second=(c.square() * z2 + 2 * c * e * raw["zb"] + e.square() * bb).clamp_min(0),
+        third=c**3 * z3 + 3 * c.square() * e * zzb + 3 * c * e.square() * zbb + e**3 * bbb,
+        largest=torch.maximum(highest - mean, mean - lowest),
+        highest=highest - mean,
+    )
+
+
+def _fourth_moment(
+    rows: _Rows,
+    b_columns: torch.Tensor,
+    raw: dict[str, torch.Tensor],
+    c: torch.Tensor,
+    e: torch.Tensor,
+    columns: torch.Tensor,
 ) -> torch.Tensor:
-    """Upper bound of ``max_v |h_v - E_p[h]|``, (T, N), from the ranges of ``z`` and ``B``."""
-    z_ends = c * rows.z_min.double()[:, None], c * rows.z_max.double()[:, None]
-    b_ends = e * neurons.b_min.double(), e * neurons.b_max.double()
-    highest = torch.maximum(*z_ends) + torch.maximum(*b_ends)
-    lowest = torch.minimum(*z_ends) + torch.minimum(*b_ends)
-    return torch.maximum(highest - mean, mean - lowest)
+    """``m_4`` (T, columns), for the neurons whose cubic series is not certified at every row."""
+    c, e = c[:, columns], e[:, columns]
+    b, z2, z3, z4 = raw["b"], rows.z_moments[2], rows.z_moments[3], rows.z_moments[4]
+    power = b_columns.square()
+    pz = rows.p * rows.z
+    pzz = pz * rows.z
+    zzbb = (pzz @ power.T).double() - 2 * b * raw["zzb"] + b.square() * z2
+    zzzb = ((pzz * rows.z) @ b_columns.T).double() - b * z3
+    power = power * b_columns
+    zbbb = (pz @ power.T).double() - 3 * b * raw["zbb"] + 3 * b.square() * raw["zb"]
+    power = power * b_columns
+    bbbb = (rows.p @ power.T).double() - 4 * b * raw["bbb"] + 6 * b.square() * raw["bb"] - 3 * b**4
+    fourth = c**4 * z4 + 4 * c**3 * e * zzzb + 6 * c.square() * e.square() * zzbb + 4 * c * e**3 * zbbb + e**4 * bbbb
+    return fourth.clamp_min(0)
 
 
 def _exact_log_mean_exp(
@@ -177,6 +238,7 @@ def _exact_log_mean_exp(
     """
     dtype, device = rows.z.dtype, rows.z.device
     vocabulary = rows.z.shape[1]
+    elements = ELEMENTS_A_BLOCK["cpu" if device.type == "cpu" else "accelerator"]
     sums = []
     for t in torch.nonzero(wanted.any(1)).flatten().tolist():
         columns = torch.nonzero(wanted[t]).flatten()
@@ -184,33 +246,40 @@ def _exact_log_mean_exp(
         total = torch.zeros(len(columns), dtype=torch.float64, device=device)
         for first in range(0, len(columns), PAIRS_A_BLOCK):
             part = slice(first, first + PAIRS_A_BLOCK)
-            for start in range(0, vocabulary, VOCABULARY_A_BLOCK):
-                words = slice(start, start + VOCABULARY_A_BLOCK)
-                h = neurons.b[columns[part], words]
-                h *= e_t[part, None]
-                h.addr_(c_t[part], rows.z[t, words])
+            c_part, e_part = c_t[part], e_t[part, None]
+            width = max(1, elements // len(c_part))
+            for start in range(0, vocabulary, width):
+                words = slice(start, start + width)
+                h = neurons.b[:, words].index_select(0, columns[part])
+                h.mul_(e_part).addr_(c_part, rows.z[t, words])
                 total[part] += torch.expm1_(h).mv(rows.p[t, words])
         sums.append(total)
     return torch.log1p(torch.cat(sums)) if sums else torch.zeros(0, dtype=torch.float64, device=device)
 
 
 def _tile(
-    rows: _Rows, neurons: _Neurons, delta: torch.Tensor, target: torch.Tensor, method: Method, tolerance: float
+    rows: _Rows,
+    neurons: _Neurons,
+    delta: torch.Tensor,
+    target: torch.Tensor,
+    method: Method,
+    effect: Effect,
+    tolerance: float,
 ) -> tuple[torch.Tensor, PairCounts]:
-    c, e = _logit_change_coefficients(rows, neurons, delta)
+    c, e = _logit_change_coefficients(rows, neurons, delta, effect)
     if method == "certified":
-        log_mean_exp, _, error = _series(rows, neurons, c, e)
-        wanted = error > tolerance
+        log_mean_exp, cubic, certified = _series_with_quartic(rows, neurons, c, e, tolerance)
+        # A neuron at its reference value changes nothing, exactly: its series is certified with error 0.
+        wanted = ~certified
     else:
-        log_mean_exp, wanted = torch.zeros_like(c), torch.ones_like(c, dtype=torch.bool)
-    # A neuron at its reference value changes nothing, exactly.
-    wanted &= delta != 0
+        log_mean_exp, wanted = torch.zeros_like(c), delta != 0
+        cubic = ~wanted
     log_mean_exp[wanted] = _exact_log_mean_exp(rows, neurons, c, e, wanted)
     z_target = rows.z.gather(1, target[:, None]).double()
     b_target = neurons.b[:, target].T.double()
     delta_loss = log_mean_exp - (c * z_target + e * b_target)
-    n_exact = int(wanted.sum())
-    return delta_loss, PairCounts(n_exact, wanted.numel() - n_exact)
+    n_exact, n_cubic = int(wanted.sum()), int(cubic.sum())
+    return delta_loss, PairCounts(n_exact, n_cubic, wanted.numel() - n_exact - n_cubic)
 
 
 def delta_loss_tiles(
@@ -220,10 +289,11 @@ def delta_loss_tiles(
     reference: torch.Tensor,
     target: torch.Tensor,
     method: Method = "certified",
+    effect: Effect = "total",
     tolerance: float = 1e-5,
     memory_bytes: int = 2 * 1024**3,
 ) -> Iterator[DeltaLoss]:
-    """Total effect of ablating each neuron at each row, tile by tile.
+    """Effect of ablating each neuron at each row, tile by tile.
 
     Args:
         layer: the model's last layer; its dtype is the one the vocabulary-sized arithmetic runs in.
@@ -233,8 +303,9 @@ def delta_loss_tiles(
         target: (T,) integer ids of the next tokens.
         method: ``exact`` sums over the vocabulary for every pair, ``certified`` where the series' error bound is
             above ``tolerance``.
+        effect: ``total`` recomputes the final norm, ``direct`` freezes its scale.
         tolerance: largest certified error of a pair, nats.
-        memory_bytes: what the vocabulary-sized arrays may take together.
+        memory_bytes: what the arrays made here may take together, beside the layer, the residuals and activations.
 
     Yields:
         Tiles that together cover all pairs, neurons outermost.
@@ -249,16 +320,37 @@ def delta_loss_tiles(
             held = reference[mine] if reference.ndim == 1 else reference[here, mine]
             delta = held.double() - activation[here, mine].double()
             rows = _prepare_rows(layer, residual[here])
-            values, pairs = _tile(rows, neurons, delta, target[here], method, tolerance)
+            values, pairs = _tile(rows, neurons, delta, target[here], method, effect, tolerance)
             yield DeltaLoss(here, mine, values, pairs)
 
 
 def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int]:
-    """Neurons and rows a tile: three vocabulary-sized arrays a neuron, six a row, half the memory for each kind."""
+    """Neurons and rows a tile, so that what a tile needs stays within the budget.
+
+    A neuron holds five vocabulary-sized arrays (B and its powers), a row six (z, p, their products); a pair some
+    thirty doubles. Rows get a quarter of the budget, at most 512; the pairs' share follows from both.
+    """
     word = layer.unembedding.element_size() * layer.unembedding.shape[0]
-    neurons = max(1, memory_bytes // 2 // (3 * word))
-    rows = max(1, min(memory_bytes // 2 // (6 * word), 512))
-    return min(neurons, n_neurons), min(rows, n_rows)
+    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (6 * word)))
+    neurons = min(n_neurons, max(1, memory_bytes * 3 // 4 // (5 * word + 30 * 8 * rows)))
+    return neurons, rows
+
+
+def delta_loss_matrix(
+    layer: LastLayer,
+    residual: torch.Tensor,
+    activation: torch.Tensor,
+    reference: torch.Tensor,
+    target: torch.Tensor,
+    **options: Any,
+) -> tuple[torch.Tensor, PairCounts]:
+    """All effects at once, float64 (T, N) nats, and how they were computed; options as :func:`delta_loss_tiles`."""
+    effects = torch.empty(activation.shape, dtype=torch.float64, device=activation.device)
+    pairs = PairCounts()
+    for tile in delta_loss_tiles(layer, residual, activation, reference, target, **options):
+        effects[tile.rows, tile.neurons] = tile.values
+        pairs = pairs + tile.pairs
+    return effects, pairs
 
 
 def sum_by_document(
@@ -311,50 +403,83 @@ def sum_by_document(
     }
 
 
-def reference_values(trace: Mapping[str, np.ndarray], reference: str) -> np.ndarray:
-    """What ablation puts in the neurons' place, float64 (N,): their ``mean`` over evaluated positions, or ``zero``."""
-    mean = trace["mean_activation"]
-    return mean if reference == "mean" else np.zeros_like(mean)
+def reference_values(
+    trace: Mapping[str, np.ndarray], reference: str, document: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """What ablation puts in the neurons' place.
+
+    Args:
+        trace: ``activation`` (T, N) and ``mean_activation`` (N,).
+        reference: ``mean`` over all evaluated positions, ``zero``, or ``resample``: the activations of a random row
+            of another document, all neurons of a row from the same one.
+        document: (T,) document ids.
+        rng: draws the rows for ``resample``.
+
+    Returns:
+        (N,) for ``mean`` and ``zero``, (T, N) for ``resample``.
+
+    Raises:
+        CorpusError: ``resample`` with a single document.
+    """
+    if reference == "mean":
+        return trace["mean_activation"]
+    if reference == "zero":
+        return np.zeros_like(trace["mean_activation"])
+    return trace["activation"][rows_of_other_documents(document, rng)]
+
+
+def rows_of_other_documents(document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each row a random row of another document, int64 (T,).
+
+    Raises:
+        CorpusError: all rows belong to one document.
+    """
+    if len(np.unique(document)) < 2:
+        raise CorpusError("influence.reference: 'resample' needs rows of at least two documents; found one")
+    drawn = rng.integers(0, len(document), size=len(document))
+    while (same := document[drawn] == document).any():
+        drawn[same] = rng.integers(0, len(document), size=int(same.sum()))
+    return drawn
 
 
 @torch.inference_mode()
 def influence_by_document(
     layer: LastLayer,
     trace: Mapping[str, np.ndarray],
+    reference: np.ndarray,
     target: np.ndarray,
     document: np.ndarray,
     masks: dict[str, np.ndarray],
-    reference: str,
-    tolerance: float,
-    memory_bytes: int,
     progress: Callable[[Iterable[DeltaLoss]], Iterable[DeltaLoss]] = iter,
+    **options: Any,
 ) -> tuple[dict[str, InfluenceSums], PairCounts]:
     """Effects of all last-MLP neurons, added up by document for every mask over the rows.
 
     Args:
         layer: the model's last layer; the arithmetic runs on its device, in its dtype.
-        trace: ``activation`` (T, N), ``residual`` (T, d) and ``mean_activation`` (N,), as :class:`Trace` holds them.
+        trace: ``activation`` (T, N) and ``residual`` (T, d), as :class:`Trace` holds them.
+        reference: (N,) or (T, N), as :func:`reference_values` returns it.
         target: (T,) ids of the next tokens.
         document: (T,) document ids.
         masks: name -> boolean (T,).
-        reference: ``mean`` or ``zero``.
-        tolerance: largest certified error of a pair, nats.
-        memory_bytes: what the vocabulary-sized arrays may take.
         progress: wraps the loop over tiles.
+        options: ``effect``, ``tolerance``, ``memory_bytes`` as for :func:`delta_loss_tiles`.
 
     Returns:
         Name of the mask -> sums, and how many pairs took which way.
+
+    Raises:
+        CheckpointError: an effect is NaN or infinite.
     """
     device = layer.unembedding.device
     tiles = delta_loss_tiles(
         layer,
         torch.from_numpy(trace["residual"]).to(device),
         torch.from_numpy(trace["activation"]).to(device),
-        torch.from_numpy(reference_values(trace, reference)).to(device),
+        torch.from_numpy(reference).to(device),
         torch.from_numpy(target.astype(np.int64)).to(device),
         "certified",
-        tolerance,
-        memory_bytes,
+        **options,
     )
     tally: list[PairCounts] = []
     sums = sum_by_document(progress(tiles), trace["activation"].shape[1], document, masks, tally.append)

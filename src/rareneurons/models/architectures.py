@@ -60,6 +60,10 @@ class Architecture(ABC):
     def attention_output(self, layer: int) -> nn.Module:
         """Output projection of the layer's attention; its input is the heads' outputs side by side."""
 
+    def embeddings_for(self, residual: torch.Tensor) -> torch.Tensor:
+        """``inputs_embeds`` with which the base model sends ``residual`` into its first block."""
+        return residual
+
     @property
     def parallel_blocks(self) -> bool:
         """Whether attention and MLP of a block read the same residual, so heads cannot reach that MLP."""
@@ -161,6 +165,10 @@ class GPT2(Architecture):
     @property
     def unembedding_module(self) -> nn.Linear:
         return self.model.lm_head  # type: ignore[return-value]
+
+    def embeddings_for(self, residual: torch.Tensor) -> torch.Tensor:
+        positions = torch.arange(residual.shape[1], device=residual.device)
+        return residual - self.model.transformer.wpe(positions)  # type: ignore[union-attr, operator]
 
     def mlp_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].mlp.c_proj  # type: ignore[union-attr, return-value]

@@ -1,0 +1,101 @@
+"""Effect of ablating neurons of any layer, by running the model again from that layer up.
+
+The residual stream that enters the layer is kept, so a neuron costs the blocks from its layer up, not a whole pass, and
+several neurons share a pass as a batch. The neuron is held at its reference value at *all* positions of the block, so a
+row's loss also changes through earlier positions; in the last layer that makes no difference.
+
+Two losses are subtracted here, each with the rounding of the model's own precision: open the checkpoint in float64
+where effects below 1e-5 nats matter.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from rareneurons.models.architectures import Architecture
+from rareneurons.models.partial_run import run_from
+from rareneurons.tokens import Blocks
+from rareneurons.trace import Recorder, batches_of_blocks
+
+
+@torch.inference_mode()
+def rerun_delta_loss(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    layer: int,
+    neurons: Sequence[int],
+    reference: np.ndarray,
+    batch_size: int,
+    neurons_a_pass: int,
+    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> np.ndarray:
+    """Total effect of ablating neurons of one layer at each row.
+
+    Args:
+        architecture: an open checkpoint; its precision is the precision of the two losses.
+        blocks: evaluation blocks.
+        rows: T rows, in block and position order.
+        layer: the neurons' layer.
+        neurons: which neurons.
+        reference: (N,) reference values of all neurons of the layer.
+        batch_size: blocks a batch.
+        neurons_a_pass: neurons that share a pass.
+        progress: wraps the loop over batches.
+
+    Returns:
+        Float64 (T, number of neurons), nats.
+    """
+    device = architecture.unembedding.device
+    block_of_row = rows["block"].to_numpy()
+    effects = np.empty((len(rows), len(neurons)))
+    for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
+        mine = np.flatnonzero(np.isin(block_of_row, batch))
+        at = (
+            torch.from_numpy(np.searchsorted(batch, block_of_row[mine])).to(device),
+            torch.from_numpy(rows["position"].to_numpy()[mine]).to(device),
+        )
+        target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
+        longest = int(blocks.length[batch].max())
+        tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
+        with Recorder({"residual": architecture.blocks[layer]}) as recorder:
+            architecture.base(input_ids=tokens, use_cache=False)
+        residual = recorder.inputs["residual"]
+        # The same path as the ablated passes, so that its rounding cancels.
+        before = _losses(architecture, run_from(architecture, layer, residual)[at][None], target)
+        for first in range(0, len(neurons), neurons_a_pass):
+            chosen = list(neurons[first : first + neurons_a_pass])
+            normed = _ablated(architecture, layer, residual, chosen, reference)
+            copies = normed.unflatten(0, (len(chosen), len(batch)))[:, at[0], at[1]]
+            after = _losses(architecture, copies, target)
+            effects[mine, first : first + len(chosen)] = (after - before).T.cpu().numpy()
+    return effects
+
+
+def _ablated(
+    architecture: Architecture, layer: int, residual: torch.Tensor, neurons: list[int], reference: np.ndarray
+) -> torch.Tensor:
+    """Final norm's output for one copy of the batch a neuron, (neurons * blocks, positions, d)."""
+    n_blocks = len(residual)
+
+    def hold(_module: nn.Module, inputs: tuple) -> tuple:
+        held = inputs[0].clone()
+        for copy, neuron in enumerate(neurons):
+            held[copy * n_blocks : (copy + 1) * n_blocks, :, neuron] = float(reference[neuron])
+        return (held, *inputs[1:])
+
+    handle = architecture.mlp_output(layer).register_forward_pre_hook(hold)
+    try:
+        return run_from(architecture, layer, residual.repeat(len(neurons), 1, 1))
+    finally:
+        handle.remove()
+
+
+def _losses(architecture: Architecture, normed: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Loss of each row of each copy, float64 (copies, rows), from the final norm's output (copies, rows, d)."""
+    logits = architecture.unembedding_module(normed).double()
+    chosen = logits.gather(-1, target.expand(len(normed), -1)[..., None])[..., 0]
+    return torch.logsumexp(logits, -1) - chosen

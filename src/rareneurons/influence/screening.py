@@ -1,0 +1,132 @@
+"""Find the influential neurons of whole models: first-order scores, exact effects of the best, and what that misses.
+
+Attribution patching (Nanda 2023; Kramar et al. 2024, AtP*, arXiv 2403.00745) replaces an ablation by its first-order
+effect, ``(reference - activation) * d loss / d activation``, which one backward pass gives for all neurons of all layers.
+It can be wrong; so the neurons it puts first are computed exactly, and so is a random sample of the others, which bounds
+the share that the screening misses.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import nn
+
+from rareneurons.models.architectures import Architecture
+from rareneurons.tokens import Blocks
+from rareneurons.trace import batches_of_blocks
+
+
+def attribution_scores(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    references: dict[int, np.ndarray],
+    batch_size: int,
+    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> dict[int, np.ndarray]:
+    """First-order effect of ablating every neuron of some layers on the mean loss of the rows.
+
+    Args:
+        architecture: an open checkpoint.
+        blocks: evaluation blocks.
+        rows: T rows, in block and position order.
+        references: layer -> (N,) reference values.
+        batch_size: blocks a pass.
+        progress: wraps the loop over batches.
+
+    Returns:
+        Layer -> (N,) float64, nats; neurons are ablated at all positions, as :func:`rerun_delta_loss` does.
+    """
+    device = architecture.unembedding.device
+    block_of_row = rows["block"].to_numpy()
+    scores = {layer: np.zeros(len(reference)) for layer, reference in references.items()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(layer: int) -> Callable[[nn.Module, tuple], None]:
+        def hook(_module: nn.Module, inputs: tuple) -> None:
+            inputs[0].retain_grad()
+            kept[layer] = inputs[0]
+
+        return hook
+
+    embeddings = architecture.model.get_input_embeddings()  # type: ignore[operator]
+    handles = [architecture.mlp_output(layer).register_forward_pre_hook(keep(layer)) for layer in references]
+    handles.append(embeddings.register_forward_hook(lambda _module, _inputs, output: output.requires_grad_()))
+    try:
+        for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
+            mine = np.flatnonzero(np.isin(block_of_row, batch))
+            longest = int(blocks.length[batch].max())
+            tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
+            normed = architecture.base(input_ids=tokens, use_cache=False).last_hidden_state[
+                torch.from_numpy(np.searchsorted(batch, block_of_row[mine])).to(device),
+                torch.from_numpy(rows["position"].to_numpy()[mine]).to(device),
+            ]
+            target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
+            nn.functional.cross_entropy(architecture.unembedding_module(normed), target, reduction="sum").backward()
+            for layer, activation in kept.items():
+                assert activation.grad is not None
+                gradient = activation.grad.double().cpu().numpy()
+                change = references[layer] - activation.detach().double().cpu().numpy()
+                scores[layer] += (gradient * change).sum((0, 1))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {layer: total / len(rows) for layer, total in scores.items()}
+
+
+def candidates_and_sample(
+    scores: np.ndarray, n_candidates: int, n_sample: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neurons with the largest absolute scores, best first, and a random sample of the others.
+
+    Args:
+        scores: (N,) first-order effects.
+        n_candidates: how many of the best.
+        n_sample: how many of the others, at most.
+        rng: draws the sample.
+    """
+    order = np.argsort(-np.abs(scores), kind="stable")
+    others = order[n_candidates:]
+    return order[:n_candidates], rng.permutation(others)[:n_sample]
+
+
+@dataclass(frozen=True)
+class MissRate:
+    """Share of the screened-out neurons that belong to the ``top`` most influential after all.
+
+    ``threshold`` nats: the exact |mean dL| of the ``top``-th candidate; ``missed`` of ``sampled`` neurons exceed it;
+    ``upper`` is the one-sided Clopper-Pearson bound of their share.
+    """
+
+    top: int
+    threshold: float
+    missed: int
+    sampled: int
+    upper: float
+
+
+def miss_rate(
+    candidate_effects: Sequence[float], sample_effects: Sequence[float], top: int, level: float = 0.95
+) -> MissRate:
+    """Bound what a screening misses from the exact effects of its candidates and of a random sample of the others.
+
+    Args:
+        candidate_effects: exact mean dL of the candidates, nats, at least ``top`` of them.
+        sample_effects: exact mean dL of the sampled others, nats.
+        top: how many neurons one wants to find.
+        level: confidence of the bound.
+
+    Raises:
+        ValueError: fewer candidates than ``top``.
+    """
+    if len(candidate_effects) < top:
+        raise ValueError(f"top: {top} neurons are wanted of {len(candidate_effects)} candidates; screen more of them")
+    threshold = float(np.sort(np.abs(candidate_effects))[-top])
+    sampled = len(sample_effects)
+    missed = int(np.sum(np.abs(sample_effects) > threshold))
+    upper = 1.0 if missed == sampled else float(stats.beta.ppf(level, missed + 1, sampled - missed))
+    return MissRate(top, threshold, missed, sampled, upper)
