@@ -1,7 +1,8 @@
 # make demo   the whole graph on models it trains itself (first run installs everything into .venv)
 # make test   format, lint, types and all tests
+# make bench  time and error of neuron influence beside what people would use otherwise
 # make check  format, lint and types alone
-.PHONY: demo test check format clean
+.PHONY: demo test bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -28,6 +29,16 @@ $(DEMO)/report.html: $(DEMO)/claims.csv
 
 test: check
 	$(BIN)/python -m pytest
+
+# TransformerLens brings packages of its own: it gets an environment on top of the locked one, and is left out where it
+# does not install.
+bench: $(INSTALLED)
+	@test -x .venv/bench/bin/python || $(BIN)/python -m venv .venv/bench
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib")); print("$(CURDIR)/src")' \
+		> $$(.venv/bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked.pth
+	@.venv/bench/bin/python -m pip install --quiet --constraint requirements.lock transformer_lens==4.3.0 \
+		|| echo "TransformerLens does not install here and is left out"
+	.venv/bench/bin/python benchmarks/influence.py results/bench
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -24,7 +24,7 @@ Two ways to the sum over the vocabulary:
 The *direct* effect freezes the norm's scale, ``s' = s``, so that ``h = (delta / s) B_n``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,10 @@ Effect = Literal["total", "direct"]
 # float32), on an accelerator it should be large enough to hide the launch of a kernel.
 ELEMENTS_A_BLOCK = {"cpu": 2**16, "accelerator": 2**26}
 PAIRS_A_BLOCK = 64
+WORDS_A_SLICE = 4096  # of the vocabulary, in the matrix products of the series
+CUBIC = [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (0, 3)]  # (i, j) of E_p[z^i B^j], i + j <= 3
+QUARTIC_PAYS = 0.04  # share of a neuron's pairs from which its four products cost less than the pairs' exact sums
+QUARTIC = [(3, 1), (2, 2), (1, 3), (0, 4)]
 ROUNDING_SLACK = 1e-5  # share of its upper bound by which a float32 fourth moment may be off
 
 
@@ -144,32 +148,46 @@ class _Series:
         return self.mean + torch.log1p(self.second / 2 + self.third / 6), error
 
 
-def _series_with_quartic(
+def _raw_moments(
+    rows: _Rows, b: torch.Tensor, orders: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], torch.Tensor]:
+    """``E_p[z^i B^j]``, float64 (T, N), for the wanted (i, j); the vocabulary is summed in slices.
+
+    The powers of a slice are made once and stay small, whatever the vocabulary is.
+    """
+    sums = {order: torch.zeros(len(rows.z), len(b), dtype=b.dtype, device=b.device) for order in orders}
+    highest_z, highest_b = (max(order[axis] for order in orders) for axis in (0, 1))
+    for start in range(0, b.shape[1], WORDS_A_SLICE):
+        words = slice(start, start + WORDS_A_SLICE)
+        weighted, powers = [rows.p[:, words]], [b[:, words]]
+        for _ in range(highest_z):
+            weighted.append(weighted[-1] * rows.z[:, words])
+        for _ in range(highest_b - 1):
+            powers.append(powers[-1] * b[:, words])
+        for (i, j), total in sums.items():
+            total.addmm_(weighted[i], powers[j - 1].T)
+    return {order: total.double() for order, total in sums.items()}
+
+
+def _shortest_series(
     rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """``log E_p[exp(h)]`` (T, N) by the shortest certified series, and where it is cubic, and where it is certified."""
-    pz = rows.p * rows.z
-    b_squared = neurons.b.square()
-    products = {
-        "b": rows.p @ neurons.b.T,
-        "zb": pz @ neurons.b.T,
-        "zzb": (pz * rows.z) @ neurons.b.T,
-        "bb": rows.p @ b_squared.T,
-        "zbb": pz @ b_squared.T,
-        "bbb": rows.p @ (b_squared * neurons.b).T,
-    }
-    raw = {name: product.double() for name, product in products.items()}
+    """``log E_p[exp(h)]`` (T, N) by the shortest certified series, where that is cubic, where one is certified."""
+    raw = _raw_moments(rows, neurons.b, CUBIC)
     series = _cubic_moments(rows, neurons, raw, c, e)
     value, error = series.cubic()
     cubic = error <= tolerance
     certified = cubic.clone()
-    columns = torch.nonzero(~cubic.all(0)).flatten()
+    columns = torch.nonzero((~cubic).double().mean(0) > QUARTIC_PAYS).flatten()
     if len(columns):
-        fourth = _fourth_moment(rows, neurons.b[columns], {k: v[:, columns] for k, v in raw.items()}, c, e, columns)
+        raw = {order: moment[:, columns] for order, moment in raw.items()}
+        raw |= _raw_moments(rows, neurons.b[columns], QUARTIC)
+        fourth = _fourth_moment(rows, raw, c[:, columns], e[:, columns])
         second, largest, highest = (x[:, columns] for x in (series.second, series.largest, series.highest))
         # m_4 <= M^2 m_2 always; what float32 rounding may have taken from m_4 is a small share of that.
         most = largest.square() * second
-        error = largest * (fourth + ROUNDING_SLACK * most).clamp(max=most) * torch.exp(highest) / 120
+        bound = torch.minimum(fourth + ROUNDING_SLACK * most, most)
+        error = largest * bound * torch.exp(highest) / 120
         longer = series.mean[:, columns] + torch.log1p(second / 2 + series.third[:, columns] / 6 + fourth / 24)
         value[:, columns] = torch.where(cubic[:, columns], value[:, columns], longer)
         certified[:, columns] |= error <= tolerance
@@ -177,20 +195,24 @@ def _series_with_quartic(
 
 
 def _cubic_moments(
-    rows: _Rows, neurons: _Neurons, raw: dict[str, torch.Tensor], c: torch.Tensor, e: torch.Tensor
+    rows: _Rows,
+    neurons: _Neurons,
+    raw: dict[tuple[int, int], torch.Tensor],
+    c: torch.Tensor,
+    e: torch.Tensor,
 ) -> _Series:
-    """Moments of ``u`` up to the third from the raw products ``E_p[z^i B^j]``; ``z`` has mean zero, ``B`` has not."""
-    b, z2, z3 = raw["b"], rows.z_moments[2], rows.z_moments[3]
-    bb = (raw["bb"] - b.square()).clamp_min(0)
-    zbb = raw["zbb"] - 2 * b * raw["zb"]
-    zzb = raw["zzb"] - b * z2
-    bbb = raw["bbb"] - 3 * b * raw["bb"] + 2 * b**3
+    """Moments of ``u`` up to the third from the raw ones; ``z`` has mean zero under ``p``, ``B`` has not."""
+    b, z2, z3 = raw[0, 1], rows.z_moments[2], rows.z_moments[3]
+    bb = (raw[0, 2] - b.square()).clamp_min(0)
+    zbb = raw[1, 2] - 2 * b * raw[1, 1]
+    zzb = raw[2, 1] - b * z2
+    bbb = raw[0, 3] - 3 * b * raw[0, 2] + 2 * b**3
     mean = e * b
     highest = torch.maximum(c * rows.z_min, c * rows.z_max) + torch.maximum(e * neurons.b_min, e * neurons.b_max)
     lowest = torch.minimum(c * rows.z_min, c * rows.z_max) + torch.minimum(e * neurons.b_min, e * neurons.b_max)
     return _Series(
         mean=mean,
-        second=(c.square() * z2 + 2 * c * e * raw["zb"] + e.square() * bb).clamp_min(0),
+        second=(c.square() * z2 + 2 * c * e * raw[1, 1] + e.square() * bb).clamp_min(0),
         third=c**3 * z3 + 3 * c.square() * e * zzb + 3 * c * e.square() * zbb + e**3 * bbb,
         largest=torch.maximum(highest - mean, mean - lowest),
         highest=highest - mean,
@@ -198,25 +220,14 @@ def _cubic_moments(
 
 
 def _fourth_moment(
-    rows: _Rows,
-    b_columns: torch.Tensor,
-    raw: dict[str, torch.Tensor],
-    c: torch.Tensor,
-    e: torch.Tensor,
-    columns: torch.Tensor,
+    rows: _Rows, raw: dict[tuple[int, int], torch.Tensor], c: torch.Tensor, e: torch.Tensor
 ) -> torch.Tensor:
-    """``m_4`` (T, columns), for the neurons whose cubic series is not certified at every row."""
-    c, e = c[:, columns], e[:, columns]
-    b, z2, z3, z4 = raw["b"], rows.z_moments[2], rows.z_moments[3], rows.z_moments[4]
-    power = b_columns.square()
-    pz = rows.p * rows.z
-    pzz = pz * rows.z
-    zzbb = (pzz @ power.T).double() - 2 * b * raw["zzb"] + b.square() * z2
-    zzzb = ((pzz * rows.z) @ b_columns.T).double() - b * z3
-    power = power * b_columns
-    zbbb = (pz @ power.T).double() - 3 * b * raw["zbb"] + 3 * b.square() * raw["zb"]
-    power = power * b_columns
-    bbbb = (rows.p @ power.T).double() - 4 * b * raw["bbb"] + 6 * b.square() * raw["bb"] - 3 * b**4
+    """``m_4`` (T, N) from the raw moments."""
+    b, z2, z3, z4 = raw[0, 1], rows.z_moments[2], rows.z_moments[3], rows.z_moments[4]
+    zzzb = raw[3, 1] - b * z3
+    zzbb = raw[2, 2] - 2 * b * raw[2, 1] + b.square() * z2
+    zbbb = raw[1, 3] - 3 * b * raw[1, 2] + 3 * b.square() * raw[1, 1]
+    bbbb = raw[0, 4] - 4 * b * raw[0, 3] + 6 * b.square() * raw[0, 2] - 3 * b**4
     fourth = c**4 * z4 + 4 * c**3 * e * zzzb + 6 * c.square() * e.square() * zzbb + 4 * c * e**3 * zbbb + e**4 * bbbb
     return fourth.clamp_min(0)
 
@@ -268,7 +279,7 @@ def _tile(
 ) -> tuple[torch.Tensor, PairCounts]:
     c, e = _logit_change_coefficients(rows, neurons, delta, effect)
     if method == "certified":
-        log_mean_exp, cubic, certified = _series_with_quartic(rows, neurons, c, e, tolerance)
+        log_mean_exp, cubic, certified = _shortest_series(rows, neurons, c, e, tolerance)
         # A neuron at its reference value changes nothing, exactly: its series is certified with error 0.
         wanted = ~certified
     else:
@@ -327,12 +338,16 @@ def delta_loss_tiles(
 def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int]:
     """Neurons and rows a tile, so that what a tile needs stays within the budget.
 
-    A neuron holds five vocabulary-sized arrays (B and its powers), a row six (z, p, their products); a pair some
-    thirty doubles. Rows get a quarter of the budget, at most 512; the pairs' share follows from both.
+    A neuron holds two arrays over the vocabulary (B, and a copy of it while the quartic moments are made) and three
+    over a slice of it; a row four (z, p and two while they are made) and four; a pair some thirty doubles. Rows get a
+    quarter of the budget, at most 512.
     """
-    word = layer.unembedding.element_size() * layer.unembedding.shape[0]
-    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (6 * word)))
-    neurons = min(n_neurons, max(1, memory_bytes * 3 // 4 // (5 * word + 30 * 8 * rows)))
+    words = layer.unembedding.shape[0]
+    in_slice = min(words, WORDS_A_SLICE)
+    size = layer.unembedding.element_size()
+    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * 4 * (words + in_slice))))
+    a_neuron = size * (2 * words + 4 * in_slice) + 30 * 8 * rows
+    neurons = min(n_neurons, max(1, memory_bytes * 3 // 4 // a_neuron))
     return neurons, rows
 
 

@@ -1,9 +1,9 @@
 """Find the influential neurons of whole models: first-order scores, exact effects of the best, and what that misses.
 
 Attribution patching (Nanda 2023; Kramar et al. 2024, AtP*, arXiv 2403.00745) replaces an ablation by its first-order
-effect, ``(reference - activation) * d loss / d activation``, which one backward pass gives for all neurons of all layers.
-It can be wrong; so the neurons it puts first are computed exactly, and so is a random sample of the others, which bounds
-the share that the screening misses.
+effect, ``(reference - activation) * d loss / d activation``, which one backward pass gives for all neurons of all
+layers. It can be wrong; so the neurons it puts first are computed exactly, and so is a random sample of the others,
+which bounds the share that the screening misses.
 """
 
 from collections.abc import Callable, Iterable, Sequence
