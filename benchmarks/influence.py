@@ -36,6 +36,7 @@ SHAPES = {
 METHODS = ("hooked_forward", "batched_unembedding", "transformer_lens", "attribution_patching", "ours")
 NEURONS_TIMED = {"hooked_forward": 4, "batched_unembedding": 40, "transformer_lens": 4}
 ORACLE_NEURONS = 12
+LONGEST_BLOCK = 260  # tokens
 COLUMNS = [
     "shape",
     "method",
@@ -72,7 +73,7 @@ class Case:
             self.architecture = architecture_of(model)
         assert isinstance(self.architecture.unembedding_module, nn.Linear)
         vocabulary = self.architecture.unembedding.shape[0]
-        length = 256
+        length = min(self.n_rows, LONGEST_BLOCK - 4) + 4  # a block offers its length less four rows
         n_blocks = -(-self.n_rows // (length - 4))
         rng = np.random.default_rng(0)
         tokens = rng.integers(2, vocabulary, size=(n_blocks, length)).astype(np.int32)
@@ -138,7 +139,14 @@ def random_model(kind, hidden, mlp, layers, heads, vocabulary, rows):
 
     if kind == "gpt2":
         model = GPT2LMHeadModel(
-            GPT2Config(vocab_size=vocabulary, n_embd=hidden, n_inner=mlp, n_layer=layers, n_head=heads, n_positions=256)
+            GPT2Config(
+                vocab_size=vocabulary,
+                n_embd=hidden,
+                n_inner=mlp,
+                n_layer=layers,
+                n_head=heads,
+                n_positions=LONGEST_BLOCK,
+            )
         )
         last = model.transformer.h[-1].mlp.c_proj.weight.T
     elif kind == "gpt_neox":
@@ -149,7 +157,7 @@ def random_model(kind, hidden, mlp, layers, heads, vocabulary, rows):
                 intermediate_size=mlp,
                 num_hidden_layers=layers,
                 num_attention_heads=heads,
-                max_position_embeddings=256,
+                max_position_embeddings=LONGEST_BLOCK,
             )
         )
         last = model.gpt_neox.layers[-1].mlp.dense_4h_to_h.weight
@@ -162,7 +170,7 @@ def random_model(kind, hidden, mlp, layers, heads, vocabulary, rows):
                 num_hidden_layers=layers,
                 num_attention_heads=heads,
                 num_key_value_heads=3,
-                max_position_embeddings=256,
+                max_position_embeddings=LONGEST_BLOCK,
                 tie_word_embeddings=True,
             )
         )
@@ -219,9 +227,12 @@ def run_transformer_lens(case: Case) -> dict | None:
     except ImportError as error:
         print(f"transformer_lens: left out, it does not import here ({error})")
         return None
+    from rareneurons.tokens import train_tokenizer
+
     neurons, effects = case.neurons[: NEURONS_TIMED["transformer_lens"]], []
     with tempfile.TemporaryDirectory() as folder:
         case.architecture.model.save_pretrained(folder)
+        train_tokenizer(["any text"], 258).save_pretrained(folder)  # it wants one, whichever
         model = TransformerBridge.boot_transformers(folder, hf_model=case.architecture.model, device=case.device)
 
     def hold(neuron):
@@ -282,8 +293,9 @@ def run_ours(case: Case, memory_bytes: int) -> dict:
     all_pairs = pairs.exact + pairs.cubic + pairs.quartic
     vocabulary = case.architecture.unembedding.shape[0]
     width = layer.output_weight.shape[1]
-    # The cubic series' six products, the neurons' and the rows' unembedding; quartic ones and exact sums come on top.
-    products = 2 * vocabulary * (6 * case.n_rows * case.n_neurons + width * (case.n_neurons + case.n_rows))
+    # The cubic series' products (three with B's powers, three with the unembedding), the neurons' and the rows' logits;
+    # quartic products and exact sums come on top.
+    products = 2 * vocabulary * (3 * case.n_rows * (case.n_neurons + width) + width * (case.n_neurons + case.n_rows))
     return {
         "seconds": ended - started,
         "effects": effects[:, torch.from_numpy(case.neurons)].cpu().numpy(),
@@ -343,7 +355,7 @@ def measure(arguments) -> None:
     if arguments.device != "cpu":
         peak = case.torch.cuda.max_memory_allocated() / 2**20
     np.savez(arguments.output, effects=found.pop("effects"), neurons=found.pop("neurons"))
-    sizes = {"rows": len(case.rows), "neurons": case.n_neurons, "vocabulary": case.architecture.unembedding.shape[0]}
+    sizes = {"rows": len(case.rows), "n_neurons": case.n_neurons, "vocabulary": case.architecture.unembedding.shape[0]}
     Path(arguments.output).with_suffix(".json").write_text(json.dumps(found | sizes | {"peak_mb": peak}))
 
 
@@ -379,7 +391,8 @@ def compare(folder: Path, shape: str, arguments) -> list[dict]:
                 "max_error_nats": error,
                 "ratio_to_ours": result["seconds"] / ours["seconds"],
             }
-            | {key: result[key] for key in ("rows", "neurons", "vocabulary", "seconds", "peak_mb", "neurons_timed")}
+            | {key: result[key] for key in ("rows", "vocabulary", "seconds", "peak_mb", "neurons_timed")}
+            | {"neurons": result["n_neurons"]}
         )
         for name, value in result.get("notes", {}).items():
             print(f"  {name}: {value:.4g}")
@@ -401,9 +414,9 @@ def scaling(arguments) -> pd.DataFrame:
     records = []
     for varied in ("rows", "neurons", "vocabulary"):
         for factor in (1, 2, 4):
-            size = {"rows": 128, "neurons": 512, "vocabulary": 8192}
+            size = {"rows": 512, "neurons": 1024, "vocabulary": 16384}
             size[varied] *= factor
-            t, n, v, d = size["rows"], size["neurons"], size["vocabulary"], 128
+            t, n, v, d = size["rows"], size["neurons"], size["vocabulary"], 64
             loud = 0.1 * torch.exp(torch.randn(n, 1, generator=g))
             weight = torch.randn(n, d, generator=g) * loud / d**0.5
             norm = FinalNorm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5)
@@ -455,7 +468,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--memory-gib", type=float, default=3, help="budget of the closed form")
+    parser.add_argument("--memory-gib", type=float, default=1, help="budget of the closed form")
     parser.add_argument("--method", help=argparse.SUPPRESS)
     parser.add_argument("--output", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

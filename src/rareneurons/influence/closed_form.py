@@ -25,7 +25,7 @@ The *direct* effect freezes the norm's scale, ``s' = s``, so that ``h = (delta /
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -89,10 +89,11 @@ class _Rows:
 class _Neurons:
     """A tile of neurons seen through the unembedding."""
 
-    b: torch.Tensor  # (N, V), less its mean over V
+    b: torch.Tensor  # (N, V), its mean over V is zero
     b_min: torch.Tensor  # (N,) float64
     b_max: torch.Tensor  # (N,) float64
     centred_weight: torch.Tensor  # (N, d) float64
+    gained: torch.Tensor  # (N, d), centred and times the norm's gain: B is its product with the unembedding
 
 
 def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
@@ -112,10 +113,10 @@ def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
 
 def _prepare_neurons(layer: LastLayer, neurons: slice) -> _Neurons:
     centred = layer.centred(layer.output_weight[neurons].double())
-    b = (centred.to(layer.unembedding.dtype) * layer.norm.gain) @ layer.unembedding.T
-    b -= b.mean(-1, keepdim=True)
+    gained = centred.to(layer.unembedding.dtype) * layer.norm.gain
+    b = gained @ layer.unembedding.T
     b_min, b_max = b.aminmax(dim=-1)
-    return _Neurons(b, b_min.double(), b_max.double(), centred)
+    return _Neurons(b, b_min.double(), b_max.double(), centred, gained)
 
 
 def _logit_change_coefficients(
@@ -149,31 +150,36 @@ class _Series:
 
 
 def _raw_moments(
-    rows: _Rows, b: torch.Tensor, orders: Sequence[tuple[int, int]]
+    layer: LastLayer, rows: _Rows, neurons: _Neurons, orders: Sequence[tuple[int, int]], columns: torch.Tensor | None
 ) -> dict[tuple[int, int], torch.Tensor]:
-    """``E_p[z^i B^j]``, float64 (T, N), for the wanted (i, j); the vocabulary is summed in slices.
+    """``E_p[z^i B^j]``, float64 (T, columns), for the wanted (i, j); the vocabulary is summed in slices.
 
-    The powers of a slice are made once and stay small, whatever the vocabulary is.
+    The powers of a slice are made once and stay small, whatever the vocabulary is. ``B`` itself is linear in the
+    unembedding, so for j = 1 the slice is multiplied with the unembedding (d columns) and not with ``B`` (N columns).
     """
-    sums = {order: torch.zeros(len(rows.z), len(b), dtype=b.dtype, device=b.device) for order in orders}
+    n_rows = len(rows.z)
+    gained = neurons.gained if columns is None else neurons.gained[columns]
+    sums = {(i, j): rows.z.new_zeros(n_rows, layer.unembedding.shape[1] if j == 1 else len(gained)) for i, j in orders}
     highest_z, highest_b = (max(order[axis] for order in orders) for axis in (0, 1))
-    for start in range(0, b.shape[1], WORDS_A_SLICE):
+    for start in range(0, rows.z.shape[1], WORDS_A_SLICE):
         words = slice(start, start + WORDS_A_SLICE)
-        weighted, powers = [rows.p[:, words]], [b[:, words]]
+        weighted = [rows.p[:, words]]
         for _ in range(highest_z):
             weighted.append(weighted[-1] * rows.z[:, words])
+        b = neurons.b[:, words] if columns is None else neurons.b[:, words].index_select(0, columns)
+        powers = [b]
         for _ in range(highest_b - 1):
-            powers.append(powers[-1] * b[:, words])
+            powers.append(powers[-1] * b)
         for (i, j), total in sums.items():
-            total.addmm_(weighted[i], powers[j - 1].T)
-    return {order: total.double() for order, total in sums.items()}
+            total.addmm_(weighted[i], layer.unembedding[words] if j == 1 else powers[j - 1].T)
+    return {(i, j): (total @ gained.T if j == 1 else total).double() for (i, j), total in sums.items()}
 
 
 def _shortest_series(
-    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
+    layer: LastLayer, rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """``log E_p[exp(h)]`` (T, N) by the shortest certified series, where that is cubic, where one is certified."""
-    raw = _raw_moments(rows, neurons.b, CUBIC)
+    raw = _raw_moments(layer, rows, neurons, CUBIC, None)
     series = _cubic_moments(rows, neurons, raw, c, e)
     value, error = series.cubic()
     cubic = error <= tolerance
@@ -181,7 +187,7 @@ def _shortest_series(
     columns = torch.nonzero((~cubic).double().mean(0) > QUARTIC_PAYS).flatten()
     if len(columns):
         raw = {order: moment[:, columns] for order, moment in raw.items()}
-        raw |= _raw_moments(rows, neurons.b[columns], QUARTIC)
+        raw |= _raw_moments(layer, rows, neurons, QUARTIC, columns)
         fourth = _fourth_moment(rows, raw, c[:, columns], e[:, columns])
         second, largest, highest = (x[:, columns] for x in (series.second, series.largest, series.highest))
         # m_4 <= M^2 m_2 always; what float32 rounding may have taken from m_4 is a small share of that.
@@ -269,6 +275,7 @@ def _exact_log_mean_exp(
 
 
 def _tile(
+    layer: LastLayer,
     rows: _Rows,
     neurons: _Neurons,
     delta: torch.Tensor,
@@ -279,7 +286,7 @@ def _tile(
 ) -> tuple[torch.Tensor, PairCounts]:
     c, e = _logit_change_coefficients(rows, neurons, delta, effect)
     if method == "certified":
-        log_mean_exp, cubic, certified = _shortest_series(rows, neurons, c, e, tolerance)
+        log_mean_exp, cubic, certified = _shortest_series(layer, rows, neurons, c, e, tolerance)
         # A neuron at its reference value changes nothing, exactly: its series is certified with error 0.
         wanted = ~certified
     else:
@@ -322,6 +329,8 @@ def delta_loss_tiles(
         Tiles that together cover all pairs, neurons outermost.
     """
     n_rows, n_neurons = activation.shape
+    # A constant in all logits changes nothing; without it B's mean over the vocabulary is zero and sums are sharper.
+    layer = replace(layer, unembedding=layer.unembedding - layer.unembedding.mean(0))
     neurons_a_tile, rows_a_tile = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
     for first_neuron in range(0, n_neurons, neurons_a_tile):
         mine = slice(first_neuron, min(first_neuron + neurons_a_tile, n_neurons))
@@ -331,22 +340,23 @@ def delta_loss_tiles(
             held = reference[mine] if reference.ndim == 1 else reference[here, mine]
             delta = held.double() - activation[here, mine].double()
             rows = _prepare_rows(layer, residual[here])
-            values, pairs = _tile(rows, neurons, delta, target[here], method, effect, tolerance)
+            values, pairs = _tile(layer, rows, neurons, delta, target[here], method, effect, tolerance)
             yield DeltaLoss(here, mine, values, pairs)
 
 
 def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int]:
     """Neurons and rows a tile, so that what a tile needs stays within the budget.
 
-    A neuron holds two arrays over the vocabulary (B, and a copy of it while the quartic moments are made) and three
-    over a slice of it; a row four (z, p and two while they are made) and four; a pair some thirty doubles. Rows get a
-    quarter of the budget, at most 512.
+    A neuron holds one array over the vocabulary (B) and four over a slice of it; a row four (z, p and two while they
+    are made) and four; a pair some thirty doubles. The centred unembedding comes off the budget first, rows get a
+    quarter of what is left, at most 512.
     """
     words = layer.unembedding.shape[0]
     in_slice = min(words, WORDS_A_SLICE)
     size = layer.unembedding.element_size()
+    memory_bytes -= size * layer.unembedding.numel()
     rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * 4 * (words + in_slice))))
-    a_neuron = size * (2 * words + 4 * in_slice) + 30 * 8 * rows
+    a_neuron = size * (words + 4 * in_slice) + 30 * 8 * rows
     neurons = min(n_neurons, max(1, memory_bytes * 3 // 4 // a_neuron))
     return neurons, rows
 
