@@ -13,12 +13,12 @@ from rareneurons.tables import measure_frame
 def main(job):
     rows, rng = pd.read_parquet(job.input.rows), generator(job)
     activation = load_file(job.input.trace)["activation"]
-    estimates = []
-    for condition in condition_names(rows):
-        here = in_condition(rows, condition, "heldout")
-        for group, (members, controls) in measured_groups(pd.read_parquet(job.input.groups)).items():
-            found = group_organization(activation[here], members, controls, rng)
-            estimates += [(condition, group, estimate) for estimate in found]
+    groups = measured_groups(pd.read_parquet(job.input.groups))
+    estimates = [
+        (condition, group, estimate)
+        for condition in condition_names(rows)
+        for group, estimate in group_organization(activation[in_condition(rows, condition, "heldout")], groups, rng)
+    ]
     write_parquet(measure_frame(checkpoint_name(job), estimates), job.output[0])
 
 

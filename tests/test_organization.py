@@ -51,6 +51,24 @@ def test_graph_without_links_has_no_modularity():
     assert signed_modularity(np.zeros((3, 3)), [{0, 1, 2}]) == 0
 
 
+def modularity_p(activation, members, controls, rng) -> float:
+    return group_organization(activation, {"g": (members, controls)}, rng)[0][1].p_value
+
+
+def test_groups_of_one_size_share_a_null_and_others_do_not(rng):
+    activation = rng.normal(size=(200, 40))
+    controls = [rng.permutation(40)[:10] for _ in range(12)]
+    smaller = [control[:6] for control in controls]
+    groups = {
+        "a": (np.arange(10), controls),
+        "b": (np.arange(10, 20), controls),
+        "c": (np.arange(6), smaller),
+    }
+    found = group_organization(activation, groups, rng)
+    null = {group: e.value for group, e in found if e.measure == "signed_modularity.null_mean"}
+    assert null["a"] == null["b"] != null["c"]
+
+
 @pytest.mark.calibration
 def test_blocks_stand_out_from_controls_and_noise_does_not():
     rng = np.random.default_rng(13)
@@ -59,8 +77,8 @@ def test_blocks_stand_out_from_controls_and_noise_does_not():
         activation = rng.normal(size=(300, 60))
         controls = [rng.choice(np.arange(12, 60), 12, replace=False) for _ in range(40)]
         members = np.arange(12)
-        false += group_organization(activation, members, controls, rng)[0].p_value < 0.05
+        false += modularity_p(activation, members, controls, rng) < 0.05
         activation[:, members] += 2 * np.repeat(rng.normal(size=(300, 3)), 4, axis=1)
-        found += group_organization(activation, members, controls, rng)[0].p_value < 0.05
+        found += modularity_p(activation, members, controls, rng) < 0.05
     assert found == 30
     assert false <= 5

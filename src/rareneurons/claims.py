@@ -133,8 +133,9 @@ def _row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame]) -> dict[s
         f" (95 % interval {number['ci_low']:.3g} to {number['ci_high']:.3g})" if np.isfinite(number["ci_low"]) else ""
     )
     p = f", p = {number['p_value']:.3g}" if np.isfinite(number["p_value"]) else ""
+    where = "over all checkpoints" if number["checkpoint"] == "all" else f"at {number['checkpoint']}"
     sentence = (
-        f"{claim.text}: undecided for {model} at {number['checkpoint']}; {row['statistic']} is {number['value']:.3g} "
+        f"{claim.text}: undecided for {model} {where}; {row['statistic']} is {number['value']:.3g} "
         f"{number['unit']}{interval}{p}, but {claim.missing}."
     )
     return row | {"reason": claim.missing, "sentence": sentence}

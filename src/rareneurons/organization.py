@@ -1,6 +1,6 @@
 """Do the neurons of a group form communities? Signed modularity of their correlation graph, against random groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -58,28 +58,32 @@ def organization_measures(correlation: np.ndarray, seed: int) -> dict[str, float
 
 def group_organization(
     activation: np.ndarray,
-    members: np.ndarray,
-    controls: Sequence[np.ndarray],
+    groups: Mapping[str, tuple[np.ndarray, Sequence[np.ndarray]]],
     rng: np.random.Generator,
-) -> list[Estimate]:
-    """Modularity of a group with an empirical p against control groups of its size.
+) -> list[tuple[str, Estimate]]:
+    """Modularity of groups, each with an empirical p against control groups of its size.
 
     Args:
         activation: (T, N) held-out activations of all last-MLP neurons.
-        members: neuron indices of the group.
-        controls: neuron indices of each control group.
+        groups: name -> (neuron indices, neuron indices of each control group). Groups of one size share their
+            controls, whose communities are then searched once.
         rng: seeds the community search.
 
     Returns:
-        One estimate a measure (``n`` rows) and one ``<measure>.null_mean``; no interval, the search is not resampled.
+        (group, estimate): one estimate a measure (``n`` rows) and one ``<measure>.null_mean``; no interval, the search
+        is not resampled.
     """
     seed = int(rng.integers(2**31))
     correlation = correlation_matrix(activation)
-    null = [organization_measures(correlation[np.ix_(c, c)], seed) for c in controls]
-    mine = organization_measures(correlation[np.ix_(members, members)], seed)
+    null_by_size: dict[int, list[dict[str, float]]] = {}
     estimates = []
-    for name, unit in (("signed_modularity", "modularity"), ("n_communities", "communities")):
-        estimates += against_controls(
-            Estimate(name, mine[name], unit, len(activation)), [], [m[name] for m in null], "two-sided"
-        )
+    for group, (members, controls) in groups.items():
+        if len(members) not in null_by_size:
+            null_by_size[len(members)] = [organization_measures(correlation[np.ix_(c, c)], seed) for c in controls]
+        null = null_by_size[len(members)]
+        mine = organization_measures(correlation[np.ix_(members, members)], seed)
+        for name, unit in (("signed_modularity", "modularity"), ("n_communities", "communities")):
+            estimate = Estimate(name, mine[name], unit, len(activation))
+            completed = against_controls(estimate, [], [m[name] for m in null], "two-sided")
+            estimates += [(group, each) for each in completed]
     return estimates

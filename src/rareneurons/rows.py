@@ -1,6 +1,6 @@
 """Which (document, position) rows are evaluated: token frequencies, bands of rank, conditions and splits.
 
-DESIGN: a *row* is a position whose *target* is the next token; a *condition* is a named band of rank fraction, of
+A *row* is a position whose *target* is the next token; a *condition* is a named band of rank fraction, of
 the row's target or of its input token; a *split* (``discovery`` or ``heldout``) is drawn by document.
 """
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from rareneurons.tables import Estimate
 
@@ -92,6 +91,8 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     adjusted = np.full(len(p_values), np.nan)
     known = np.isfinite(p_values)
     if known.any():
+        from scipy import stats  # here, because loading it takes longer than most jobs that import this room
+
         adjusted[known] = stats.false_discovery_control(p_values[known], method="bh")
     return adjusted
 
@@ -103,6 +104,8 @@ def spearman_trend(x: np.ndarray, y: np.ndarray, n_draws: int, rng: np.random.Ge
     """
     if len(x) < 4 or np.ptp(y) == 0:
         return float("nan"), float("nan")
+    from scipy import stats
+
     ranks_x, ranks_y = stats.rankdata(x), stats.rankdata(y)
     rho = float(np.corrcoef(ranks_x, ranks_y)[0, 1])
     null = np.asarray([np.corrcoef(ranks_x, rng.permutation(ranks_y))[0, 1] for _ in range(n_draws)])

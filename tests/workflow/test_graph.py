@@ -169,6 +169,36 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
     assert set(plan) == {"table", "figure_organization", "dynamics", "claims", "all"}
 
 
+def test_local_folders_give_what_the_trained_model_gave(smoke_run):
+    """The same checkpoint, tokenizer and counts as local files: the same influence, to the last bit."""
+    inputs = "results/smoke/inputs"
+    mine = overlay(
+        smoke_run,
+        "local.yaml",
+        run="local",
+        tokenizers=[
+            {
+                "name": "docstrings-512",
+                "source": "local",
+                "folder": f"{inputs}/tokenizers/docstrings-512",
+                "counts": {"source": "file", "file": f"{inputs}/counts/docstrings-512/counts.npy"},
+            }
+        ],
+        models=[
+            {
+                "name": "mine",
+                "source": "local",
+                "tokenizer": "docstrings-512",
+                "folders": {"step16": "results/smoke/neox-tiny/training/step16"},
+            }
+        ],
+    )
+    snakemake(smoke_run, "results/local/mine/step16/influence.parquet", *mine)
+    found = pd.read_parquet(smoke_run / "results/local/mine/step16/influence.parquet")
+    expected = pd.read_parquet(smoke_run / "results/smoke/neox-tiny/step16/influence.parquet")
+    pd.testing.assert_frame_equal(found.drop(columns="model"), expected.drop(columns="model"))
+
+
 @pytest.mark.faults
 def test_impossible_configuration_stops_before_any_job(smoke_run):
     wrong = overlay(smoke_run, "wrong.yaml", rows=lambda rows: {**rows, "documents": 0})

@@ -2,7 +2,7 @@
 
 Ablating neuron ``n`` at row ``t`` (activation ``a``, reference ``r``) moves the residual to
 ``x' = x + delta w_n`` with ``delta = r_n - a[t, n]`` and ``w_n`` its output weights; the final norm is recomputed
-(total effect, paper section 3; DESIGN 5.2). With ``x`` and ``w_n`` centred where the norm centres, ``s`` and ``s'``
+(total effect, paper section 3). With ``x`` and ``w_n`` centred where the norm centres, ``s`` and ``s'``
 the norm's scale before and after, ``z`` the original logits without bias terms and ``B = (W_out gain) U^T``:
 
     h_v = (s / s' - 1) z_v + (delta / s') B[n, v]            change of logit v
