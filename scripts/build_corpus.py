@@ -1,17 +1,20 @@
 """Read or extract a corpus, deduplicate it, and set documents aside for evaluation."""
 
 import gc
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 
-from job import progress, run, write_json, write_parquet
+from job import run, write_json, write_parquet
 
 from rareneurons import corpus
 
 
 def main(job):
     entry = job.params.corpus
-    gc.disable()  # syntax trees are large and free of cycles: collecting them takes as long as parsing
     if entry["source"] == "docstrings":
-        texts = corpus.package_docstrings(entry["packages"], progress("packages"))
+        # Syntax trees are large and free of cycles: collecting them takes as long as parsing.
+        with ProcessPoolExecutor(job.threads, initializer=gc.disable) as pool:
+            texts = list(chain.from_iterable(pool.map(corpus.package_docstrings, entry["packages"])))
     else:
         texts = corpus.read_documents(job.input[0], entry["text_column"])
     built = corpus.build_corpus(texts, entry["min_characters"], entry["evaluation_share"])

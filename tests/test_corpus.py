@@ -53,10 +53,10 @@ def test_docstrings_equal_a_walk_over_the_whole_tree():
 
 
 def test_package_docstrings_and_missing_package():
-    texts = corpus.package_docstrings(["json"])
+    texts = corpus.package_docstrings("json")
     assert any("JavaScript Object Notation" in text for text in texts)
     with pytest.raises(CorpusError, match=r"corpora.*'no_such_package'"):
-        corpus.package_docstrings(["no_such_package"])
+        corpus.package_docstrings("no_such_package")
 
 
 def test_every_format_gives_the_same_documents(tmp_path):

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,19 +57,18 @@ def package_sources(package: str) -> Iterator[str]:
             yield file.read_text(encoding="utf-8", errors="replace")
 
 
-def package_docstrings(packages: Sequence[str], progress: Callable[[Iterable[str]], Iterable[str]] = iter) -> list[str]:
-    """Docstrings of installed packages; files that this Python cannot parse are passed over.
+def package_docstrings(package: str) -> list[str]:
+    """Docstrings of an installed package; files that this Python cannot parse are passed over.
 
     Raises:
-        CorpusError: a package is not installed.
+        CorpusError: the package is not installed.
     """
     texts: list[str] = []
-    for package in progress(packages):
-        for source in package_sources(package):
-            try:
-                texts.extend(docstrings(source))
-            except (SyntaxError, ValueError):  # templates and test data that are not meant to parse
-                continue
+    for source in package_sources(package):
+        try:
+            texts.extend(docstrings(source))
+        except (SyntaxError, ValueError):  # templates and test data that are not meant to parse
+            continue
     return texts
 
 

@@ -38,6 +38,7 @@ rule corpus:
         in_run("benchmarks/corpus/{corpus}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 2
     params:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
         code=code_of("build_corpus"),
