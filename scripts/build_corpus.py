@@ -3,6 +3,7 @@
 import gc
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
+from multiprocessing import get_context
 
 from job import run, write_json, write_parquet
 
@@ -13,7 +14,8 @@ def main(job):
     entry = job.params.corpus
     if entry["source"] == "docstrings":
         # Syntax trees are large and free of cycles: collecting them takes as long as parsing.
-        with ProcessPoolExecutor(job.threads, initializer=gc.disable) as pool:
+        # Forked, because a new interpreter would run this script again.
+        with ProcessPoolExecutor(job.threads, get_context("fork"), initializer=gc.disable) as pool:
             texts = list(chain.from_iterable(pool.map(corpus.package_docstrings, entry["packages"])))
     else:
         texts = corpus.read_documents(job.input[0], entry["text_column"])
