@@ -77,6 +77,14 @@ def test_checkpoints_share_a_colour_bar(influence):
     assert len(figure.axes[0].lines) == 2
 
 
+def test_a_release_without_steps_can_be_drawn(influence):
+    release = influence[influence["step"] == 8].assign(step=-1, checkpoint="main")
+    labelled(figures.rank_influence_by_checkpoint(release))
+    table = measures()
+    axis = figures.measure_by_step(table[table["step"] == 0].assign(step=-1), "d", "d", ["plateau"], "rare").axes[0]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["main"]
+
+
 def test_measure_by_step_shows_value_and_null():
     figure = labelled(figures.measure_by_step(measures(), "d", "d (u)", ["plateau"], "rare"))
     assert figure.axes[0].get_ylabel() == "d (u)"

@@ -69,7 +69,14 @@ def _panels(rows: int, columns: int, height: float = 2.2) -> tuple[Figure, np.nd
 
 
 def _step_axis(axis: Axes, steps: Sequence[int]) -> None:
-    """Training steps on a symmetric-log axis, so that step 0 has a place; labels at a few of them."""
+    """Training steps on a symmetric-log axis, so that step 0 has a place; labels at a few of them.
+
+    A model without steps (-1) has one place, labelled ``main``.
+    """
+    if max(steps) < 0:
+        axis.set_xticks([-1], ["main"])
+        axis.set_xlabel("checkpoint")
+        return
     axis.set_xscale("symlog", linthresh=1, linscale=0.5)
     shown = [s for s in (0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 143000) if min(steps) <= s <= max(steps)]
     axis.set_xticks(shown, [str(s) for s in shown])
@@ -122,7 +129,7 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame) -> Figure:
     models, conditions = _models(influence), list(dict.fromkeys(influence["condition"]))
     figure, axes = _panels(len(models), len(conditions))
     colours = mpl.colormaps["viridis"].reversed()
-    norm = Normalize(0, np.log2(influence["step"].max() + 1))
+    norm = Normalize(0, np.log2(max(influence["step"].max(), 1) + 1))
     for model, line in zip(models, axes, strict=True):
         for condition, axis in zip(conditions, line, strict=True):
             part = influence[(influence["model"] == model) & (influence["condition"] == condition)]
