@@ -14,9 +14,7 @@ def main(job):
         job.params.controls,
         generator(job),
     )
-    for place, (name, value) in enumerate(checkpoint_name(job).columns().items()):
-        groups.insert(place, name, value)
-    write_parquet(groups, job.output[0])
+    write_parquet(checkpoint_name(job).labelled(groups), job.output[0])
 
 
 run(main, snakemake)

@@ -8,9 +8,7 @@ from rareneurons.spectra import weightwatcher_table
 
 def main(job):
     table = weightwatcher_table(weight_matrices(job.params.folder))
-    for place, (name, value) in enumerate(checkpoint_name(job).columns().items()):
-        table.insert(place, name, value)
-    write_parquet(table, job.output[0])
+    write_parquet(checkpoint_name(job).labelled(table), job.output[0])
 
 
 run(main, snakemake)

@@ -67,6 +67,10 @@ class CheckpointName:
         """The three identity columns of every table."""
         return {"model": self.model, "checkpoint": self.checkpoint, "step": self.step}
 
+    def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table with the identity columns before its own."""
+        return table.assign(**self.columns())[[*IDENTITY, *table.columns]]
+
 
 @dataclass(frozen=True)
 class Estimate:

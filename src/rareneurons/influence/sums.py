@@ -86,8 +86,8 @@ def influence_frame(checkpoint: CheckpointName, layer: int, sums: Mapping[str, I
                 "se_abs_delta_loss": error_abs,
             }
         )
-        parts.append(part.assign(**checkpoint.columns())[INFLUENCE_COLUMNS])
-    return pd.concat(parts, ignore_index=True)
+        parts.append(part)
+    return checkpoint.labelled(pd.concat(parts, ignore_index=True))[INFLUENCE_COLUMNS]
 
 
 FIELDS = ("document", "n_rows", "signed", "absolute")
