@@ -6,18 +6,21 @@ from job import checkpoint_name, generator, progress, run, write_parquet
 
 from rareneurons.attention import attention_estimates
 from rareneurons.groups import measured_groups
-from rareneurons.rows import rows_of_documents
+from rareneurons.rows import rows_of_conditions, rows_of_documents
 from rareneurons.tables import measure_frame
 
 
 def main(job):
     settings, rng = job.params.attention, generator(job)
-    rows = rows_of_documents(pd.read_parquet(job.input.rows), "heldout", settings["documents"], rng)
+    conditions = job.params.conditions
+    rows = rows_of_conditions(pd.read_parquet(job.input.rows), conditions)
+    rows = rows_of_documents(rows, "heldout", settings["documents"], rng)
     found = attention_estimates(
         open_job_checkpoint(job),
         read_blocks(job.input.blocks),
         rows,
-        measured_groups(pd.read_parquet(job.input.groups)),
+        conditions,
+        measured_groups(pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls)),
         settings["batch_size"],
         settings["bootstrap"],
         rng,

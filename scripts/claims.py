@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 from job import run, write_csv, write_text
 
-from rareneurons.claims import claims_markdown, decide
+from rareneurons.claims import Bounds, claims_markdown, decide
 
 
 def main(job):
-    claims = decide({Path(file).stem: pd.read_csv(file) for file in job.input})
+    bounds = Bounds(*job.params.pair, **job.params.bounds)
+    claims = decide({Path(file).stem: pd.read_csv(file) for file in job.input}, bounds)
     write_csv(claims, job.output.csv)
     write_text(claims_markdown(claims), job.output.markdown)
 

@@ -1,22 +1,23 @@
 """Measure coordination of each group of a checkpoint on held-out rows."""
 
 import pandas as pd
-from job import checkpoint_name, generator, run, write_parquet
-from safetensors.numpy import load_file
+from job import checkpoint_name, generator, read_array, run, write_parquet
 
 from rareneurons.coordination import group_coordination
 from rareneurons.groups import measured_groups
-from rareneurons.rows import condition_names, in_condition
+from rareneurons.rows import in_condition
 from rareneurons.tables import measure_frame
 
 
 def main(job):
     rows, rng = pd.read_parquet(job.input.rows), generator(job)
-    activation = load_file(job.input.trace)["activation"]
+    activation = read_array(job.input.trace, "activation")
     estimates = []
-    for condition in condition_names(rows):
+    for condition in job.params.conditions:
         here = in_condition(rows, condition, "heldout")
-        for group, (members, controls) in measured_groups(pd.read_parquet(job.input.groups)).items():
+        for group, (members, controls) in measured_groups(
+            pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls)
+        ).items():
             found = group_coordination(
                 activation[here], rows["document"].to_numpy()[here], members, controls, job.params.bootstrap, rng
             )

@@ -4,14 +4,13 @@ import pandas as pd
 from figure_job import draw
 from job import run
 
-from rareneurons.figures import measure_by_step
-
-GROUPS = ("plateau", "suppress_plateau")
+from rareneurons.figures.measures import measure_by_step
+from rareneurons.groups import MEASURED
 
 
 def main(job):
     table = pd.read_csv(job.input[0])
-    draw(job, measure_by_step, table, job.params.measure, job.params.label, GROUPS, job.params.condition)
+    draw(job, measure_by_step, table, job.params.measure, job.params.label, MEASURED, job.params.condition)
 
 
 run(main, snakemake)

@@ -1,15 +1,22 @@
-"""Rank-influence curves of each model's last checkpoint."""
+"""Rank-influence curves of each model's last checkpoint, with the band of curves without a plateau."""
 
-import pandas as pd
-from figure_job import draw
+from figure_job import draw, joined
 from job import run
 
-from rareneurons.figures import rank_influence
+from rareneurons.figures.regimes import rank_influence
 
 
 def main(job):
-    influence = pd.concat([pd.read_parquet(file) for file in job.input])
-    draw(job, rank_influence, influence[influence["split"] == "heldout"], tuple(job.params.cuts))
+    influence = joined(job.input.influence)
+    draw(
+        job,
+        rank_influence,
+        influence[influence["split"] == "heldout"],
+        joined(job.input.regimes),
+        joined(job.input.bands),
+        tuple(job.params.cuts),
+        job.params.conditions,
+    )
 
 
 run(main, snakemake)

@@ -1,15 +1,14 @@
 """Rank-influence curves of all checkpoints."""
 
-import pandas as pd
-from figure_job import draw
+from figure_job import draw, joined
 from job import run
 
-from rareneurons.figures import rank_influence_by_checkpoint
+from rareneurons.figures.regimes import rank_influence_by_checkpoint
 
 
 def main(job):
-    influence = pd.concat([pd.read_parquet(file) for file in job.input])
-    draw(job, rank_influence_by_checkpoint, influence[influence["split"] == "heldout"])
+    influence = joined(job.input)
+    draw(job, rank_influence_by_checkpoint, influence[influence["split"] == "heldout"], job.params.conditions)
 
 
 run(main, snakemake)

@@ -5,7 +5,7 @@ import pandas as pd
 from figure_job import draw
 from job import run
 
-from rareneurons.figures import training_loss
+from rareneurons.figures.training import training_loss
 from rareneurons.tokens import unigram_entropy
 
 

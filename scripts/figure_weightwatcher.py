@@ -4,7 +4,7 @@ import pandas as pd
 from figure_job import draw
 from job import run
 
-from rareneurons.figures import weightwatcher_map
+from rareneurons.figures.spectra import weightwatcher_map
 
 
 def main(job):

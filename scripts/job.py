@@ -106,6 +106,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def read_array(path: str, name: str) -> np.ndarray:
+    """One named array of a safetensors file; the others stay on disk."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as arrays:
+        return arrays.get_tensor(name)
+
+
 def write_parquet(frame: pd.DataFrame, path: str) -> None:
     """Write a table whole or not at all."""
     with atomic(path) as partial:

@@ -1,17 +1,21 @@
-"""Describe the rank-influence curves of a checkpoint on held-out documents."""
+"""Describe and test the rank-influence curves of a checkpoint on held-out documents."""
 
 from job import checkpoint_name, generator, run, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence.sums import sums_of_arrays
-from rareneurons.regimes import all_curve_estimates
+from rareneurons.regimes.estimates import RegimeSettings, no_plateau_bands, regime_estimates
 from rareneurons.tables import measure_frame
 
 
 def main(job):
+    given = job.params.regimes
+    settings = RegimeSettings(**given | {"cuts": tuple(given["cuts"]), "tops": tuple(given["tops"])})
     sums = sums_of_arrays(load_file(job.input.by_document))
-    estimates = all_curve_estimates(sums, tuple(job.params.cuts), job.params.bootstrap, generator(job))
-    write_parquet(measure_frame(checkpoint_name(job), estimates), job.output[0])
+    name, pair, rng = checkpoint_name(job), tuple(job.params.pair), generator(job)
+    write_parquet(measure_frame(name, regime_estimates(sums, pair, settings, rng)), job.output.table)
+    bands = no_plateau_bands(sums, pair, settings.null_curves, rng)
+    write_parquet(name.labelled(bands), job.output.bands)
 
 
 run(main, snakemake)

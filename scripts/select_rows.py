@@ -5,6 +5,7 @@ import pandas as pd
 from job import atomic, generator, run, write_parquet
 
 from rareneurons import rows as selection
+from rareneurons.bands import ElbowRule, bands, frequency_table
 from rareneurons.corpus import evaluation_documents
 from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, texts_of_tokens
 
@@ -12,26 +13,30 @@ from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, tex
 def main(job):
     settings, rng = job.params.rows, generator(job)
     tokenizer = open_tokenizer(job.input.tokenizer)
-    frequencies = selection.frequency_table(np.load(job.input.counts), special_ids(tokenizer))
-    bands = selection.bands(settings["conditions"], selection.elbow_fraction(frequencies, **settings["elbow"]))
+    counts = np.load(job.input.counts)
+    frequencies = frequency_table(counts, special_ids(tokenizer), len(tokenizer))
+    conditions = bands(
+        settings["conditions"], frequencies, counts, job.params.padded_to, ElbowRule(**settings["elbow"])
+    )
     documents = evaluation_documents(pd.read_parquet(job.input.documents), settings["documents"], rng)
     blocks = document_blocks(tokenizer, documents, settings["block_length"])
     rows = selection.select_rows(
         selection.candidate_rows(blocks),
-        {band.name: (band.by, selection.band_tokens(frequencies, band)) for band in bands},
+        conditions,
         selection.draw_splits(blocks.document, settings["discovery_share"], rng),
         settings["rows_per_condition"],
         rng,
     )
-    conditions = selection.describe_conditions(
-        rows, frequencies, bands, texts_of_tokens(tokenizer, frequencies["token"])
+    rows = selection.with_shuffled_labels(rows, tuple(job.params.pair), rng)
+    described = selection.describe_conditions(
+        rows, frequencies, conditions, texts_of_tokens(tokenizer, np.concatenate([c.tokens for c in conditions]))
     )
-    conditions.insert(0, "tokenizer", job.wildcards.tokenizer)
+    described.insert(0, "tokenizer", job.wildcards.tokenizer)
     with atomic(job.output.blocks) as partial, open(partial, "wb") as file:
         np.savez(file, tokens=blocks.tokens, length=blocks.length, document=blocks.document)
     write_parquet(rows, job.output.rows)
     write_parquet(frequencies, job.output.frequencies)
-    write_parquet(conditions, job.output.conditions)
+    write_parquet(described, job.output.conditions)
 
 
 run(main, snakemake)

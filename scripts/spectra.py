@@ -15,7 +15,7 @@ def main(job):
     condition = frame["condition"].iloc[0]
     estimates = [
         (condition, group, estimate)
-        for group, (members, controls) in measured_groups(frame).items()
+        for group, (members, controls) in measured_groups(frame, pd.read_parquet(job.input.controls)).items()
         for estimate in group_spectrum(weights, members, controls)
     ]
     write_parquet(measure_frame(checkpoint_name(job), estimates), job.output[0])

@@ -118,6 +118,18 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def style():
+    """The project's figure style; figures are closed after the test."""
+    import matplotlib.pyplot as plt
+
+    from rareneurons.figures.style import apply_style
+
+    apply_style()
+    yield
+    plt.close("all")
+
+
 def copy_project(folder: Path) -> Path:
     """The files a run needs, in a folder of its own."""
     target = folder / "project"

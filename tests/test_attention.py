@@ -55,7 +55,7 @@ def test_heads_of_a_parallel_last_layer_cannot_reach_it(rng):
     blocks = random_blocks(5)
     rows = all_rows(blocks)
     groups = {"plateau": (np.array([0, 1, 2]), [np.array([3, 4, 5]), np.array([6, 7, 8])] * 6)}
-    found = attention_estimates(architecture, blocks, rows, groups, 2, 20, rng)
+    found = attention_estimates(architecture, blocks, rows, ["rare", "common"], groups, 2, 20, rng)
     zero = [(layer, head, e.value) for _, _, layer, head, e in found if e.measure == "structurally_zero"]
     assert set(zero) == {(1, 0, 0.0), (1, 1, 0.0)}
     measured = {(layer, head) for _, _, layer, head, e in found if e.measure == "head_effect"}

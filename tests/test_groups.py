@@ -1,7 +1,8 @@
-"""Regime groups and random controls."""
+"""Regime groups and their random and matched controls."""
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from rareneurons import groups
 
@@ -27,42 +28,105 @@ def influence_frame(mean: np.ndarray, mean_abs: np.ndarray) -> pd.DataFrame:
     return pd.concat(parts).sample(frac=1, random_state=0)
 
 
-def test_groups_come_from_the_discovery_rows_of_the_condition(rng):
+def features_of(n: int, rng: np.random.Generator) -> groups.NeuronFeatures:
+    return groups.NeuronFeatures(rng.normal(size=n), rng.lognormal(size=n), rng.lognormal(size=n))
+
+
+def test_fixed_groups_come_from_the_discovery_rows_of_the_condition(rng):
     mean_abs = rng.permutation(np.linspace(1, 2, 400))
     mean = np.where(np.arange(400) % 4 == 0, -1, 1) * mean_abs
-    frame = groups.groups_of_influence(influence_frame(mean, mean_abs), "rare", (3.5, 5.5), 7, rng)
-    members = groups.members_by_group(frame)
-    assert len(members["plateau"]) == 33
-    assert len(members["power_law"]) == 244 - 33
-    assert len(members["suppress_plateau"]) == 33
+    frame = influence_frame(mean, mean_abs)
+    regimes, controls = groups.groups_of_influence(frame, "rare", (3.5, 5.5), features_of(400, rng), 7, rng)
+    members = groups.members_by_group(regimes)
+    assert len(members["fixed_plateau"]) == 33
+    assert len(members["fixed_power_law"]) == 244 - 33
+    assert len(members["fixed_suppress_plateau"]) == 33
     boost = np.flatnonzero(mean > 0)
     expected = boost[np.argsort(-mean_abs[boost])]
-    assert members["plateau"].tolist() == expected[:33].tolist()
-    assert members["decay"].tolist() == expected[244:].tolist()
-    assert frame["neuron"].dtype.kind == "i"
-    assert set(frame["layer"]) == {5}
+    assert members["fixed_plateau"].tolist() == expected[:33].tolist()
+    assert members["fixed_decay"].tolist() == expected[244:].tolist()
+    for table in (regimes, controls):
+        assert table["neuron"].dtype.kind == "i"
+        assert set(table["layer"]) == {5}
+    assert not set(regimes["group"]) & set(controls["group"])
 
 
-def test_controls_hold_no_plateau_neuron_and_have_the_group_s_size(rng):
-    mean_abs = np.linspace(2, 1, 200)
-    mean = np.where(np.arange(200) < 180, mean_abs, -mean_abs)
-    frame = groups.groups_of_influence(influence_frame(mean, mean_abs), "rare", (3.0, 5.0), 25, rng)
-    measured = groups.measured_groups(frame)
-    assert set(measured) == {"plateau", "suppress_plateau"}
-    chosen = set(measured["plateau"][0]) | set(measured["suppress_plateau"][0])
-    for members, controls in measured.values():
-        assert len(controls) == 25
-        for control in controls:
-            assert len(set(control)) == len(members)
-            assert not set(control) & chosen
+def test_automatic_groups_follow_a_planted_curve(rng):
+    x = np.log(np.arange(1, 1501))
+    mean_abs = np.exp(-5 - 0.5 * np.clip(x - np.log(40), 0, None) - 1.5 * np.clip(x - 5.8, 0, None))
+    order = rng.permutation(1500)
+    found = groups.regime_groups(np.ones(1500)[order], mean_abs[order], (3.5, 5.5))
+    assert len(found["plateau"]) == pytest.approx(40, abs=8)
+    assert np.log(len(found["plateau"]) + len(found["power_law"])) == pytest.approx(5.8, abs=0.25)
+    parts = [found[name] for name in groups.REGIMES]
+    assert sorted(np.concatenate(parts)) == list(range(1500))
+    assert set(order[found["plateau"]]) == set(range(len(found["plateau"])))
 
 
-def test_tiny_groups_are_not_measured(rng):
-    frame = groups.group_frame({"plateau": np.arange(2), "random_0000": np.arange(5, 7)}, 0, "rare")
-    assert groups.measured_groups(frame) == {}
-
-
-def test_regimes_without_neurons_are_left_out():
+def test_layers_without_a_fitted_plateau_have_fixed_groups_alone():
     found = groups.regime_groups(np.ones(5), np.arange(1.0, 6.0), (3.5, 5.5))
-    assert list(found) == ["plateau"]
-    assert found["plateau"].tolist() == [4, 3, 2, 1, 0]
+    assert list(found) == ["fixed_plateau"]
+    assert found["fixed_plateau"].tolist() == [4, 3, 2, 1, 0]
+
+
+def test_controls_hold_no_measured_neuron_and_have_the_group_s_size(rng):
+    mean_abs = np.exp(-0.02 * np.arange(600))
+    mean = np.where(np.arange(600) < 480, mean_abs, -mean_abs)
+    frame = influence_frame(mean, mean_abs)
+    regimes, controls = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(600, rng), 25, rng)
+    for kind in ("random", "matched"):
+        measured = groups.measured_groups(regimes, controls, kind)
+        assert "fixed_plateau" in measured
+        chosen = np.concatenate([members for members, _ in measured.values()])
+        for members, drawn in measured.values():
+            assert len(drawn) == 25
+            for control in drawn:
+                assert len(set(control)) == len(members)
+                assert not set(control) & set(chosen)
+
+
+@pytest.mark.calibration
+def test_matched_controls_resemble_a_loud_group_and_random_ones_do_not(rng):
+    n = 2000
+    loudness = rng.normal(size=n)
+    features = groups.NeuronFeatures(rng.normal(size=n), np.exp(loudness), np.exp(0.5 * loudness + rng.normal(size=n)))
+    loud = np.argsort(-(loudness + 0.7 * rng.normal(size=n)))[:40]
+    frame = groups.group_frame({"plateau": loud}, 0, "rare")
+    controls = groups.group_frame(groups.controls_of({"plateau": loud}, features, 200, rng), 0, "rare")
+    quality = {e.measure: e for _, _, e in groups.match_quality(frame, controls, features)}
+    assert quality["smd.ln_activation_variance.random"].value > 1
+    for feature in ("ln_activation_variance", "ln_output_norm"):
+        gap = {kind: abs(quality[f"smd.{feature}.{kind}"].value) for kind in ("random", "matched")}
+        assert gap["matched"] < 0.2 * gap["random"]
+    assert quality["smd.activation_mean.matched"].n == 200
+    drawn = groups.measured_groups(frame, controls, "matched")["plateau"][1]
+    assert len({tuple(sorted(control)) for control in drawn}) > 190  # they differ from one another
+
+
+@pytest.mark.oracle
+def test_matching_draws_among_the_nearest_that_are_left(rng):
+    features = np.arange(12.0)[:, None]
+    members, candidates = np.array([0, 1, 2]), np.arange(3, 12)
+    few = groups.matched_controls(members, candidates[:3], features, 50, rng)
+    assert all(sorted(control) == [3, 4, 5] for control in few)
+    assert groups.matched_controls(members, candidates[:2], features, 50, rng) == []
+    wide = np.arange(100.0)[:, None]
+    drawn = np.stack(groups.matched_controls(np.array([0]), np.arange(1, 100), wide, 3000, rng))
+    # The one member's stand-in is uniform over its NEAREST nearest.
+    assert sorted(set(drawn[:, 0])) == list(range(1, groups.NEAREST + 1))
+    counts = np.bincount(drawn[:, 0])[1:]
+    assert counts.min() > 0.8 * 3000 / groups.NEAREST
+
+
+def test_tiny_groups_are_not_measured():
+    frame = groups.group_frame({"plateau": np.arange(2)}, 0, "rare")
+    assert groups.measured_groups(frame, groups.group_frame({"random_0000": np.arange(5, 7)}, 0, "rare")) == {}
+
+
+def test_features_are_those_of_the_neurons(rng):
+    activation, weight = rng.normal(size=(50, 4)).astype(np.float32), rng.normal(size=(4, 3)).astype(np.float32)
+    found = groups.neuron_features(activation, weight)
+    np.testing.assert_allclose(found.activation_variance, activation.astype(float).var(0))
+    np.testing.assert_allclose(found.output_norm, np.sqrt((weight.astype(float) ** 2).sum(1)))
+    constant = groups.NeuronFeatures(np.ones(4), np.zeros(4), np.ones(4)).standardised()
+    assert (constant == 0).all()

@@ -86,3 +86,19 @@ def test_trend_says_yes_to_growth_and_no_to_noise():
     assert false <= 0.09
     assert np.isnan(stats.spearman_trend(steps, np.ones(10), 10, rng)).all()
     assert np.isnan(stats.spearman_trend(steps[:3], steps[:3], 10, rng)).all()
+
+
+def test_bootstrap_p_counts_the_smaller_side():
+    assert stats.bootstrap_p(np.concatenate([np.full(95, 1.0), np.full(4, -1.0)])) == pytest.approx(2 * 5 / 100)
+    assert stats.bootstrap_p(np.concatenate([np.ones(50), -np.ones(50)])) == 1
+    assert np.isnan(stats.bootstrap_p(np.full(20, np.nan)))
+
+
+@pytest.mark.calibration
+def test_bootstrap_p_of_no_difference_is_calibrated(rng):
+    p = []
+    for _ in range(300):
+        values = rng.normal(size=40)
+        draws = (stats.document_weights(40, 200, rng) @ values) / 40
+        p.append(stats.bootstrap_p(draws))
+    assert 0.02 <= np.mean(np.asarray(p) <= 0.05) <= 0.1

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rareneurons.models.architectures import Architecture
-from rareneurons.rows import condition_names, in_condition
+from rareneurons.rows import in_condition
 from rareneurons.stats import against_controls, document_weights
 from rareneurons.tables import Estimate
 from rareneurons.tokens import Blocks
@@ -212,6 +212,7 @@ def attention_estimates(
     architecture: Architecture,
     blocks: Blocks,
     rows: pd.DataFrame,
+    conditions: Sequence[str],
     groups: Mapping[str, tuple[np.ndarray, list[np.ndarray]]],
     batch_size: int,
     n_draws: int,
@@ -224,6 +225,7 @@ def attention_estimates(
         architecture: an open checkpoint.
         blocks: evaluation blocks.
         rows: held-out rows.
+        conditions: which conditions.
         groups: name -> (neurons, controls of the same size).
         batch_size: blocks a forward pass.
         n_draws: bootstrap draws.
@@ -233,14 +235,14 @@ def attention_estimates(
     Returns:
         (condition, group, layer, head, estimate); heads that cannot reach the neurons are listed as such.
     """
-    conditions = {name: in_condition(rows, name) for name in condition_names(rows)}
+    masks = {name: in_condition(rows, name) for name in conditions}
     members = {name: neurons for name, (neurons, _) in groups.items()}
-    effects = mean_ablate_heads(architecture, blocks, rows, conditions, members, batch_size, progress)
+    effects = mean_ablate_heads(architecture, blocks, rows, masks, members, batch_size, progress)
     unreachable = unreachable_estimates(structurally_zero(architecture))
     document = rows["document"].to_numpy()
     return [
         (condition, group, *entry)
-        for condition, mask in conditions.items()
+        for condition, mask in masks.items()
         for group, (_, controls) in groups.items()
         for entry in [*group_attention(effects, condition, group, mask, document, controls, n_draws, rng), *unreachable]
     ]

@@ -10,64 +10,72 @@ from rareneurons.tables import CLAIM_COLUMNS, last_checkpoints
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What verdicts depend on.
+
+    ``condition`` and ``contrast``: what the claims call rare and common; ``flatness``: largest exponent of a plateau,
+    as a share of the power law's; ``power``: least share of planted plateaus a test must find before its "no" counts.
+    """
+
+    condition: str
+    contrast: str
+    flatness: float
+    power: float
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim of the paper, the number that speaks to it, and what its test still lacks.
 
-    ``table``, ``condition``, ``group`` and ``measure`` pick the number, at a model's last checkpoint. While
-    ``missing`` is not empty the verdict is ``undecided``, whatever the number.
+    ``table``, ``side`` (``condition`` or ``contrast``), ``group`` and ``measure`` pick the number, at a model's last
+    checkpoint. While ``missing`` is not empty the verdict is ``undecided``, whatever the number.
     """
 
     name: str
     text: str
     table: str
-    condition: str
+    side: str
     group: str
     measure: str
     missing: str
 
 
-CLAIMS = (
+PLATEAU_CLAIMS = (
     Claim(
         "C1",
         "Rare targets: influence has a plateau, a power law and a rapid decay",
         "regimes",
-        "rare",
+        "condition",
         "boost",
-        "mean_abs.fixed.head_departure",
-        "the departure of the head is not yet tested against the order statistics of a curve without a plateau",
+        "mean_abs.auto.flatness",
+        "",
     ),
-    Claim(
-        "C2",
-        "Common targets: no plateau",
-        "regimes",
-        "common",
-        "boost",
-        "mean_abs.fixed.head_departure",
-        "the departure of the head is not yet tested, nor is its difference from rare targets",
-    ),
+    Claim("C2", "Common targets: no plateau", "regimes", "contrast", "boost", "mean_abs.auto.flatness", ""),
+)
+OTHER_CLAIMS = (
     Claim(
         "C3",
         "Plateau neurons act together: reduced effective dimension",
         "coordination",
-        "rare",
+        "condition",
         "plateau",
         "effective_dimension",
-        "the controls are random, not yet matched on activation mean, variance and output norm",
+        "it is held against random controls, not yet against the matched ones",
     ),
     Claim(
         "C4",
         "Plateau neurons form no discrete clusters",
         "organization",
-        "rare",
+        "condition",
         "plateau",
         "signed_modularity",
-        "the controls are random, not yet matched, and the partition has no consensus over seeds and resolutions",
+        "it is held against random controls, and the partition has no consensus over seeds and resolutions",
     ),
     Claim(
         "C5",
         "No dedicated attention routing to the plateau neurons",
         "attention",
-        "rare",
+        "condition",
         "plateau",
         "gini",
         "selectivity for rare targets is not yet tested, nor single heads against whole layers",
@@ -76,59 +84,119 @@ CLAIMS = (
         "C6",
         "Specialization emerges gradually in training",
         "dynamics",
-        "rare",
+        "condition",
         "boost",
-        "mean_abs.fixed.head_departure.trend",
-        "the plateau test at each checkpoint and a trend with a document-bootstrap interval are not there yet",
+        "mean_abs.auto.head_departure.trend",
+        "the trend has no document-bootstrap interval yet",
     ),
     Claim(
         "C7",
         "Plateau neurons' weights have heavier-tailed spectra, increasingly so",
         "spectra",
-        "rare",
+        "condition",
         "plateau",
         "hill.w_out",
-        "the controls are random, not yet matched, and the exponent's trend is not yet tested",
+        "it is held against random controls, and the exponent's trend is not yet tested",
     ),
 )
+CLAIMS = (*PLATEAU_CLAIMS, *OTHER_CLAIMS)
 
 
-def decide(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
     """One row a claim and model, at the model's last checkpoint.
 
     Args:
         tables: name of a measure -> its table over all models and checkpoints.
+        bounds: decision bounds.
 
     Returns:
         ``CLAIM_COLUMNS``. ``bound`` is NaN where no decision rule is in force.
     """
-    models = dict.fromkeys(tables["regimes"]["model"])
-    return pd.DataFrame(
-        [_row(claim, str(model), tables) for claim in CLAIMS for model in models], columns=CLAIM_COLUMNS
-    )
+    models = [str(model) for model in dict.fromkeys(tables["regimes"]["model"])]
+    rows = [_plateau_row(claim, model, tables["regimes"], bounds) for claim in PLATEAU_CLAIMS for model in models]
+    rows += [_row(claim, model, tables, bounds) for claim in OTHER_CLAIMS for model in models]
+    return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
-def _row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, object]:
-    table = tables[claim.table]
+def _condition_of(claim: Claim, bounds: Bounds) -> str:
+    return bounds.condition if claim.side == "condition" else bounds.contrast
+
+
+def _number(group: str, measure: str, model: str, table: pd.DataFrame, condition: str) -> pd.Series | None:
     found = table[
         (table["model"] == model)
-        & (table["condition"] == claim.condition)
-        & (table["group"] == claim.group)
-        & (table["measure"] == claim.measure)
+        & (table["condition"] == condition)
+        & (table["group"] == group)
+        & (table["measure"] == measure)
     ]
     found = last_checkpoints(found)
+    return None if found.empty else found.iloc[0]
+
+
+def _plateau_row(claim: Claim, model: str, table: pd.DataFrame, bounds: Bounds) -> dict[str, object]:
+    """C1 and C2: the plateau test's answer; a "no" counts only where the test would have found a planted plateau."""
+    condition = _condition_of(claim, bounds)
+    test = _number(claim.group, "mean_abs.test.plateau", model, table, condition)
+    if test is None:
+        return _unmeasured(claim, "mean_abs.test.plateau", model, condition)
+    power = _number(claim.group, "mean_abs.test.power", model, table, condition)
+    has_power = power is not None and power["value"] >= bounds.power
+    found = test["value"] == 1
+    verdict = "undecided"
+    if found or has_power:
+        verdict = "supported" if found == (claim.name == "C1") else "contradicted"
+    row = _filled(claim, model, condition, _number(claim.group, claim.measure, model, table, condition))
+    row |= {"p_value": test["p_value"], "n": test["n"], "bound": bounds.flatness, "verdict": verdict}
+    share = "unknown" if power is None else f"{power['value']:.0%}"
+    told = (
+        f"a plateau is found among the boost neurons (p = {test['p_value']:.2g} for the head's departure)"
+        if found
+        else f"no plateau is found among the boost neurons (p = {test['p_value']:.2g} for the head's departure); "
+        f"the test's power to find a planted one is {share}"
+    )
+    if verdict == "undecided":
+        told += f", below the {bounds.power:.0%} at which its no would count"
+    reason = (
+        "rule: the three-regime curve has the smallest information criterion, the head departs from a curve without a "
+        f"plateau, its exponent is at most {bounds.flatness:g} of the power law's, and it is the head on held-out "
+        f"documents too; {told}"
+    )
+    sentence = f"{claim.text}: {verdict} for {model} at {test['checkpoint']}; {told}."
+    return row | {"reason": reason, "sentence": sentence}
+
+
+def _unmeasured(claim: Claim, measure: str, model: str, condition: str) -> dict[str, object]:
+    reason = f"not measured: {measure} of {claim.group} on {condition} rows has no value in this run"
+    return {
+        **_filled(claim, model, condition, None),
+        "n": 0,
+        "reason": reason,
+        "sentence": f"{claim.text}: undecided for {model}; {reason}.",
+    }
+
+
+def _filled(claim: Claim, model: str, condition: str, number: pd.Series | None) -> dict[str, object]:
     row: dict[str, object] = {
         "claim": claim.name,
         "model": model,
-        "statistic": f"{claim.measure} ({claim.group}, {claim.condition})",
+        "statistic": f"{claim.measure} ({claim.group}, {condition})",
         "bound": np.nan,
         "verdict": "undecided",
     }
-    if found.empty:
-        reason = f"not measured: {claim.measure} of {claim.group} on {claim.condition} rows has no value in this run"
-        return row | {"n": 0, "reason": reason, "sentence": f"{claim.text}: undecided for {model}; {reason}."}
-    number = found.iloc[0]
-    row |= {key: number[key] for key in ("value", "ci_low", "ci_high", "p_value", "n")}
+    if number is not None:
+        row |= {key: number[key] for key in ("value", "ci_low", "ci_high", "p_value", "n")}
+    return row
+
+
+def _row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+    condition, table = _condition_of(claim, bounds), tables[claim.table]
+    number = _number(claim.group, claim.measure, model, table, condition)
+    if number is None:  # where no curve with a plateau fits, there still is the head by the authors' fixed cuts
+        number = _number(f"fixed_{claim.group}", claim.measure, model, table, condition)
+    if number is None:
+        return _unmeasured(claim, claim.measure, model, condition)
+    row = _filled(claim, model, condition, number)
+    row["statistic"] = f"{claim.measure} ({number['group']}, {condition})"
     interval = (
         f" (95 % interval {number['ci_low']:.3g} to {number['ci_high']:.3g})" if np.isfinite(number["ci_low"]) else ""
     )

@@ -8,7 +8,8 @@ from jsonschema.exceptions import ValidationError
 
 from rareneurons.errors import ConfigurationError
 from rareneurons.models.schedule import checkpoint_steps
-from rareneurons.rows import FIRST_POSITION
+from rareneurons.regimes.estimates import NOISE
+from rareneurons.rows import FIRST_POSITION, SHUFFLED_PREFIX
 
 # Names that stand beside model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {"inputs", "tables", "figures", "logs", "benchmarks"}
@@ -27,6 +28,10 @@ def _schema_message(error: ValidationError) -> str:
     if error.validator in ("additionalProperties", "unevaluatedProperties"):
         known = ", ".join(sorted(error.schema.get("properties", {})))  # type: ignore[union-attr]
         return f"{where}: {error.message.split(' (')[-1].rstrip(')')}; known keys are {known}"
+    if error.validator == "oneOf":
+        keys = [option["required"][0] for option in error.validator_value]  # type: ignore[union-attr]
+        found = [key for key in keys if key in error.instance]  # type: ignore[operator]
+        return f"{where}: found {' and '.join(found) or 'neither'}; expected exactly one of {', '.join(keys)}"
     return f"{where}: {error.message}"
 
 
@@ -88,7 +93,7 @@ def validate_sense(
             _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
     for number, model in enumerate(models.values()):
         _validate_model(model, f"models[{number}]", tokenizers, exists)
-    _validate_rows(config["rows"], config["groups"]["condition"])
+    _validate_rows(config["rows"], config["groups"])
     low, high = config["regimes"]["cuts"]
     if not low < high:
         raise ConfigurationError(f"regimes.cuts: found {low} and {high}; the first must be below the second")
@@ -146,22 +151,20 @@ def _validate_model(
             )
 
 
-def _validate_rows(rows: Mapping[str, Any], group_condition: str) -> None:
+def _validate_rows(rows: Mapping[str, Any], groups: Mapping[str, Any]) -> None:
     names = [entry["name"] for entry in rows["conditions"]]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"rows.conditions: names must differ; found {', '.join(names)}")
     for number, entry in enumerate(rows["conditions"]):
-        low, high = entry["band"]
-        if all(isinstance(edge, int | float) for edge in (low, high)) and not low < high:
+        _validate_condition(entry, f"rows.conditions[{number}]")
+    for key in ("condition", "contrast"):
+        if groups[key] not in names:
             raise ConfigurationError(
-                f"rows.conditions[{number}].band: {entry['name']!r} runs from {low} to {high}; "
-                "rank fraction grows from 0 (most frequent) to 1, so the first edge must be below the second"
+                f"groups.{key}: {groups[key]!r} is not a condition; conditions are {', '.join(names)}"
             )
-        if low == high == "elbow":
-            raise ConfigurationError(f"rows.conditions[{number}].band: {entry['name']!r} begins and ends at the elbow")
-    if group_condition not in names:
+    if groups["condition"] == groups["contrast"]:
         raise ConfigurationError(
-            f"groups.condition: {group_condition!r} is not a condition; conditions are {', '.join(names)}"
+            f"groups.contrast: found {groups['contrast']!r}, which is groups.condition too; name another condition"
         )
     if rows["documents"] < 2:
         raise ConfigurationError(
@@ -173,3 +176,21 @@ def _validate_rows(rows: Mapping[str, Any], group_condition: str) -> None:
             f"rows.documents: {rows['documents']} documents of {rows['block_length']} tokens hold at most {most} rows, "
             f"rows.rows_per_condition asks for {rows['rows_per_condition']}; raise rows.documents or lower the rows"
         )
+
+
+def _validate_condition(entry: Mapping[str, Any], where: str) -> None:
+    name = entry["name"]
+    if name == NOISE or name.startswith(SHUFFLED_PREFIX):
+        raise ConfigurationError(f"{where}.name: {name!r} is the name of a null; choose another")
+    if "preset" in entry:
+        if "by" in entry:
+            raise ConfigurationError(f"{where}.by: the preset {entry['preset']!r} says it itself; remove the key")
+        return
+    low, high = entry["band"]
+    if all(isinstance(edge, int | float) for edge in (low, high)) and not low < high:
+        raise ConfigurationError(
+            f"{where}.band: {name!r} runs from {low} to {high}; "
+            "rank fraction grows from 0 (most frequent) to 1, so the first edge must be below the second"
+        )
+    if low == high == "elbow":
+        raise ConfigurationError(f"{where}.band: {name!r} begins and ends at the elbow")

@@ -1,15 +1,24 @@
-"""Named sets of last-MLP neurons: the regimes of the discovery curve, and controls drawn at random."""
+"""Named sets of last-MLP neurons: the regimes of the discovery curve, and controls drawn at random or matched."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from rareneurons.regimes import SIGNS, Sign, rank_curve
+from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
+from rareneurons.regimes.estimates import head_size
+from rareneurons.regimes.local_exponent import fit_curve
+from rareneurons.tables import Estimate
 
+ControlKind = Literal["random", "matched"]
 REGIMES = ("plateau", "power_law", "decay")
+FIXED_PREFIX = "fixed_"
+# Groups that are measured and get controls. Those by the fixed cuts stand beside the automatic ones.
+MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")
 SMALLEST_GROUP = 3
-RANDOM_PREFIX = "random_"
+NEAREST = 5  # a matched neuron is drawn among this many nearest
 
 
 def group_name(sign: Sign, regime: str) -> str:
@@ -17,13 +26,27 @@ def group_name(sign: Sign, regime: str) -> str:
     return regime if sign == "boost" else f"{sign}_{regime}"
 
 
-def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, cuts: tuple[float, float]) -> dict[str, np.ndarray]:
-    """Neurons of each regime of each sign under fixed cuts of ln rank; regimes without neurons are left out.
+def automatic_cuts(curve: RankCurve) -> tuple[float, float] | None:
+    """Ln ranks that end the fitted plateau and power law; None where no fitted curve has a plateau.
+
+    A decay that starts nowhere is put behind the last rank. The boundaries are those of the best curve with three
+    regimes, whether or not the test finds a plateau (``regimes.plateau``).
+    """
+    fit = fit_curve(curve.ln_influence)
+    if fit is None or head_size(fit) == 0:
+        return None
+    return float(np.log(head_size(fit) + 0.5)), fit.decay_start if np.isfinite(fit.decay_start) else np.inf
+
+
+def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, fixed_cuts: tuple[float, float]) -> dict[str, np.ndarray]:
+    """Neurons of each regime of each sign, by automatic boundaries and (``fixed_...``) by fixed cuts.
+
+    Regimes without neurons are left out, as are the automatic ones of a sign whose curve has no fitted plateau.
 
     Args:
         mean: (N,) mean dL on discovery rows, nats.
         mean_abs: (N,) mean abs dL on discovery rows, nats.
-        cuts: ln ranks that end the plateau and the power law.
+        fixed_cuts: ln ranks that end the plateau and the power law.
 
     Returns:
         Group name -> neuron indices (n,), from the most influential down.
@@ -31,99 +54,239 @@ def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, cuts: tuple[float, flo
     groups = {}
     for sign in SIGNS:
         curve = rank_curve(mean, mean_abs, sign)
-        regime = np.searchsorted(cuts, curve.ln_rank, side="right")
-        for number, name in enumerate(REGIMES):
-            members = curve.neuron[regime == number]
-            if len(members):
-                groups[group_name(sign, name)] = members
+        for prefix, cuts in (("", automatic_cuts(curve)), (FIXED_PREFIX, fixed_cuts)):
+            if cuts is None:
+                continue
+            regime = np.searchsorted(cuts, curve.ln_rank, side="right")
+            for number, name in enumerate(REGIMES):
+                members = curve.neuron[regime == number]
+                if len(members):
+                    groups[prefix + group_name(sign, name)] = members
     return groups
 
 
-def control_groups(
-    groups: Mapping[str, np.ndarray], n_neurons: int, n_controls: int, rng: np.random.Generator
+@dataclass(frozen=True)
+class NeuronFeatures:
+    """What controls are matched on, each (N,): activation mean and variance on discovery rows, output weights' norm.
+
+    :meth:`standardised` takes logarithms of variance and norm and gives every column unit variance over the layer.
+    """
+
+    activation_mean: np.ndarray
+    activation_variance: np.ndarray
+    output_norm: np.ndarray
+
+    def standardised(self) -> np.ndarray:
+        """Float64 (N, 3); a column that does not vary is zero."""
+        columns = np.column_stack(
+            [
+                self.activation_mean,
+                np.log(np.maximum(self.activation_variance, 1e-30)),
+                np.log(np.maximum(self.output_norm, 1e-30)),
+            ]
+        ).astype(np.float64)
+        spread = columns.std(0)
+        return (columns - columns.mean(0)) / np.where(spread > 0, spread, 1)
+
+
+FEATURE_NAMES = ("activation_mean", "ln_activation_variance", "ln_output_norm")
+
+
+def neuron_features(activation: np.ndarray, output_weight: np.ndarray) -> NeuronFeatures:
+    """Features from discovery activations (T, N) and output weights (N, d)."""
+    values = activation.astype(np.float64)
+    return NeuronFeatures(values.mean(0), values.var(0), np.linalg.norm(output_weight.astype(np.float64), axis=1))
+
+
+def random_controls(candidates: np.ndarray, size: int, n_controls: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Random groups of ``size`` neurons (or all candidates, if fewer), without repeats within a group."""
+    size = min(size, len(candidates))
+    return [rng.choice(candidates, size=size, replace=False) for _ in range(n_controls)]
+
+
+def matched_controls(
+    members: np.ndarray, candidates: np.ndarray, features: np.ndarray, n_controls: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Groups in which each neuron of a group is replaced by one that resembles it.
+
+    Members take turns in random order; each is replaced by a neuron drawn among its ``NEAREST`` nearest candidates
+    (Euclidean, standardised features) that the control does not hold yet.
+
+    Args:
+        members: (n,) the group.
+        candidates: (C,) neurons that may stand in, none of the group among them; at least n.
+        features: (N, F) standardised features of all neurons.
+        n_controls: number of groups.
+        rng: draws order and neurons.
+
+    Returns:
+        Groups (n,), in the members' order, without repeats within a group. Empty where candidates are fewer than n.
+    """
+    if len(candidates) < len(members):
+        return []
+    distance = np.linalg.norm(features[members][:, None] - features[candidates][None], axis=2)
+    nearest = np.argsort(distance, axis=1, kind="stable")
+    controls = np.empty((n_controls, len(members)), dtype=np.int64)
+    used = np.zeros((n_controls, len(candidates)), dtype=bool)
+    everyone = np.arange(n_controls)
+    order = rng.permuted(np.tile(np.arange(len(members)), (n_controls, 1)), axis=1)
+    for turn in range(len(members)):
+        member = order[:, turn]
+        preference = nearest[member]
+        free = ~np.take_along_axis(used, preference, axis=1)
+        eligible = free & (np.cumsum(free, axis=1) <= NEAREST)
+        choice = np.where(eligible, rng.random(free.shape), -1).argmax(axis=1)
+        chosen = preference[everyone, choice]
+        used[everyone, chosen] = True
+        controls[everyone, member] = candidates[chosen]
+    return list(controls)
+
+
+def controls_of(
+    groups: Mapping[str, np.ndarray], features: NeuronFeatures, n_controls: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Random groups that hold no plateau neuron, as large as the largest plateau group.
+    """Random and matched controls of the measured groups; they hold no neuron of any measured group.
 
     Args:
         groups: the regimes, as :func:`regime_groups` returns them.
-        n_neurons: N, neurons of the layer.
-        n_controls: number of control groups.
+        features: of all neurons of the layer.
+        n_controls: number of control groups of either kind.
         rng: draws the neurons.
 
     Returns:
-        ``random_0000`` ... -> neuron indices in random order, without repeats within a group.
+        ``random_0000`` ... (as large as the largest measured group, in random order, so that the first k are a
+        random group of k) and ``matched_<group>_0000`` ... -> neuron indices.
     """
-    plateaus = [members for name, members in groups.items() if name.endswith(REGIMES[0])]
-    candidates = np.setdiff1d(np.arange(n_neurons), np.concatenate(plateaus))
-    size = min(max(map(len, plateaus)), len(candidates))
-    return {f"{RANDOM_PREFIX}{k:04d}": rng.choice(candidates, size=size, replace=False) for k in range(n_controls)}
+    measured = {name: groups[name] for name in MEASURED if name in groups}
+    if not measured:
+        return {}
+    candidates = np.setdiff1d(np.arange(len(features.output_norm)), np.concatenate(list(measured.values())))
+    standardised = features.standardised()
+    largest = max(map(len, measured.values()))
+    controls = {
+        f"random_{k:04d}": control for k, control in enumerate(random_controls(candidates, largest, n_controls, rng))
+    }
+    for name, members in measured.items():
+        matched = matched_controls(members, candidates, standardised, n_controls, rng)
+        controls |= {f"matched_{name}_{k:04d}": control for k, control in enumerate(matched)}
+    return controls
 
 
 def group_frame(groups: Mapping[str, np.ndarray], layer: int, condition: str) -> pd.DataFrame:
     """Long table ``condition, group, layer, neuron, rank``; rank 1 is a group's first neuron."""
-    records = [
-        pd.DataFrame(
-            {
-                "condition": condition,
-                "group": name,
-                "layer": layer,
-                "neuron": members,
-                "rank": np.arange(1, len(members) + 1),
-            }
-        )
-        for name, members in groups.items()
-    ]
-    return pd.concat(records, ignore_index=True)
+    sizes = [len(members) for members in groups.values()]
+    return pd.DataFrame(
+        {
+            "condition": condition,
+            "group": np.repeat(np.asarray(list(groups), dtype=object), sizes),
+            "layer": layer,
+            "neuron": np.concatenate([np.empty(0, dtype=np.int64), *groups.values()]),
+            "rank": np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(1, size + 1) for size in sizes)]),
+        }
+    )
 
 
 def members_by_group(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """Group name -> neuron indices, in the table's order."""
-    return {str(name): part["neuron"].to_numpy() for name, part in frame.groupby("group", sort=False)}
+    return {str(name): part.to_numpy() for name, part in frame.groupby("group", sort=False)["neuron"]}
 
 
-def measured_groups(frame: pd.DataFrame) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
+def measured_groups(
+    groups: pd.DataFrame, controls: pd.DataFrame, kind: ControlKind = "random"
+) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
     """Plateau groups, each with controls of its own size.
 
-    A control's neurons are in random order, so its first k are a random group of k.
-
     Args:
-        frame: as :func:`group_frame` returns it.
+        groups: the regimes, as :func:`group_frame` returns them.
+        controls: their controls, likewise.
+        kind: which controls.
 
     Returns:
-        Name of each plateau group of at least ``SMALLEST_GROUP`` neurons -> (its neurons, controls of
+        Name of each measured group of at least ``SMALLEST_GROUP`` neurons -> (its neurons, controls of
         the same size). Controls too small for the group are left out.
     """
-    members = members_by_group(frame)
-    controls = [neurons for name, neurons in members.items() if name.startswith(RANDOM_PREFIX)]
-    return {
-        name: (neurons, [control[: len(neurons)] for control in controls if len(control) >= len(neurons)])
-        for name, neurons in members.items()
-        if name.endswith(REGIMES[0]) and len(neurons) >= SMALLEST_GROUP
-    }
+    members, drawn = members_by_group(groups), members_by_group(controls)
+    found = {}
+    for name in MEASURED:
+        neurons = members.get(name, np.empty(0, dtype=np.int64))
+        if len(neurons) < SMALLEST_GROUP:
+            continue
+        prefix = "random_" if kind == "random" else f"matched_{name}_"
+        mine = [control for key, control in drawn.items() if key.startswith(prefix)]
+        found[name] = neurons, [control[: len(neurons)] for control in mine if len(control) >= len(neurons)]
+    return found
+
+
+def match_quality(
+    groups: pd.DataFrame, controls: pd.DataFrame, features: NeuronFeatures
+) -> list[tuple[str, str, Estimate]]:
+    """How alike each measured group and its controls are, feature by feature.
+
+    ``smd.<feature>.<kind>``: mean over the group less mean over a control, in standard deviations of the layer,
+    averaged over the controls (Stuart 2010: below 0.1 is close, above 0.25 is not); interval: central 95 % of the
+    controls. ``n`` is the number of controls.
+
+    Args:
+        groups: the regimes, as :func:`group_frame` returns them.
+        controls: their controls, likewise.
+        features: of all neurons of the layer.
+
+    Returns:
+        (condition, group, estimate).
+    """
+    standardised = features.standardised()
+    condition = str(groups["condition"].iloc[0])
+    kinds: Sequence[ControlKind] = ("random", "matched")
+    found = []
+    for kind in kinds:
+        for name, (members, drawn) in measured_groups(groups, controls, kind).items():
+            if not drawn:
+                continue
+            gaps = np.stack([standardised[members].mean(0) - standardised[control].mean(0) for control in drawn])
+            low, high = np.quantile(gaps, [0.025, 0.975], axis=0)
+            found += [
+                (
+                    condition,
+                    name,
+                    Estimate(
+                        f"smd.{feature}.{kind}",
+                        float(gaps[:, column].mean()),
+                        "standard deviations",
+                        len(drawn),
+                        float(low[column]),
+                        float(high[column]),
+                    ),
+                )
+                for column, feature in enumerate(FEATURE_NAMES)
+            ]
+    return found
 
 
 def groups_of_influence(
     influence: pd.DataFrame,
     condition: str,
-    cuts: tuple[float, float],
+    fixed_cuts: tuple[float, float],
+    features: NeuronFeatures,
     n_controls: int,
     rng: np.random.Generator,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Regimes and controls of one checkpoint, chosen on the discovery split.
 
     Args:
         influence: the checkpoint's influence table.
         condition: neurons are ranked by their influence on these rows.
-        cuts: the fixed cuts, ln rank.
-        n_controls: number of random groups.
+        fixed_cuts: ln ranks.
+        features: of all neurons of the layer.
+        n_controls: number of control groups of either kind.
         rng: draws the controls.
 
     Returns:
-        As :func:`group_frame`.
+        Regimes and controls, each as :func:`group_frame`.
     """
     chosen = influence[(influence["condition"] == condition) & (influence["split"] == "discovery")]
     chosen = chosen.sort_values("neuron")
     mean, mean_abs = chosen["mean_delta_loss"].to_numpy(), chosen["mean_abs_delta_loss"].to_numpy()
-    groups = regime_groups(mean, mean_abs, cuts)
-    controls = control_groups(groups, len(chosen), n_controls, rng)
-    return group_frame(groups | controls, int(chosen["layer"].iloc[0]), condition)
+    groups = regime_groups(mean, mean_abs, fixed_cuts)
+    controls = controls_of(groups, features, n_controls, rng)
+    layer = int(chosen["layer"].iloc[0])
+    return group_frame(groups, layer, condition), group_frame(controls, layer, condition)

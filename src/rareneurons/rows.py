@@ -1,19 +1,19 @@
-"""Which (document, position) rows are evaluated: token frequencies, bands of rank, conditions and splits.
+"""Which (document, position) rows are evaluated: conditions, splits, and conditions with shuffled labels.
 
-A *row* is a position whose *target* is the next token; a *condition* is a named band of rank fraction, of
+A *row* is a position whose *target* is the next token; a *condition* is a named band of token frequency, of
 the row's target or of its input token; a *split* (``discovery`` or ``heldout``) is drawn by document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from rareneurons.errors import ConfigurationError, CorpusError
+from rareneurons.bands import Band
+from rareneurons.errors import CorpusError
 
 if TYPE_CHECKING:
     from rareneurons.tokens import Blocks  # loads transformers, which most users of rows do not need
@@ -21,121 +21,8 @@ if TYPE_CHECKING:
 SPLITS = ("discovery", "heldout")
 FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves them out too
 CONDITION_PREFIX = "in_"
-
-
-def frequency_table(counts: np.ndarray, left_out: Iterable[int]) -> pd.DataFrame:
-    """Types by falling count.
-
-    Args:
-        counts: occurrences of each token id in the models' training corpus, integer (V,).
-        left_out: ids that are no types (separator, padding); ids with zero count are left out too.
-
-    Returns:
-        Columns ``token``, ``count``, ``rank`` (1 is the most frequent; ties by id), ``rank_fraction`` (0 to 1) and
-        ``cumulative_mass`` (share of all counted tokens up to and including this type).
-
-    Raises:
-        CorpusError: fewer than two types have a count.
-    """
-    counts = np.asarray(counts)
-    usable = counts > 0
-    usable[[token for token in left_out if token < len(counts)]] = False
-    tokens = np.flatnonzero(usable)
-    if len(tokens) < 2:
-        raise CorpusError(
-            f"token counts: {len(tokens)} of {len(counts)} ids have a count above zero; expected the counts of a corpus"
-        )
-    tokens = tokens[np.argsort(-counts[tokens], kind="stable")]
-    sorted_counts = counts[tokens]
-    n = len(tokens)
-    return pd.DataFrame(
-        {
-            "token": tokens,
-            "count": sorted_counts,
-            "rank": np.arange(1, n + 1),
-            "rank_fraction": np.arange(n) / (n - 1),
-            "cumulative_mass": np.cumsum(sorted_counts, dtype=np.float64) / sorted_counts.sum(dtype=np.float64),
-        }
-    )
-
-
-def elbow_rank(frequencies: pd.DataFrame, rule: str, mass: float = 0.99) -> int:
-    """Rank at which the rank-frequency curve turns into its tail.
-
-    ``kneedle`` (Satopaa et al. 2011): ln rank and ln count are each scaled to [0, 1]; the elbow is the rank where
-    the curve stands highest above the straight line between its ends. ``mass``: the first rank at which the
-    cumulative mass reaches ``mass``.
-
-    Args:
-        frequencies: as :func:`frequency_table` returns it.
-        rule: ``kneedle`` or ``mass``.
-        mass: share of tokens in (0, 1), used by the rule ``mass`` alone.
-
-    Raises:
-        ConfigurationError: unknown rule.
-    """
-    if rule == "mass":
-        return int(frequencies["rank"].to_numpy()[np.argmax(frequencies["cumulative_mass"].to_numpy() >= mass)])
-    if rule == "kneedle":
-        x = np.log(frequencies["rank"].to_numpy(dtype=float))
-        y = np.log(frequencies["count"].to_numpy(dtype=float))
-        if y[0] == y[-1]:
-            raise CorpusError("token counts: all types are equally frequent, so the rank-frequency curve has no elbow")
-        height = (y - y[-1]) / (y[0] - y[-1]) - (1 - x / x[-1])
-        return int(frequencies["rank"].to_numpy()[np.argmax(height)])
-    raise ConfigurationError(f"rows.elbow.rule: found {rule!r}, expected 'kneedle' or 'mass'")
-
-
-def elbow_fraction(frequencies: pd.DataFrame, rule: str, mass: float) -> float:
-    """Rank fraction of the elbow; see :func:`elbow_rank`."""
-    return float(frequencies["rank_fraction"].to_numpy()[elbow_rank(frequencies, rule, mass) - 1])
-
-
-@dataclass(frozen=True)
-class Band:
-    """A condition: types with rank fraction in [low, high), of the row's target or of its input token.
-
-    ``high = 1`` includes the rarest type.
-    """
-
-    name: str
-    low: float
-    high: float
-    by: Literal["target", "input"] = "target"
-
-
-def bands(conditions: Sequence[Mapping], elbow_fraction: float) -> list[Band]:
-    """Bands of the configuration's conditions, with the word ``elbow`` replaced by its rank fraction.
-
-    Raises:
-        ConfigurationError: a band is empty or upside down once the elbow is known.
-    """
-    found = []
-    for entry in conditions:
-        low, high = (elbow_fraction if edge == "elbow" else float(edge) for edge in entry["band"])
-        if not 0 <= low < high <= 1:
-            raise ConfigurationError(
-                f"rows.conditions: band of {entry['name']!r} runs from {low:.4f} to {high:.4f} "
-                f"(the elbow is at {elbow_fraction:.4f}); expected 0 <= low < high <= 1"
-            )
-        found.append(Band(entry["name"], low, high, entry.get("by", "target")))
-    return found
-
-
-def band_tokens(frequencies: pd.DataFrame, band: Band) -> np.ndarray:
-    """Token ids in the band, most frequent first.
-
-    Raises:
-        ConfigurationError: the band holds no type.
-    """
-    fraction = frequencies["rank_fraction"]
-    inside = (fraction >= band.low) & ((fraction < band.high) | (band.high == 1))
-    if not inside.any():
-        raise ConfigurationError(
-            f"rows.conditions: {band.name!r} ({band.low} to {band.high}) holds none of {len(frequencies)} types; "
-            "widen the band"
-        )
-    return frequencies.loc[inside, "token"].to_numpy()
+SHUFFLED_PREFIX = "shuffled_"
+LEAST_DOCUMENTS = 5  # of a condition and split; fewer say nothing about documents in general
 
 
 def candidate_rows(blocks: Blocks) -> pd.DataFrame:
@@ -174,7 +61,7 @@ def draw_splits(documents: np.ndarray, discovery_share: float, rng: np.random.Ge
 
 def select_rows(
     candidates: pd.DataFrame,
-    tokens_by_condition: Mapping[str, tuple[str, np.ndarray]],
+    bands: Sequence[Band],
     splits: Mapping[int, str],
     rows_per_condition: int,
     rng: np.random.Generator,
@@ -183,7 +70,7 @@ def select_rows(
 
     Args:
         candidates: as :func:`candidate_rows` returns them.
-        tokens_by_condition: condition -> (``target`` or ``input``, token ids of its band).
+        bands: the conditions.
         splits: split of each document.
         rows_per_condition: wanted rows a condition, both splits together; half of it goes to each split.
         rng: draws the rows.
@@ -193,21 +80,30 @@ def select_rows(
         ``split``, and a boolean column ``in_<condition>`` a condition.
 
     Raises:
-        CorpusError: a condition has fewer rows in a split than asked for.
+        CorpusError: a condition has fewer rows in a split than asked for, or they come from too few documents.
     """
     split = candidates["document"].map(splits).to_numpy()
+    document = candidates["document"].to_numpy()
     wanted = rows_per_condition // 2
-    chosen = {name: np.zeros(len(candidates), dtype=bool) for name in tokens_by_condition}
-    for name, (by, tokens) in tokens_by_condition.items():
-        in_band = candidates[by].isin(tokens).to_numpy()
+    chosen = {band.name: np.zeros(len(candidates), dtype=bool) for band in bands}
+    for band in bands:
+        in_band = candidates[band.by].isin(band.tokens).to_numpy()
         for part in SPLITS:
             available = np.flatnonzero(in_band & (split == part))
             if len(available) < wanted:
                 raise CorpusError(
-                    f"rows.rows_per_condition: condition {name!r} has {len(available)} rows in the {part} split, "
+                    f"rows.rows_per_condition: condition {band.name!r} has {len(available)} rows in the {part} split, "
                     f"{wanted} are needed; lower it, raise rows.documents, or widen the band"
                 )
-            chosen[name][rng.choice(available, size=wanted, replace=False)] = True
+            drawn = rng.choice(available, size=wanted, replace=False)
+            n_documents = len(np.unique(document[drawn]))
+            if n_documents < LEAST_DOCUMENTS:
+                raise CorpusError(
+                    f"rows.documents: the {wanted} rows of condition {band.name!r} in the {part} split come from "
+                    f"{n_documents} documents, at least {LEAST_DOCUMENTS} are needed, because documents are what is "
+                    "resampled; raise rows.documents or rows.rows_per_condition"
+                )
+            chosen[band.name][drawn] = True
     drawn = np.any(list(chosen.values()), axis=0)
     rows = candidates[drawn].reset_index(drop=True)
     rows.insert(0, "row", np.arange(len(rows)))
@@ -215,6 +111,29 @@ def select_rows(
     for name, mask in chosen.items():
         rows[CONDITION_PREFIX + name] = mask[drawn]
     return rows
+
+
+def with_shuffled_labels(rows: pd.DataFrame, pair: tuple[str, str], rng: np.random.Generator) -> pd.DataFrame:
+    """Rows with two more columns: the labels of two conditions dealt out anew among each document's rows of either.
+
+    A document keeps its numbers of rows, so only the relation between a row's token and its label is broken. What is
+    found for ``shuffled_<condition>`` is what the label has no part in.
+
+    Args:
+        rows: as :func:`select_rows` returns them.
+        pair: two conditions.
+        rng: deals the labels.
+
+    Returns:
+        The rows with the boolean columns ``shuffled_<condition>`` of both.
+    """
+    labels = rows[[CONDITION_PREFIX + name for name in pair]].to_numpy()
+    shuffled = labels.copy()
+    mine = np.flatnonzero(labels.any(axis=1))
+    order = mine[np.lexsort((rng.random(len(mine)), rows["document"].to_numpy()[mine]))]
+    by_document = mine[np.argsort(rows["document"].to_numpy()[mine], kind="stable")]
+    shuffled[by_document] = labels[order]
+    return rows.assign(**{SHUFFLED_PREFIX + name: shuffled[:, column] for column, name in enumerate(pair)})
 
 
 def condition_names(rows: pd.DataFrame) -> list[str]:
@@ -229,12 +148,20 @@ def in_condition(rows: pd.DataFrame, condition: str, split: str | None = None) -
 
 
 def condition_split_masks(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Mask of every condition and split, named ``<condition>/<split>``."""
+    """Mask of every condition and split, named ``<condition>/<split>``; those with shuffled labels come last."""
+    shuffled = [column for column in rows.columns if column.startswith(SHUFFLED_PREFIX)]
+    columns = {name: CONDITION_PREFIX + name for name in condition_names(rows)} | {name: name for name in shuffled}
     return {
-        f"{condition}/{split}": in_condition(rows, condition, split)
-        for condition in condition_names(rows)
+        f"{name}/{split}": rows[column].to_numpy(dtype=bool) & (rows["split"] == split).to_numpy()
+        for name, column in columns.items()
         for split in SPLITS
     }
+
+
+def rows_of_conditions(rows: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """Rows of at least one of the conditions; their order and columns stay."""
+    mine = np.any([in_condition(rows, name) for name in conditions], axis=0)
+    return rows[mine].reset_index(drop=True)
 
 
 def rows_of_documents(rows: pd.DataFrame, split: str, most: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -246,25 +173,25 @@ def rows_of_documents(rows: pd.DataFrame, split: str, most: int, rng: np.random.
 
 
 def describe_conditions(
-    rows: pd.DataFrame, frequencies: pd.DataFrame, conditions: Sequence[Band], text_of: Mapping[int, str]
+    rows: pd.DataFrame, frequencies: pd.DataFrame, bands: Sequence[Band], text_of: Mapping[int, str]
 ) -> pd.DataFrame:
     """What each condition holds: types, probability mass, rows, documents and example tokens.
 
     Args:
         rows: as :func:`select_rows` returns them.
-        frequencies: as :func:`frequency_table` returns it.
-        conditions: the bands.
+        frequencies: as ``bands.frequency_table`` returns it.
+        bands: the conditions.
         text_of: token id -> readable text, for the examples (five, evenly spaced over the band).
 
     Returns:
-        One row a condition and split; ``mass`` is the band's share of all counted tokens.
+        One row a condition and split; ``mass`` is the band's share of all counted tokens; ranks and rank fractions
+        are those of the band's types that have a count, ``n_types_without_count`` are the others.
     """
     total = frequencies["count"].sum()
     records = []
-    for band in conditions:
-        tokens = band_tokens(frequencies, band)
-        inside = frequencies[frequencies["token"].isin(tokens)]
-        examples = tokens[np.linspace(0, len(tokens) - 1, min(5, len(tokens))).astype(int)]
+    for band in bands:
+        inside = frequencies[frequencies["token"].isin(band.tokens)]
+        examples = band.tokens[np.linspace(0, len(band.tokens) - 1, min(5, len(band.tokens))).astype(int)]
         for split in SPLITS:
             mine = rows[in_condition(rows, band.name, split)]
             records.append(
@@ -272,11 +199,12 @@ def describe_conditions(
                     "condition": band.name,
                     "split": split,
                     "by": band.by,
-                    "rank_fraction_low": band.low,
-                    "rank_fraction_high": band.high,
-                    "first_rank": int(inside["rank"].min()),
-                    "last_rank": int(inside["rank"].max()),
-                    "n_types": len(tokens),
+                    "rank_fraction_low": inside["rank_fraction"].min(),
+                    "rank_fraction_high": inside["rank_fraction"].max(),
+                    "first_rank": inside["rank"].min(),
+                    "last_rank": inside["rank"].max(),
+                    "n_types": len(band.tokens),
+                    "n_types_without_count": len(band.tokens) - len(inside),
                     "mass": inside["count"].sum() / total,
                     "n_rows": len(mine),
                     "n_documents": mine["document"].nunique(),

@@ -55,3 +55,15 @@ def test_influence_table(rng):
     assert set(frame["step"]) == {8}
     assert set(frame["n_rows"]) == {5}
     np.testing.assert_allclose(frame["mean_delta_loss"][:4], sums.signed.sum(0) / 5)
+
+
+def test_blocks_are_the_same_documents_for_every_condition_of_a_split(rng):
+    first, second = (
+        sums_of([rng.normal(size=(2, 3)) for _ in range(5)]),
+        sums_of([rng.normal(size=(1, 3)) for _ in range(2)]),
+    )
+    second = InfluenceSums(first.document[[1, 4]], second.n_rows, second.signed, second.absolute)
+    merged = sums_of_arrays(blocked_arrays({"rare/heldout": first, "common/heldout": second}, 3))
+    assert merged["rare/heldout"].n_rows.tolist() == [4, 4, 2]
+    assert merged["common/heldout"].n_rows.tolist() == [0, 2, 0]  # its documents stand at places 1 and 4 of five
+    np.testing.assert_allclose(merged["common/heldout"].signed[1], second.signed.sum(0))

@@ -36,18 +36,20 @@ def test_everything_promised_is_there(smoke_run):
         folder = results / "neox-tiny" / checkpoint
         influence = pd.read_parquet(folder / "influence.parquet")
         assert list(influence.columns) == INFLUENCE_COLUMNS
-        assert len(influence) == 128 * 2 * 2
+        assert len(influence) == 256 * 2 * (3 + 2)  # three conditions, two with shuffled labels
         for measure in MEASURES:
             table = pd.read_parquet(folder / f"{measure}.parquet")
             assert list(table.columns)[: len(MEASURE_COLUMNS)] == MEASURE_COLUMNS
             assert len(table)
-        assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / "groups.parquet"))
-    for name in (*MEASURES, "groups", "weightwatcher", "conditions", "dynamics"):
+        for name in ("groups", "controls"):
+            assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
+        assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
+    for name in (*MEASURES, "groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics"):
         assert (results / "tables" / f"{name}.csv").exists()
     for name in MEASURES:
         assert set(pd.read_csv(results / "tables" / f"{name}.csv")["checkpoint"]) == {"step0", "step16"}
     pictures = {file.stem for file in (results / "figures").glob("*.png")}
-    assert {"rank_influence", "rank_influence_by_checkpoint", "training_loss", "attention"} <= pictures
+    assert {"rank_influence", "threshold_sweep", "overlap", "neuron_types", "training_loss", "attention"} <= pictures
     assert pictures == {file.stem for file in (results / "figures").glob("*.pdf")}
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
@@ -58,7 +60,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 42
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 49
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -134,7 +136,7 @@ def test_new_checkpoint_computes_only_what_is_new(smoke_run):
     plan = planned(smoke_run, *more)
     for rule in ("trace", "influence", "regimes", "groups", "coordination", "attention", "weightwatcher"):
         assert plan[rule] == 1
-    assert plan["table"] == 7
+    assert plan["table"] == 9
     assert not {"train_model", "corpus", "train_tokenizer", "rows"} & set(plan)
 
 

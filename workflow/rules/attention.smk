@@ -7,6 +7,7 @@ rule attention:
         blocks=rows_of_model("blocks.npz"),
         rows=rows_of_model("rows.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
         in_run("{model}/{checkpoint}/attention.parquet"),
     log:
@@ -18,6 +19,7 @@ rule attention:
     params:
         folder=checkpoint_folder,
         attention=config["attention"],
+        conditions=CONDITION_PAIR,
         seed=config["seed"],
         device=config["device"],
         code=code_of("attention"),

@@ -16,6 +16,8 @@ rule claims:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        pair=CONDITION_PAIR,
+        bounds=config["claims"] | {"flatness": config["regimes"]["flatness"]},
         code=code_of("claims"),
     script:
         "../../scripts/claims.py"

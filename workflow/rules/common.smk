@@ -17,11 +17,20 @@ from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
 
 MEASURES = ["regimes", "coordination", "organization", "attention", "spectra"]
-CHECKPOINT_TABLES = [*MEASURES, "groups", "weightwatcher"]
+CHECKPOINT_TABLES = [
+    *MEASURES,
+    "groups",
+    "group_match",
+    "neuron_types",
+    "weightwatcher",
+]
 FIGURES = [
     "rank_influence",
     "rank_influence_by_checkpoint",
     "regimes",
+    "threshold_sweep",
+    "overlap",
+    "neuron_types",
     "coordination",
     "organization",
     "attention",
@@ -55,6 +64,8 @@ config = validated(config)
 CORPORA = {entry["name"]: entry for entry in config["corpora"]}
 TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
+# The condition the claims are about, and the one it is held against.
+CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
 
 
@@ -84,6 +95,10 @@ def last_checkpoint_of(model):
     return max(
         checkpoints_of(model), key=lambda name: int(name[4:]) if name != "main" else -1
     )
+
+
+def last_checkpoints(file):
+    return [in_run(f"{model}/{last_checkpoint_of(model)}/{file}") for model in MODELS]
 
 
 def every_checkpoint(file):
@@ -158,11 +173,11 @@ def counted_by(source):
     ]
 
 
-def counts_of_tokenizer(wildcards):
-    counts = TOKENIZERS[wildcards.tokenizer]["counts"]
+def counts_file(tokenizer):
+    counts = TOKENIZERS[tokenizer]["counts"]
     if counts["source"] == "file":
         return counts["file"]
-    return in_run(f"inputs/counts/{wildcards.tokenizer}/counts.npy")
+    return in_run(f"inputs/counts/{tokenizer}/counts.npy")
 
 
 def trace_file(name):

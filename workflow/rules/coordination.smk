@@ -6,6 +6,7 @@ rule coordination:
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         rows=rows_of_model("rows.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
         in_run("{model}/{checkpoint}/coordination.parquet"),
     log:
@@ -16,6 +17,7 @@ rule coordination:
         "../../envs/rareneurons.yaml"
     params:
         bootstrap=config["coordination"]["bootstrap"],
+        conditions=CONDITION_PAIR,
         seed=config["seed"],
         code=code_of("coordination"),
     script:

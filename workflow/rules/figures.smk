@@ -3,10 +3,9 @@
 
 rule figure_rank_influence:
     input:
-        [
-            in_run(f"{model}/{last_checkpoint_of(model)}/influence.parquet")
-            for model in MODELS
-        ],
+        influence=last_checkpoints("influence.parquet"),
+        bands=last_checkpoints("no_plateau_bands.parquet"),
+        regimes=last_checkpoints("regimes.parquet"),
     output:
         **figure_files("rank_influence", "Regimes"),
     log:
@@ -17,6 +16,7 @@ rule figure_rank_influence:
         "../../envs/rareneurons.yaml"
     params:
         cuts=config["regimes"]["cuts"],
+        conditions=CONDITION_PAIR,
         code=code_of("figure_rank_influence"),
     script:
         "../../scripts/figure_rank_influence.py"
@@ -34,6 +34,7 @@ rule figure_rank_influence_by_checkpoint:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        conditions=CONDITION_PAIR,
         code=code_of("figure_rank_influence_by_checkpoint"),
     script:
         "../../scripts/figure_rank_influence_by_checkpoint.py"
@@ -51,9 +52,71 @@ rule figure_regimes:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        flatness=config["regimes"]["flatness"],
+        alpha=config["regimes"]["alpha"],
+        conditions=CONDITION_PAIR,
         code=code_of("figure_regimes"),
     script:
         "../../scripts/figure_regimes.py"
+
+
+rule figure_threshold_sweep:
+    input:
+        in_run("tables/regimes.csv"),
+    output:
+        **figure_files("threshold_sweep", "Regimes"),
+    log:
+        in_run("logs/figures/threshold_sweep.log"),
+    benchmark:
+        in_run("benchmarks/figures/threshold_sweep.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        conditions=[
+            *(entry["name"] for entry in config["rows"]["conditions"]),
+            *(f"shuffled_{name}" for name in CONDITION_PAIR),
+        ],
+        flatness=config["regimes"]["flatness"],
+        code=code_of("figure_threshold_sweep"),
+    script:
+        "../../scripts/figure_threshold_sweep.py"
+
+
+rule figure_overlap:
+    input:
+        in_run("tables/regimes.csv"),
+    output:
+        **figure_files("overlap", "Regimes"),
+    log:
+        in_run("logs/figures/overlap.log"),
+    benchmark:
+        in_run("benchmarks/figures/overlap.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        pair=CONDITION_PAIR,
+        top=sorted(config["regimes"]["tops"])[len(config["regimes"]["tops"]) // 2],
+        code=code_of("figure_overlap"),
+    script:
+        "../../scripts/figure_overlap.py"
+
+
+rule figure_neuron_types:
+    input:
+        neurons=last_checkpoints("neurons.parquet"),
+        groups=last_checkpoints("groups.parquet"),
+    output:
+        **figure_files("neuron_types", "Regimes"),
+    log:
+        in_run("logs/figures/neuron_types.log"),
+    benchmark:
+        in_run("benchmarks/figures/neuron_types.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_neuron_types"),
+    script:
+        "../../scripts/figure_neuron_types.py"
 
 
 rule figure_coordination:

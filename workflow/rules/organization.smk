@@ -6,6 +6,7 @@ rule organization:
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         rows=rows_of_model("rows.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
         in_run("{model}/{checkpoint}/organization.parquet"),
     log:
@@ -15,6 +16,7 @@ rule organization:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        conditions=CONDITION_PAIR,
         seed=config["seed"],
         code=code_of("organization"),
     script:

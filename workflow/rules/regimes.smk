@@ -5,7 +5,8 @@ rule regimes:
     input:
         by_document=in_run("{model}/{checkpoint}/influence_by_document.safetensors"),
     output:
-        in_run("{model}/{checkpoint}/regimes.parquet"),
+        table=in_run("{model}/{checkpoint}/regimes.parquet"),
+        bands=in_run("{model}/{checkpoint}/no_plateau_bands.parquet"),
     log:
         in_run("logs/regimes/{model}/{checkpoint}.log"),
     benchmark:
@@ -13,8 +14,8 @@ rule regimes:
     conda:
         "../../envs/rareneurons.yaml"
     params:
-        cuts=config["regimes"]["cuts"],
-        bootstrap=config["regimes"]["bootstrap"],
+        regimes=config["regimes"],
+        pair=CONDITION_PAIR,
         seed=config["seed"],
         code=code_of("regimes"),
     script:
@@ -24,8 +25,13 @@ rule regimes:
 rule groups:
     input:
         influence=in_run("{model}/{checkpoint}/influence.parquet"),
+        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
+        rows=rows_of_model("rows.parquet"),
     output:
-        in_run("{model}/{checkpoint}/groups.parquet"),
+        groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
+        match=in_run("{model}/{checkpoint}/group_match.parquet"),
     log:
         in_run("logs/groups/{model}/{checkpoint}.log"),
     benchmark:
@@ -40,3 +46,29 @@ rule groups:
         code=code_of("groups"),
     script:
         "../../scripts/groups.py"
+
+
+rule neuron_types:
+    input:
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
+        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        rows=rows_of_model("rows.parquet"),
+        influence=in_run("{model}/{checkpoint}/influence.parquet"),
+        groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
+        counts=lambda wildcards: counts_file(MODELS[wildcards.model]["tokenizer"]),
+    output:
+        neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
+        table=in_run("{model}/{checkpoint}/neuron_types.parquet"),
+    log:
+        in_run("logs/neuron_types/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/neuron_types/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        condition=config["groups"]["condition"],
+        device=config["device"],
+        code=code_of("neuron_types"),
+    script:
+        "../../scripts/neuron_types.py"

@@ -5,7 +5,7 @@ rule rows:
     input:
         documents=in_run(f"inputs/corpora/{config['rows']['corpus']}/documents.parquet"),
         tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
-        counts=counts_of_tokenizer,
+        counts=lambda wildcards: counts_file(wildcards.tokenizer),
     output:
         blocks=in_run("inputs/rows/{tokenizer}/blocks.npz"),
         rows=in_run("inputs/rows/{tokenizer}/rows.parquet"),
@@ -19,6 +19,10 @@ rule rows:
         "../../envs/rareneurons.yaml"
     params:
         rows=config["rows"],
+        pair=CONDITION_PAIR,
+        padded_to=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["counts"].get(
+            "padded_to", 0
+        ),
         seed=config["seed"],
         code=code_of("select_rows"),
     script:

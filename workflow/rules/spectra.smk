@@ -5,6 +5,7 @@ rule spectra:
     input:
         last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
         in_run("{model}/{checkpoint}/spectra.parquet"),
     log:

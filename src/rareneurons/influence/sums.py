@@ -22,13 +22,18 @@ class InfluenceSums:
     signed: np.ndarray
     absolute: np.ndarray
 
-    def in_blocks(self, most: int) -> "InfluenceSums":
+    def in_blocks(self, documents: np.ndarray, most: int) -> "InfluenceSums":
         """The same sums with documents merged into at most ``most`` blocks, ids 0, 1, ...
 
-        A block takes every ``most``-th document, so blocks are alike; resampling blocks resamples whole documents.
+        A block takes every ``most``-th document of ``documents``, so blocks are alike; resampling blocks resamples
+        whole documents, and the blocks of two conditions hold the same documents where ``documents`` is the same.
+
+        Args:
+            documents: sorted ids of all documents, those without a row here among them.
+            most: number of blocks at most.
         """
-        block = np.arange(len(self.document)) % most
-        n_blocks = min(most, len(self.document))
+        block = np.searchsorted(documents, self.document) % most
+        n_blocks = min(most, len(documents))
 
         def merged(values: np.ndarray) -> np.ndarray:
             total = np.zeros((n_blocks, *values.shape[1:]), dtype=values.dtype)
@@ -94,12 +99,18 @@ FIELDS = ("document", "n_rows", "signed", "absolute")
 
 
 def blocked_arrays(sums: Mapping[str, InfluenceSums], most: int) -> dict[str, np.ndarray]:
-    """Sums over at most ``most`` blocks of documents as named arrays ``<condition>/<split>/<field>``."""
-    return {
-        f"{name}/{field}": getattr(merged, field)
-        for name, merged in ((name, found.in_blocks(most)) for name, found in sums.items())
-        for field in FIELDS
-    }
+    """Sums over at most ``most`` blocks of documents as named arrays ``<condition>/<split>/<field>``.
+
+    All conditions of a split have the same blocks, so that one draw of blocks serves them all.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for split in dict.fromkeys(name.split("/")[1] for name in sums):
+        of_split = {name: found for name, found in sums.items() if name.endswith(f"/{split}")}
+        documents = np.unique(np.concatenate([found.document for found in of_split.values()]))
+        for name, found in of_split.items():
+            merged = found.in_blocks(documents, most)
+            arrays |= {f"{name}/{field}": getattr(merged, field) for field in FIELDS}
+    return arrays
 
 
 def sums_of_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, InfluenceSums]:

@@ -1,0 +1,34 @@
+"""Figures that any measure of a group can have."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rareneurons.figures.style import draw_group, models_of, panels, step_axis
+
+
+def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Sequence[str], condition: str) -> Figure:
+    """One measure of some groups against training step, with intervals and the controls' range, a panel a model.
+
+    Args:
+        table: a measure table over models and checkpoints.
+        measure: which measure.
+        label: axis label with unit.
+        groups: which groups.
+        condition: which condition.
+    """
+    models = models_of(table)
+    figure, axes = panels(1, len(models), height=2.4)
+    for model, axis in zip(models, axes[0], strict=True):
+        mine = table[(table["model"] == model) & (table["condition"] == condition)]
+        for group in groups:
+            draw_group(axis, mine[mine["group"] == group], measure, group)
+        steps = mine["step"].unique()
+        if len(steps):
+            step_axis(axis, list(steps))
+        axis.set_title(f"{model}, {condition} rows")
+    axes[0][0].set_ylabel(label)
+    handles = {text: handle for axis in axes[0] for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    return figure

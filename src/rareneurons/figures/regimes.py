@@ -1,0 +1,316 @@
+"""Figures of rank-influence curves, their regimes, and what they are held against."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rareneurons.figures.style import (
+    GROUP_COLOURS,
+    NULL_COLOUR,
+    SIGN_MARKERS,
+    colour_of,
+    draw_group,
+    models_of,
+    panels,
+    step_axis,
+)
+from rareneurons.groups import FIXED_PREFIX
+from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
+
+INTERVAL = 1.96  # standard errors on either side
+
+
+def _curve_of(influence: pd.DataFrame, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ln rank, ln influence and its relative standard error, by falling influence."""
+    mean_abs = influence["mean_abs_delta_loss"].to_numpy()
+    curve = rank_curve(influence["mean_delta_loss"].to_numpy(), mean_abs, sign)
+    error = influence["se_abs_delta_loss"].to_numpy()[curve.neuron] / mean_abs[curve.neuron]
+    return curve.ln_rank, curve.ln_influence, error
+
+
+def _number(regimes: pd.DataFrame, measure: str) -> pd.Series | None:
+    found = regimes[regimes["measure"] == f"mean_abs.{measure}"]
+    return None if found.empty else found.iloc[0]
+
+
+def rank_influence(
+    influence: pd.DataFrame,
+    regimes: pd.DataFrame,
+    no_plateau: pd.DataFrame,
+    cuts: tuple[float, float],
+    conditions: Sequence[str],
+) -> Figure:
+    """Boost curves with standard errors, the band of curves without a plateau, and the fitted regimes.
+
+    One row a model, one column a condition. The same neurons ranked on shuffled labels are drawn in grey.
+
+    Args:
+        influence: influence tables of one checkpoint a model, held-out split.
+        regimes: regime tables of the same checkpoints.
+        no_plateau: bands of curves without a plateau, of the same checkpoints.
+        cuts: ln ranks of the authors' fixed cuts, drawn as dotted lines.
+        conditions: which conditions.
+    """
+    models = models_of(influence)
+    figure, axes = panels(len(models), len(conditions), height=2.7)
+    for model, line in zip(models, axes, strict=True):
+        for condition, axis in zip(conditions, line, strict=True):
+
+            def chosen(table: pd.DataFrame, name: str, model: str = model) -> pd.DataFrame:
+                return table[(table["model"] == model) & (table["condition"] == name)]
+
+            band = chosen(no_plateau, condition)
+            _draw_no_plateau(axis, band[band["group"] == "boost"])
+            shuffled = chosen(influence, f"shuffled_{condition}")
+            if len(shuffled):
+                x, y, _ = _curve_of(shuffled, "boost")
+                axis.plot(x, y, color=NULL_COLOUR, linewidth=0.9, label="shuffled labels")
+            part = chosen(influence, condition)
+            for sign in SIGNS:
+                x, y, error = _curve_of(part, sign)
+                axis.plot(x, y, SIGN_MARKERS[sign], color=colour_of(condition), label=f"{sign}, n = {len(x)}")
+                if sign == "boost":
+                    width = np.log1p(INTERVAL * error)
+                    axis.fill_between(x, y - width, y + width, color=colour_of(condition), alpha=0.25, linewidth=0)
+            for cut in cuts:
+                axis.axvline(cut, color=NULL_COLOUR, linewidth=0.6, linestyle=":")
+            fitted = chosen(regimes, condition)
+            verdict = _draw_regimes(axis, fitted[fitted["group"] == "boost"])
+            first = part.iloc[0]
+            axis.set_title(
+                f"{model} {first['checkpoint']}, {condition}\n{verdict}\n"
+                f"{first['n_rows']} rows, {first['n_documents']} documents"
+            )
+            axis.set_xlabel("ln rank")
+        line[0].set_ylabel("ln mean |ΔL| (nats)")
+        line[0].legend(loc="lower left", fontsize=6)
+    return figure
+
+
+def _draw_no_plateau(axis: Axes, band: pd.DataFrame) -> None:
+    if band.empty:
+        return
+    axis.fill_between(
+        band["ln_rank"],
+        band["ln_influence_low"],
+        band["ln_influence_high"],
+        color=NULL_COLOUR,
+        alpha=0.25,
+        linewidth=0,
+        label="95 % without plateau",
+    )
+
+
+def _draw_regimes(axis: Axes, regimes: pd.DataFrame) -> str:
+    """Mark the fitted plateau's end with its interval; returns the test's verdict in words."""
+    end, test = _number(regimes, "auto.plateau_end"), _number(regimes, "test.plateau")
+    if test is None:
+        return "too few neurons to fit"
+    if end is not None and np.isfinite(end["value"]):
+        axis.axvspan(end["ci_low"], end["ci_high"], color=GROUP_COLOURS["plateau"], alpha=0.15, linewidth=0)
+        axis.axvline(end["value"], color=GROUP_COLOURS["plateau"], linewidth=0.9, label="fitted plateau's end")
+    found = "plateau" if test["value"] == 1 else "no plateau found"
+    return f"{found}, p = {test['p_value']:.2g}"
+
+
+def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[str]) -> Figure:
+    """Boost curves of every checkpoint on a sequential colour map, one row a model and one column a condition.
+
+    Args:
+        influence: influence tables of all checkpoints, held-out split.
+        conditions: which conditions.
+    """
+    models = models_of(influence)
+    figure, axes = panels(len(models), len(conditions))
+    colours = mpl.colormaps["viridis"].reversed()
+    norm = Normalize(0, np.log2(max(influence["step"].max(), 1) + 1))
+    for model, line in zip(models, axes, strict=True):
+        for condition, axis in zip(conditions, line, strict=True):
+            part = influence[(influence["model"] == model) & (influence["condition"] == condition)]
+            for step in sorted(part["step"].unique()):
+                x, y, _ = _curve_of(part[part["step"] == step], "boost")
+                axis.plot(x, y, color=colours(norm(np.log2(max(step, 0) + 1))), linewidth=0.9)
+            axis.set_title(f"{model}, {condition}, boost")
+            axis.set_xlabel("ln rank")
+        line[0].set_ylabel("ln mean |ΔL| (nats)")
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label="training step", fraction=0.04)
+    steps = [s for s in (0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 143000) if np.log2(s + 1) <= norm.vmax]
+    bar.set_ticks([float(np.log2(s + 1)) for s in steps], labels=[str(s) for s in steps])
+    return figure
+
+
+def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, conditions: Sequence[str]) -> Figure:
+    """Fitted exponent, flatness and plateau end against training step, and the test's p-value.
+
+    Args:
+        regimes: regime tables over models and checkpoints; boost neurons and mean abs dL are drawn.
+        flatness: bound below which a head counts as flat.
+        alpha: bound below which a departure counts.
+        conditions: which conditions.
+    """
+    boost = regimes[regimes["group"] == "boost"]
+    models = models_of(boost)
+    shown = {
+        "mean_abs.auto.power_law_exponent": ("power-law exponent", 0.0),
+        "mean_abs.auto.flatness": ("head exp. / power-law exp.", flatness),
+        "mean_abs.auto.plateau_end": ("fitted plateau end (ln rank)", None),
+        "mean_abs.test.plateau": ("p of a flat head", alpha),
+    }
+    figure, axes = panels(len(shown), len(models), height=1.7)
+    for (measure, (label, line_at)), line in zip(shown.items(), axes, strict=True):
+        for model, axis in zip(models, line, strict=True):
+            mine = boost[boost["model"] == model]
+            for condition in conditions:
+                part = mine[mine["condition"] == condition]
+                if measure.endswith("test.plateau"):
+                    _draw_p(axis, part[part["measure"] == measure], condition)
+                else:
+                    draw_group(axis, part, measure, condition)
+            step_axis(axis, list(mine["step"].unique()))
+            if line_at is not None:
+                axis.axhline(line_at, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
+            if axis is not axes[-1][list(line).index(axis)]:
+                axis.set_xlabel("")
+        line[0].set_ylabel(label)
+    for model, axis in zip(models, axes[0], strict=True):
+        axis.set_title(f"{model}, boost")
+    axes[0][0].legend()
+    return figure
+
+
+def _draw_p(axis: Axes, test: pd.DataFrame, condition: str) -> None:
+    """p-values on a logarithmic axis; filled markers where a plateau was declared."""
+    test = test.sort_values("step")
+    colour = colour_of(condition)
+    axis.plot(test["step"], test["p_value"], color=colour, linewidth=0.9)
+    for found, face in ((1, colour), (0, "white")):
+        part = test[test["value"] == found]
+        axis.plot(part["step"], part["p_value"], "o", markersize=3.5, color=colour, markerfacecolor=face)
+    axis.set_yscale("log")
+
+
+def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: float) -> Figure:
+    """Exponent and flatness of each condition, which is what "rare" may mean, at one checkpoint a model.
+
+    Args:
+        regimes: regime tables of one checkpoint a model; boost neurons and mean abs dL are drawn.
+        conditions: conditions from top to bottom; nulls among them are drawn in grey.
+        flatness: bound below which a head counts as flat.
+    """
+    boost = regimes[regimes["group"] == "boost"]
+    models = models_of(boost)
+    shown = {
+        "mean_abs.auto.power_law_exponent": "power-law exponent",
+        "mean_abs.auto.flatness": "head exponent / power-law exponent",
+    }
+    figure, axes = plt.subplots(
+        len(models),
+        len(shown),
+        figsize=(3.4 * len(shown), (0.22 * len(conditions) + 0.9) * len(models)),
+        squeeze=False,
+        sharey=True,
+    )
+    place = {condition: -number for number, condition in enumerate(conditions)}
+    for model, line in zip(models, axes, strict=True):
+        for (measure, label), axis in zip(shown.items(), line, strict=True):
+            mine = boost[(boost["model"] == model) & boost["condition"].isin(conditions)]
+            numbers = mine[mine["measure"] == measure].dropna(subset="value").set_index("condition")
+            for condition in filter(numbers.index.__contains__, conditions):
+                colour = NULL_COLOUR if condition.startswith("shuffled_") else colour_of(condition)
+                number, y = numbers.loc[condition], place[condition]
+                axis.plot([number["ci_low"], number["ci_high"]], [y, y], color=colour, linewidth=1)
+                axis.plot(number["value"], y, "o", color=colour, markersize=3.5)
+            axis.set_xlabel(label)
+            axis.xaxis.set_major_locator(MaxNLocator(5))
+            if measure.endswith("flatness"):
+                axis.axvline(flatness, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
+        tests = mine[mine["measure"] == "mean_abs.test.plateau"].set_index("condition")
+        line[0].set_yticks(list(place.values()), [_sweep_label(condition, tests) for condition in place])
+        line[0].set_title(f"{model} {mine['checkpoint'].iloc[0]}, boost", loc="left")
+    return figure
+
+
+def _sweep_label(condition: str, tests: pd.DataFrame) -> str:
+    if condition not in tests.index:
+        return f"{condition}: too few neurons"
+    test = tests.loc[condition]
+    return f"{condition}: {'plateau' if test['value'] == 1 else 'none'}, p = {test['p_value']:.2g}"
+
+
+def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> Figure:
+    """How many of the top neurons two conditions share, against what the same condition shares with itself.
+
+    Args:
+        regimes: regime tables over models and checkpoints; boost neurons and mean abs dL are drawn.
+        pair: the two conditions.
+        top: size of the tops.
+    """
+    boost = regimes[regimes["group"] == "boost"]
+    models = models_of(boost)
+    figure, axes = panels(1, len(models), height=2.5)
+    for model, axis in zip(models, axes[0], strict=True):
+        mine = boost[boost["model"] == model]
+        both = mine[mine["condition"] == "-".join(pair)]
+        draw_group(axis, both, f"mean_abs.overlap.top_{top}", f"{pair[0]} and {pair[1]}, held-out")
+        for condition in pair:
+            part = mine[(mine["condition"] == condition) & (mine["measure"] == f"mean_abs.replication.top_{top}")]
+            part = part.sort_values("step")
+            axis.plot(
+                part["step"],
+                part["value"],
+                ":",
+                color=colour_of(condition),
+                label=f"{condition}, discovery and held-out",
+            )
+        step_axis(axis, list(mine["step"].unique()))
+        axis.set_ylim(0, 1.02)
+        axis.set_title(f"{model}, boost, top {top}")
+    axes[0][0].set_ylabel("share of the top in common")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """Entropy and token-frequency properties of every neuron, the groups coloured, one panel a model.
+
+    Args:
+        neurons: per-neuron properties of one checkpoint a model.
+        groups: group tables of the same checkpoints.
+        names: which groups.
+    """
+    models = models_of(neurons)
+    figure, axes = panels(1, len(models), height=2.6)
+    for model, axis in zip(models, axes[0], strict=True):
+        mine = neurons[neurons["model"] == model].set_index("neuron")
+        columns = ["null_space_share", "frequency_share"]
+        axis.plot(*mine[columns].to_numpy().T, ".", color="#cccccc", markersize=3, label="all neurons", zorder=1)
+        for name in names:
+            chosen = groups[(groups["model"] == model) & (groups["group"] == name)]["neuron"]
+            if chosen.empty:
+                continue
+            colour = GROUP_COLOURS.get(name, "#000000")
+            fixed = name.startswith(FIXED_PREFIX)  # larger rings, so that what both sets hold shows
+            axis.plot(
+                *mine.loc[chosen, columns].to_numpy().T,
+                "o",
+                color=colour,
+                markerfacecolor="none" if fixed else colour,
+                markersize=5 if fixed else 3,
+                label=f"{name.replace('_', ' ')}, n = {len(chosen)}",
+            )
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("output norm in null space (share)")
+        axis.set_title(f"{model} {mine['checkpoint'].iloc[0]}")
+        axis.legend(loc="lower left", fontsize=6)
+    axes[0][0].set_ylabel("effect through unigram direction (share)")
+    return figure

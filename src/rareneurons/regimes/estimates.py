@@ -1,0 +1,363 @@
+"""Every number of a checkpoint's rank-influence curves, with document-bootstrap intervals and tests."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from rareneurons.influence.sums import InfluenceSums, clustered_mean
+from rareneurons.regimes.curve import SIGNS, STATISTICS, RankCurve, Sign, Statistic, rank_curve
+from rareneurons.regimes.fixed import fixed_cuts, piecewise
+from rareneurons.regimes.local_exponent import (
+    LEAST_NEURONS,
+    PLATEAU_RANKS,
+    CurveFit,
+    candidates_for,
+    describe_fits,
+    fit_curve,
+)
+from rareneurons.regimes.overlap import overlap_measures, overlap_p, top_overlap
+from rareneurons.regimes.plateau import departure_test, head_overlap, no_plateau_band, plateau_rule, power
+from rareneurons.stats import bootstrap_p, document_weights, percentile_interval
+from rareneurons.tables import Estimate
+
+NOISE = "noise"
+UNITS: Mapping[str, str] = {
+    "n_neurons": "neurons",
+    "auto.n_regimes": "regimes",
+    "auto.bic_two": "deviance",
+    "auto.bic_three": "deviance",
+    "test.flat_head": "deviance",
+    "test.steep_head": "deviance",
+    "test.plateau": "1 yes, 0 no",
+    "test.power": "share of planted plateaus found",
+    "overlap.influence_agreement": "rank correlation",
+    "overlap.head_rank_fraction": "rank fraction",
+}
+UNITS_BY_ENDING: Mapping[str, str] = {
+    "plateau_end": "ln rank",
+    "decay_start": "ln rank",
+    "head_departure": "ln nats",
+    "exponent": "exponent",
+    "share": "share of neurons",
+    "flatness": "ratio of exponents",
+}
+
+
+def unit_of(measure: str) -> str:
+    """Unit of a measure, by its name without the statistic."""
+    endings = (unit for ending, unit in UNITS_BY_ENDING.items() if measure.endswith(ending))
+    return UNITS.get(measure) or next(endings, "share of the top")
+
+
+@dataclass(frozen=True)
+class RegimeSettings:
+    """What the estimates depend on.
+
+    ``cuts``: the fixed cuts, ln rank; ``bootstrap``: draws of documents; ``null_curves``: simulated curves without a
+    plateau; ``alpha``, ``flatness``, ``overlap``: bounds of :func:`plateau_rule`; ``power_draws``: planted plateaus a
+    curve's power is estimated from, 0 for no estimate; ``tops``: sizes compared between conditions.
+    """
+
+    cuts: tuple[float, float]
+    bootstrap: int
+    null_curves: int
+    alpha: float
+    flatness: float
+    overlap: float
+    power_draws: int
+    tops: tuple[int, ...]
+
+
+def head_size(fit: CurveFit | None) -> int:
+    """Neurons of the fitted plateau, 0 where there is none."""
+    return 0 if fit is None or not np.isfinite(fit.plateau_end) else round(float(np.exp(fit.plateau_end)))
+
+
+def fit_measures(fit: CurveFit, n_neurons: int) -> dict[str, float]:
+    """Numbers of an automatic fit, the regimes' shares of the neurons among them."""
+    measures = {name: float(value) for name, value in asdict(fit).items()}
+    plateau = float(np.exp(fit.plateau_end)) / n_neurons
+    before_decay = float(np.exp(fit.decay_start)) / n_neurons if np.isfinite(fit.decay_start) else 1.0
+    return measures | {
+        "flatness": fit.plateau_exponent / fit.power_law_exponent,
+        "plateau_share": plateau,
+        "power_law_share": before_decay - plateau,
+        "decay_share": 1 - before_decay if np.isfinite(plateau) else float("nan"),
+    }
+
+
+def at_rank_fractions(ln_influence: np.ndarray, n_neurons: int) -> np.ndarray:
+    """A sorted curve (n,) read at the rank fractions of a curve of ``n_neurons``, so that draws share their cells."""
+    n = len(ln_influence)
+    ln_rank = np.log(np.arange(1, n_neurons + 1)) + np.log(n / n_neurons)
+    return np.interp(ln_rank, np.log(np.arange(1, n + 1)), ln_influence)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means (N,) of a condition and split, and their standard errors."""
+
+    mean: np.ndarray
+    mean_abs: np.ndarray
+    error: np.ndarray
+    error_abs: np.ndarray
+
+    def curve(self, sign: Sign, statistic: Statistic) -> RankCurve:
+        return rank_curve(self.mean, self.mean_abs, sign, statistic)
+
+    def influence(self, statistic: Statistic) -> np.ndarray:
+        return self.mean_abs if statistic == "mean_abs" else np.abs(self.mean)
+
+    def relative_error(self, curve: RankCurve, statistic: Statistic) -> np.ndarray:
+        error = self.error_abs if statistic == "mean_abs" else self.error
+        return error[curve.neuron] / self.influence(statistic)[curve.neuron]
+
+
+def _means(sums: InfluenceSums) -> _Means:
+    mean, error = clustered_mean(sums.signed, sums.n_rows)
+    mean_abs, error_abs = clustered_mean(sums.absolute, sums.n_rows)
+    return _Means(mean, mean_abs, error, error_abs)
+
+
+def _drawn_means(sums: InfluenceSums, weights: np.ndarray) -> list[_Means]:
+    """Means of each bootstrap draw; their errors are left empty."""
+    total = (weights @ sums.n_rows)[:, None]
+    none = np.empty(0)
+    return [
+        _Means(mean, mean_abs, none, none)
+        for mean, mean_abs in zip(weights @ sums.signed / total, weights @ sums.absolute / total, strict=True)
+    ]
+
+
+def _curve_measures(
+    curve: RankCurve, fit: CurveFit | None, n_fitted: int, cuts: tuple[float, float]
+) -> dict[str, float]:
+    measures = {"n_neurons": float(len(curve.neuron))}
+    measures |= {f"fixed.{name}": value for name, value in fixed_cuts(curve, cuts).items()}
+    if fit is not None:
+        measures |= {f"auto.{name}": value for name, value in fit_measures(fit, n_fitted).items()}
+    return measures
+
+
+def _drawn_curve_measures(
+    point: RankCurve, draws: list[RankCurve], cuts: tuple[float, float]
+) -> list[dict[str, float]]:
+    """Measures of bootstrapped curves; all are fitted with the candidates and weights of the curve they come from."""
+    n_neurons = len(point.neuron)
+    fits: list[CurveFit | None] = [None] * len(draws)
+    if n_neurons >= LEAST_NEURONS:
+        found = candidates_for(point.ln_influence)
+        same_length = np.stack([at_rank_fractions(draw.ln_influence, n_neurons) for draw in draws])
+        fits = list(describe_fits(found, found.cells.local_exponents(same_length)))
+    return [_curve_measures(draw, fit, n_neurons, cuts) for draw, fit in zip(draws, fits, strict=True)]
+
+
+def _test_estimates(
+    heldout: _Means,
+    discovery: _Means,
+    sign: Sign,
+    statistic: Statistic,
+    settings: RegimeSettings,
+    n_documents: int,
+    rng: np.random.Generator,
+) -> list[Estimate]:
+    """The plateau test of one held-out curve; none for a curve too short to fit."""
+    curve, chosen = heldout.curve(sign, statistic), discovery.curve(sign, statistic)
+    error = heldout.relative_error(curve, statistic)
+    test = departure_test(curve.ln_influence, error, settings.null_curves, rng)
+    if test is None:
+        return []
+    overlap = head_overlap(chosen.neuron[: head_size(fit_curve(chosen.ln_influence))], curve.neuron)
+    found = plateau_rule(test, overlap, settings.alpha, settings.flatness, settings.overlap)
+    values = {
+        "test.flat_head": (test.flat_gain, test.flat_p),
+        "test.steep_head": (test.steep_gain, test.steep_p),
+        "test.head_overlap_share": (overlap, float("nan")),
+        "test.plateau": (float(found), test.flat_p),
+    }
+    return [
+        Estimate(f"{statistic}.{name}", value, unit_of(name), n_documents, p_value=p)
+        for name, (value, p) in values.items()
+    ]
+
+
+NULL_CURVES_FOR_POWER = 99  # as few as a p of 0.01 needs
+
+
+def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, rng: np.random.Generator) -> Estimate:
+    """Share of planted plateaus found in curves like the boost curve of the mean abs effect.
+
+    The planted plateau ends at the first fixed cut, or at the largest share of the neurons a plateau may have.
+    """
+    curve = heldout.curve("boost", "mean_abs")
+    n_plateau = int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(curve.neuron)))
+    bounds = settings.alpha, settings.flatness
+    draws = settings.power_draws, NULL_CURVES_FOR_POWER
+    found = power(curve.ln_influence, heldout.relative_error(curve, "mean_abs"), max(n_plateau, 1), bounds, draws, rng)
+    return Estimate("mean_abs.test.power", found, unit_of("test.power"), n_documents)
+
+
+def no_plateau_bands(
+    sums: Mapping[str, InfluenceSums], pair: tuple[str, str], n_curves: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Where held-out curves of the mean abs effect would lie without a plateau, for both conditions and signs.
+
+    Args:
+        sums: ``<condition>/<split>`` -> sums by block of documents.
+        pair: two conditions.
+        n_curves: simulated curves.
+        rng: draws them.
+
+    Returns:
+        Columns ``condition``, ``group`` (the sign), ``ln_rank``, ``ln_influence_low``, ``ln_influence_high`` (central
+        95 %, ln nats); curves too short to fit have no rows.
+    """
+    parts = []
+    for name in pair:
+        means = _means(sums[f"{name}/heldout"])
+        for sign in SIGNS:
+            curve = means.curve(sign, "mean_abs")
+            band = no_plateau_band(curve.ln_influence, means.relative_error(curve, "mean_abs"), n_curves, rng)
+            if band is not None:
+                columns = dict(zip(("ln_rank", "ln_influence_low", "ln_influence_high"), band, strict=True))
+                parts.append(pd.DataFrame({"condition": name, "group": sign, **columns}))
+    names = ["condition", "group", "ln_rank", "ln_influence_low", "ln_influence_high"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+
+
+def _with_intervals(
+    values: Mapping[str, float], draws: list[dict[str, float]], prefix: str, n_documents: int
+) -> list[Estimate]:
+    estimates = []
+    for name, value in values.items():
+        low, high = percentile_interval(np.asarray([draw.get(name, np.nan) for draw in draws]))
+        estimates.append(Estimate(f"{prefix}.{name}", value, unit_of(name), n_documents, low, high))
+    return estimates
+
+
+def _differences(
+    values: list[Mapping[str, float]], draws: list[list[dict[str, float]]], prefix: str, n_documents: int
+) -> list[Estimate]:
+    """First minus second condition, the same documents drawn for both; p from the draws on either side of zero."""
+    estimates = []
+    for name in values[0].keys() & values[1].keys():
+        if name in ("auto.bic_two", "auto.bic_three", "auto.n_regimes"):
+            continue  # they order the candidates of one curve
+        differences = np.asarray([a.get(name, np.nan) - b.get(name, np.nan) for a, b in zip(*draws, strict=True)])
+        low, high = percentile_interval(differences)
+        estimates.append(
+            Estimate(
+                f"{prefix}.{name}",
+                values[0][name] - values[1][name],
+                unit_of(name),
+                n_documents,
+                low,
+                high,
+                bootstrap_p(differences),
+            )
+        )
+    return sorted(estimates, key=lambda estimate: estimate.measure)
+
+
+def regime_estimates(
+    sums: Mapping[str, InfluenceSums],
+    pair: tuple[str, str],
+    settings: RegimeSettings,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, str, Estimate]]:
+    """(condition, sign, estimate) of every condition, both signs and both statistics, on held-out documents.
+
+    Measures are named ``<statistic>.<way>.<number>``: ``fixed`` and ``authors`` (the authors' cuts and their piecewise
+    form), ``auto`` (the fit that chooses among candidates), ``test`` (the plateau test), ``overlap`` (with the other
+    condition of ``pair``). Beside the conditions of ``sums`` stand ``<first>-<second>``, their difference and overlap,
+    and ``noise``: neurons whose true effects are all zero, with the standard errors of the first condition.
+
+    Args:
+        sums: ``<condition>/<split>`` -> sums by block of documents; blocks are the same for all conditions of a split.
+        pair: the condition the claims are about, and the one it is held against.
+        settings: bounds and numbers of draws.
+        rng: draws documents and null curves.
+    """
+    conditions = dict.fromkeys(name.split("/")[0] for name in sums)
+    heldout = {name: sums[f"{name}/heldout"] for name in conditions}
+    n_documents = len(next(iter(heldout.values())).n_rows)
+    weights = document_weights(n_documents, settings.bootstrap, rng)
+    means = {name: _means(found) for name, found in heldout.items()}
+    discovery = {name: _means(sums[f"{name}/discovery"]) for name in conditions}
+    drawn = {name: _drawn_means(found, weights) for name, found in heldout.items()}
+    for sign in SIGNS:
+        for statistic in STATISTICS:
+            values, draws = {}, {}
+            for name in conditions:
+                curve = means[name].curve(sign, statistic)
+                fit = fit_curve(curve.ln_influence)
+                values[name] = _curve_measures(curve, fit, len(curve.neuron), settings.cuts)
+                curves = [draw.curve(sign, statistic) for draw in drawn[name]]
+                draws[name] = _drawn_curve_measures(curve, curves, settings.cuts)
+                theirs = {f"authors.{key}": value for key, value in piecewise(curve).items()}
+                found = [
+                    *_with_intervals(values[name], draws[name], statistic, n_documents),
+                    *_with_intervals(theirs, [], statistic, n_documents),
+                    *_test_estimates(means[name], discovery[name], sign, statistic, settings, n_documents, rng),
+                    *_replication(means[name], discovery[name], sign, statistic, settings, n_documents),
+                ]
+                yield from ((name, sign, estimate) for estimate in found)
+            both = "-".join(pair)
+            compared = [
+                *_differences([values[p] for p in pair], [draws[p] for p in pair], statistic, n_documents),
+                *_overlaps([means[p] for p in pair], [drawn[p] for p in pair], sign, statistic, settings, n_documents),
+            ]
+            yield from ((both, sign, estimate) for estimate in compared)
+        if sign == "boost" and settings.power_draws:
+            yield from ((name, sign, power_estimate(means[name], settings, n_documents, rng)) for name in pair)
+        noise = _noise(means[pair[0]], rng), _noise(discovery[pair[0]], rng)
+        yield from (
+            (NOISE, sign, estimate)
+            for estimate in _test_estimates(*noise, sign, "abs_mean", settings, n_documents, rng)
+        )
+
+
+def _noise(measured: _Means, rng: np.random.Generator) -> _Means:
+    """Means that hold nothing but their standard errors; the mean abs effect has no such counterpart and is left."""
+    drawn = measured.error * rng.standard_normal(len(measured.error))
+    return _Means(drawn, measured.mean_abs, measured.error, measured.error_abs)
+
+
+def _replication(
+    heldout: _Means, discovery: _Means, sign: Sign, statistic: Statistic, settings: RegimeSettings, n_documents: int
+) -> list[Estimate]:
+    """Overlap of the tops of one condition on discovery and on held-out documents: what noise alone takes away."""
+    found = top_overlap(discovery.curve(sign, statistic), heldout.curve(sign, statistic), settings.tops)
+    return [
+        Estimate(f"{statistic}.replication.{name}", value, unit_of(name), n_documents) for name, value in found.items()
+    ]
+
+
+def _overlaps(
+    means: list[_Means],
+    drawn: list[list[_Means]],
+    sign: Sign,
+    statistic: Statistic,
+    settings: RegimeSettings,
+    n_documents: int,
+) -> list[Estimate]:
+    head = head_size(fit_curve(means[0].curve(sign, statistic).ln_influence))
+
+    def measured(first: _Means, second: _Means) -> dict[str, float]:
+        curves = first.curve(sign, statistic), second.curve(sign, statistic)
+        influences = first.influence(statistic), second.influence(statistic)
+        found = overlap_measures(curves, influences, settings.tops, head)
+        return {f"overlap.{name}": value for name, value in found.items()}
+
+    values = measured(*means)
+    draws = [measured(*both) for both in zip(*drawn, strict=True)]
+    p_values = {
+        f"{statistic}.overlap.top_{k}": overlap_p(values[f"overlap.top_{k}"], k, len(means[0].mean))
+        for k in settings.tops
+    }
+    return [
+        replace(found, p_value=p_values.get(found.measure, float("nan")))
+        for found in _with_intervals(values, draws, statistic, n_documents)
+    ]

@@ -1,0 +1,129 @@
+"""All numbers of a checkpoint's curves: names, intervals, tests, differences, nulls."""
+
+import numpy as np
+import pytest
+
+from rareneurons.influence.sums import InfluenceSums
+from rareneurons.regimes import estimates as est
+
+SETTINGS = est.RegimeSettings(
+    cuts=(2.0, 4.0),
+    bootstrap=60,
+    null_curves=99,
+    alpha=0.01,
+    flatness=0.5,
+    overlap=0.5,
+    power_draws=5,
+    tops=(10, 30),
+)
+N_BLOCKS, N = 40, 700
+
+
+def sums_with(effect: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
+    """Blocks of 25 rows whose effects scatter by a third around each neuron's own."""
+    n_rows = np.full(N_BLOCKS, 25)
+    signed = n_rows[:, None] * effect * rng.normal(1, 0.3, size=(N_BLOCKS, len(effect)))
+    return InfluenceSums(np.arange(N_BLOCKS), n_rows, signed, np.abs(signed))
+
+
+def layer_effect(rng: np.random.Generator, plateau: bool) -> np.ndarray:
+    """1500 boost and 300 suppress neurons; with a plateau, 30 boost neurons are flat before power law and cut-off."""
+    x = np.log(np.arange(1, 1501))
+    boost = -4 - 0.6 * (np.clip(x - np.log(30), 0, None) if plateau else x) - 1.2 * np.clip(x - 6.2, 0, None)
+    if not plateau:
+        boost = np.sort(-4 - 0.6 * np.log(1500 * rng.random(1500) + 0.5))[::-1]
+    return np.concatenate([np.exp(boost), -np.exp(rng.normal(-6, 1, 300))])
+
+
+@pytest.fixture
+def found(rng):
+    rare, common = layer_effect(rng, True), layer_effect(rng, False)
+    sums = {
+        f"{name}/{split}": sums_with(effect, rng)
+        for name, effect in {"rare": rare, "common": common, "shuffled_rare": common}.items()
+        for split in ("discovery", "heldout")
+    }
+    triples = est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)
+    return {(condition, sign, e.measure): e for condition, sign, e in triples}
+
+
+def test_planted_plateau_is_declared_where_it_is_and_nowhere_else(found):
+    assert found["rare", "boost", "mean_abs.test.plateau"].value == 1
+    assert found["rare", "boost", "abs_mean.test.plateau"].value == 1
+    for key in (("common", "boost"), ("shuffled_rare", "boost"), ("rare", "suppress"), ("noise", "boost")):
+        statistic = "abs_mean" if key[0] == "noise" else "mean_abs"
+        assert found[*key, f"{statistic}.test.plateau"].value == 0
+    assert found["rare", "boost", "mean_abs.test.head_overlap_share"].value > 0.7
+
+
+def test_intervals_hold_the_planted_numbers(found):
+    exponent = found["rare", "boost", "mean_abs.auto.power_law_exponent"]
+    assert exponent.ci_low < 0.6 < exponent.ci_high
+    assert exponent.n == N_BLOCKS
+    end = found["rare", "boost", "mean_abs.auto.plateau_end"]
+    assert end.ci_low - 0.2 <= np.log(30) <= end.ci_high + 0.2
+    shares = [found["rare", "boost", f"mean_abs.auto.{r}_share"].value for r in ("plateau", "power_law", "decay")]
+    assert sum(shares) == pytest.approx(1)
+    assert found["rare", "boost", "mean_abs.n_neurons"].value == 1500
+
+
+def test_difference_of_conditions_has_an_interval_and_a_p(found):
+    departure = found["rare-common", "boost", "mean_abs.auto.flatness"]
+    values = [found[c, "boost", "mean_abs.auto.flatness"].value for c in ("rare", "common")]
+    assert departure.value == pytest.approx(values[0] - values[1])
+    assert departure.ci_low < departure.value < departure.ci_high
+    exponent = found["rare-common", "boost", "mean_abs.fixed.plateau_exponent"]
+    assert exponent.value < 0
+    assert exponent.ci_high < 0  # a flat head against a power law's
+    assert exponent.p_value < 0.05
+    assert ("rare-common", "boost", "mean_abs.auto.bic_two") not in found
+
+
+def test_overlap_stands_beside_what_one_condition_shares_with_itself(found):
+    for top in (10, 30):
+        overlap = found["rare-common", "boost", f"mean_abs.overlap.top_{top}"]
+        assert 0 <= overlap.value <= 1
+        assert overlap.p_value >= 0
+    # Within the plateau noise decides the order; all of it stands clear of the rest.
+    assert found["rare", "boost", "mean_abs.replication.top_10"].value < 0.8
+    assert found["rare", "boost", "mean_abs.replication.top_30"].value > 0.8
+
+
+def test_power_is_estimated_for_both_conditions(found):
+    for condition in ("rare", "common"):
+        assert 0 <= found[condition, "boost", "mean_abs.test.power"].value <= 1
+
+
+def test_every_number_has_a_unit(found):
+    assert {e.unit for (_, _, m), e in found.items() if ".overlap.top" in m} == {"share of the top"}
+    assert all(e.unit for e in found.values())
+    assert found["rare", "boost", "mean_abs.auto.plateau_end"].unit == "ln rank"
+    assert found["rare", "boost", "mean_abs.authors.decay_share"].unit == "share of neurons"
+
+
+def test_a_draw_is_read_at_the_rank_fractions_of_its_curve():
+    y = -0.5 * np.log(np.arange(1, 401))
+    same = est.at_rank_fractions(y, 400)
+    np.testing.assert_allclose(same, y)
+    longer = est.at_rank_fractions(y, 440)
+    assert len(longer) == 440
+    assert longer[439] == pytest.approx(y[399])
+    assert longer[219] == pytest.approx(y[199])
+
+
+def test_bands_of_both_conditions_and_signs(rng):
+    sums = {f"{name}/heldout": sums_with(layer_effect(rng, False), rng) for name in ("rare", "common")}
+    bands = est.no_plateau_bands(sums, ("rare", "common"), 99, rng)
+    assert set(zip(bands["condition"], bands["group"], strict=True)) == {
+        (c, s) for c in ("rare", "common") for s in ("boost", "suppress")
+    }
+    assert (bands["ln_influence_low"] < bands["ln_influence_high"]).all()
+
+
+def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
+    effect = np.concatenate([np.exp(-0.1 * np.arange(60)), -np.ones(5)])
+    sums = {f"{c}/{s}": sums_with(effect, rng) for c in ("rare", "common") for s in ("discovery", "heldout")}
+    names = {(c, g, e.measure) for c, g, e in est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)}
+    assert ("rare", "boost", "mean_abs.fixed.power_law_exponent") in names
+    assert not any(".auto." in measure or ".test.plateau" in measure for _, _, measure in names)
+    assert est.no_plateau_bands(sums, ("rare", "common"), 99, rng).empty
