@@ -38,6 +38,33 @@ def test_rerun_equals_hooked_passes(kind, layer):
     assert np.abs(found).max() > 0.01
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_rows_before_the_first_change_keep_their_loss_exactly(layer):
+    """Held at its value, a neuron's effect is exactly 0; moved from position 5 on, rows before 5 keep an exact 0."""
+    architecture = architecture_of(tiny_model("llama").double())
+    neurons, since = [0, 3], 5
+    with torch.no_grad():  # neurons 0 and 3 are silent: their gate is closed
+        for number in neurons:
+            architecture.mlp_inputs(layer)["w_gate"][number] = 0
+    blocks = random_blocks(5)
+    rows = candidate_rows(blocks)
+    arguments = (architecture, blocks, rows, layer, neurons)
+    assert (rerun_delta_loss(*arguments, np.zeros(24), batch_size=2, neurons_a_pass=3) == 0).all()
+
+    def wake(_module, inputs):
+        woken = inputs[0].clone()
+        woken[:, since:, 0] = 1.0
+        return (woken,)
+
+    handle = architecture.mlp_output(layer).register_forward_pre_hook(wake)
+    found = rerun_delta_loss(*arguments, np.zeros(24), batch_size=2, neurons_a_pass=3)
+    handle.remove()
+    early = (rows["position"] < since).to_numpy()
+    assert (found[early] == 0).all()
+    assert (found[:, 1] == 0).all()
+    assert (found[~early, 0] != 0).all()
+
+
 def test_skipped_blocks_come_back():
     architecture = architecture_of(tiny_model("llama"))
     before = list(architecture.blocks)

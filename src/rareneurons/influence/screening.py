@@ -66,7 +66,7 @@ def attribution_scores(
                 torch.from_numpy(rows["position"].to_numpy()[mine]).to(device),
             ]
             target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
-            nn.functional.cross_entropy(architecture.unembedding_module(normed), target, reduction="sum").backward()
+            nn.functional.cross_entropy(architecture.logits(normed), target, reduction="sum").backward()
             for layer, activation in kept.items():
                 assert activation.grad is not None
                 gradient = activation.grad.double().cpu().numpy()
