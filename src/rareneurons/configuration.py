@@ -1,6 +1,6 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -89,6 +89,7 @@ def validate_sense(
     for number, model in enumerate(models.values()):
         _validate_model(model, f"models[{number}]", tokenizers, exists)
     _validate_rows(config["rows"], config["groups"]["condition"])
+    _validate_other_layers(config)
     low, high = config["regimes"]["cuts"]
     if not low < high:
         raise ConfigurationError(f"regimes.cuts: found {low} and {high}; the first must be below the second")
@@ -173,3 +174,52 @@ def _validate_rows(rows: Mapping[str, Any], group_condition: str) -> None:
             f"rows.documents: {rows['documents']} documents of {rows['block_length']} tokens hold at most {most} rows, "
             f"rows.rows_per_condition asks for {rows['rows_per_condition']}; raise rows.documents or lower the rows"
         )
+
+
+def layers_asked_for(asked: Sequence[int] | str, n_layers: int, model: str) -> list[int]:
+    """Layers that ``other_layers.layers`` means for a model: the listed ones, or every layer below the last.
+
+    Args:
+        asked: layer indices, or ``all``.
+        n_layers: layers the model has.
+        model: its name, for the message.
+
+    Raises:
+        ConfigurationError: the model lacks a listed layer, or has no layer below the last.
+    """
+    if isinstance(asked, str):
+        if n_layers < 2:
+            raise ConfigurationError(
+                f"other_layers.layers: found 'all', but {model} has {n_layers} layer and none below it; "
+                "list layers, or leave it empty"
+            )
+        return list(range(n_layers - 1))
+    for layer in asked:
+        if layer >= n_layers:
+            raise ConfigurationError(
+                f"other_layers.layers: found {layer}, but {model} has {n_layers} layers; expected 0 to {n_layers - 1}"
+            )
+    return list(asked)
+
+
+def _validate_other_layers(config: Mapping[str, Any]) -> None:
+    settings, influence = config["other_layers"], config["influence"]
+    if not settings["layers"]:
+        return
+    for key, impossible, expected in (
+        ("reference", "resample", "'mean' or 'zero': a neuron is held at one value at all positions"),
+        ("effect", "direct", "'total': a re-run recomputes the final norm"),
+    ):
+        if influence[key] == impossible:
+            raise ConfigurationError(
+                f"influence.{key}: found {impossible!r}, which re-runs from other layers (other_layers.layers) cannot "
+                f"use; expected {expected}"
+            )
+    if settings["top"] > settings["candidates"]:
+        raise ConfigurationError(
+            f"other_layers.top: found {settings['top']}, more than other_layers.candidates ({settings['candidates']}); "
+            "lower it or screen more candidates"
+        )
+    for model in config["models"]:
+        if model["source"] == "train":
+            layers_asked_for(settings["layers"], model["n_layers"], model["name"])

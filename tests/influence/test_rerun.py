@@ -7,7 +7,13 @@ from conftest import TINY, random_blocks, tiny_model
 from oracles import hooked_delta_loss, losses
 
 from rareneurons.influence.rerun import rerun_delta_loss
-from rareneurons.influence.screening import attribution_scores, candidates_and_sample, miss_rate
+from rareneurons.influence.screening import (
+    attribution_scores,
+    candidates_and_sample,
+    miss_rate,
+    rank_correlation,
+    screening_estimates,
+)
 from rareneurons.models.architectures import architecture_of
 from rareneurons.models.partial_run import blocks_skipped_below, run_from
 from rareneurons.rows import candidate_rows
@@ -139,3 +145,36 @@ def test_miss_rate_by_hand():
     assert miss_rate([0.1], [0.5], top=1).upper == 1.0
     with pytest.raises(ValueError, match="2 neurons are wanted of 1"):
         miss_rate([0.1], [], top=2)
+
+
+@pytest.mark.calibration
+def test_interval_of_the_rank_correlation_covers_the_truth():
+    rng, r, n_covered = np.random.default_rng(5), 0.6, 0
+    truth = 6 / np.pi * np.arcsin(r / 2)  # Spearman's rho of a bivariate normal with correlation r
+    for _ in range(400):
+        x = rng.normal(size=40)
+        _, low, high = rank_correlation(x, r * x + np.sqrt(1 - r**2) * rng.normal(size=40))
+        n_covered += low <= truth <= high
+    assert 0.92 <= n_covered / 400 <= 0.98
+
+
+def test_rank_correlation_of_few_or_constant_values():
+    assert rank_correlation(np.arange(5.0), np.arange(5.0) ** 3) == pytest.approx((1.0, 1.0, 1.0))
+    assert np.isnan(rank_correlation(np.arange(3.0), np.arange(3.0))).all()
+    assert np.isnan(rank_correlation(np.arange(5.0), np.zeros(5))).all()
+
+
+def test_screening_estimates_by_hand():
+    exact, first_order = np.array([0.9, -0.5, 0.3, 0.1, -0.6]), np.array([0.8, -0.6, 0.2, 0.1, -0.1])
+    sampled = np.array([False, False, False, True, True])
+    found = {(group, e.measure): e for group, e in screening_estimates(exact, first_order, sampled, top=2)}
+    missed = found["sample", "miss_rate"]
+    assert (missed.value, missed.n, missed.ci_low) == (0.5, 2, 0.0)
+    assert missed.ci_high == miss_rate([0.9, -0.5, 0.3], [0.1, -0.6], 2).upper
+    assert (found["candidates", "threshold"].value, found["candidates", "threshold"].n) == (0.5, 3)
+    assert {key for key in found if key[1] == "rank_correlation"} == {
+        ("candidates", "rank_correlation"),
+        ("sample", "rank_correlation"),
+    }
+    nothing_left_out = dict(screening_estimates(exact, first_order, np.zeros(5, dtype=bool), top=2))["sample"]
+    assert nothing_left_out.n == 0

@@ -55,6 +55,9 @@ config = validated(config)
 CORPORA = {entry["name"]: entry for entry in config["corpora"]}
 TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
+CHECKPOINT_TABLES += (
+    ["other_layers", "screening"] if config["other_layers"]["layers"] else []
+)
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
 
 

@@ -4,8 +4,9 @@ The residual stream that enters the layer is kept, so a neuron costs the blocks 
 several neurons share a pass as a batch. The neuron is held at its reference value at *all* positions of the block, so a
 row's loss also changes through earlier positions; in the last layer that makes no difference.
 
-Two losses are subtracted here, each with the rounding of the model's own precision: open the checkpoint in float64
-where effects below 1e-5 nats matter.
+Two losses are subtracted here, each with the rounding of the model's own precision. On random 6-layer Llamas and
+GPT-NeoXs that was 1e-6 nats a pair and 1e-7 a mean over 230 rows in float32, whatever the size of the effect, so a mean
+of 1e-6 nats would be off by a tenth; in float64 (as ``open_checkpoint`` opens it) 1e-14, at twice the time on a CPU.
 """
 
 from collections.abc import Callable, Iterable, Sequence

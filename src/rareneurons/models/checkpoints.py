@@ -69,7 +69,7 @@ def keep_float64_in_norms(architecture: Architecture) -> None:
     """Let every RMSNorm of a float64 model compute in float64.
 
     Those of transformers round to float32 whatever the model's precision is. An effect is a difference of two losses:
-    on random 6-layer Llamas that rounding makes its error three to five times as large.
+    that rounding puts noise of about 1e-7 nats on each, and without it 1e-14 is left (random 6-layer Llamas).
     """
     for module in architecture.model.modules():
         if type(module).__name__.endswith("RMSNorm"):
