@@ -137,7 +137,8 @@ def mean_activations(
     device = architecture.unembedding.device
     needed = rows["block"].unique()
     everything = candidate_rows(blocks)
-    at = everything[everything["block"].isin(needed)]
+    evaluated = everything[everything["block"].isin(needed)]
+    block, position = evaluated["block"].to_numpy(), evaluated["position"].to_numpy()
     modules = {str(layer): architecture.mlp_output(layer) for layer in layers}
     totals = {layer: np.zeros(len(architecture.mlp_output_weight(layer))) for layer in layers}
     for batch in progress(batches_of_blocks(np.sort(needed), batch_size)):
@@ -145,12 +146,14 @@ def mean_activations(
         tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
         with Recorder(modules) as recorder:
             architecture.base(input_ids=tokens, use_cache=False)
-        mine = at[at["block"].isin(batch)]
-        place = torch.from_numpy(np.searchsorted(batch, mine["block"].to_numpy())).to(device)
-        position = torch.from_numpy(mine["position"].to_numpy()).to(device)
+        mine = np.isin(block, batch)
+        at = (
+            torch.from_numpy(np.searchsorted(batch, block[mine])).to(device),
+            torch.from_numpy(position[mine]).to(device),
+        )
         for layer, total in totals.items():
-            total += recorder.inputs[str(layer)][place, position].double().sum(0).cpu().numpy()
-    return {layer: total / len(at) for layer, total in totals.items()}
+            total += recorder.inputs[str(layer)][at].double().sum(0).cpu().numpy()
+    return {layer: total / len(evaluated) for layer, total in totals.items()}
 
 
 def refuse_non_finite_trace(trace: Trace) -> None:
