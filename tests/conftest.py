@@ -137,6 +137,16 @@ def random_blocks(n_blocks: int = 6, length: int = 16, seed: int = 0) -> Blocks:
     return Blocks(tokens, lengths, np.arange(n_blocks) * 10)
 
 
+def megabytes_above(setup: str, work: str) -> float:
+    """By how much ``work`` raises the peak memory of a process of its own that has run ``setup``, MB.
+
+    ``VmHWM`` and not ``ru_maxrss``: a new process inherits the latter from the one that started it.
+    """
+    peak = "[int(line.split()[1]) / 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')][0]"
+    code = f"{setup}\nbefore = {peak}\n{work}\nprint({peak} - before)\n"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

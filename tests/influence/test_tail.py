@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import NO_CLOSED_FORM, random_blocks, tiny_model
+from conftest import NO_CLOSED_FORM, megabytes_above, random_blocks, tiny_model
 from oracles import float64_trace, hooked_delta_loss
 
 from rareneurons.errors import CheckpointError, ConfigurationError
@@ -126,3 +126,27 @@ def test_non_finite_weights_give_no_result(traced):
             {"all": target.numpy() >= 0},
             memory_bytes=8 * 24 * (4 * 61 + 6 * 16),
         )
+
+
+def test_memory_stays_within_its_budget():
+    """Tiles of 500 neurons that together need 150 GB."""
+    setup = """
+import torch
+from rareneurons.influence.tail import rerun_tiles
+from rareneurons.models.last_layer import LastLayer, Norm
+torch.set_num_threads(1)
+g = torch.Generator().manual_seed(0)
+d, n, v, t = 16, 500, 20000, 600
+norm = Norm("rms_norm", torch.ones(d).double(), torch.zeros(d).double(), 1e-5)
+u = torch.randn(v, d, generator=g).double()
+layer = LastLayer(torch.randn(n, d, generator=g).double(), u, torch.zeros(v).double(), norm, {}, norm, 30.0)
+x, a = torch.randn(t, d, generator=g), torch.randn(t, n, generator=g)
+target = torch.zeros(t, dtype=torch.long)
+next(rerun_tiles(layer, x[:1], a[:1], torch.zeros(n), target[:1], memory_bytes=2**20))
+"""
+    work = """
+tiles = rerun_tiles(layer, x, a, torch.zeros(n), target, memory_bytes=256 * 2**20)
+for _, tile in zip(range(3), tiles):
+    pass
+"""
+    assert 128 < megabytes_above(setup, work) < 264
