@@ -140,11 +140,14 @@ def random_blocks(n_blocks: int = 6, length: int = 16, seed: int = 0) -> Blocks:
 def megabytes_above(setup: str, work: str) -> float:
     """By how much ``work`` raises the peak memory of a process of its own that has run ``setup``, MB.
 
-    ``VmHWM`` and not ``ru_maxrss``: a new process inherits the latter from the one that started it.
+    ``VmHWM`` and not ``ru_maxrss``: a new process inherits the latter from the one that started it. Freed arrays go
+    back to the system at once, so that the peak is what the arrays take and not how they fell into the heap.
     """
     peak = "[int(line.split()[1]) / 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')][0]"
     code = f"{setup}\nbefore = {peak}\n{work}\nprint({peak} - before)\n"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    settings = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=settings)
+    return float(done.stdout)
 
 
 @pytest.fixture
