@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from transformers import Olmo2Config, Olmo2ForCausalLM
 
 from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.rows import condition_names
 from rareneurons.tables import INFLUENCE_COLUMNS, MEASURE_COLUMNS
 from rareneurons.tokens import Blocks
 from rareneurons.trace import mean_activations
@@ -36,10 +37,10 @@ def overlay(project, name: str, **changes) -> tuple[str, str]:
     return ("--configfile", f"config/{name}")
 
 
-def evaluated(results, tokenizer="docstrings-512"):
-    with np.load(results / f"inputs/rows/{tokenizer}/blocks.npz") as arrays:
+def evaluated(results):
+    with np.load(results / "inputs/rows/docstrings-512/blocks.npz") as arrays:
         blocks = Blocks(arrays["tokens"], arrays["length"], arrays["document"])
-    return blocks, pd.read_parquet(results / f"inputs/rows/{tokenizer}/rows.parquet")
+    return blocks, pd.read_parquet(results / "inputs/rows/docstrings-512/rows.parquet")
 
 
 @pytest.mark.oracle
@@ -55,12 +56,12 @@ def test_other_layers_equal_hooked_passes(project):
     assert list(joined.columns) == [*INFLUENCE_COLUMNS, "role", "first_order_delta_loss"]
     assert list(screening.columns) == [*MEASURE_COLUMNS, "layer"]
     assert set(joined["checkpoint"]) == set(screening["checkpoint"]) == {"step0", "step16"}
-    assert len(joined) == 2 * 24 * 2 * 2
+    blocks, rows = evaluated(results)
+    assert len(joined) == 2 * 24 * 2 * len(condition_names(rows))
     assert set(screening["measure"]) == {"miss_rate", "threshold", "rank_correlation"}
 
     table = pd.read_parquet(results / "neox-tiny/step16/other_layers.parquet")
     architecture = open_checkpoint(str(results / "neox-tiny/training/step16"), torch.float64)
-    blocks, rows = evaluated(results)
     mean = mean_activations(architecture, blocks, rows, [0], 8)[0]
     for _, part in table.groupby("role"):
         for neuron in part["neuron"].unique()[:5]:
@@ -92,7 +93,7 @@ def test_norm_after_the_mlp_goes_through_the_tail_and_says_why(project):
     assert "no closed form: a norm stands between the last MLP and the residual stream" in log
     table = pd.read_parquet(results / "olmo/main/influence.parquet")
     assert list(table.columns) == INFLUENCE_COLUMNS
-    assert len(table) == 24 * 2 * 2
+    assert set(table["neuron"]) == set(range(24))
     by_document = load_file(results / "olmo/main/influence_by_document.safetensors")
     assert by_document["rare/heldout/signed"].shape == (20, 24)
     mean = load_file(results / "olmo/main/trace.safetensors")["mean_activation"]

@@ -17,7 +17,7 @@ from rareneurons.influence.screening import attribution_scores, candidates_and_s
 from rareneurons.influence.sums import influence_frame
 from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document
 from rareneurons.models.architectures import Architecture
-from rareneurons.rows import SPLITS, condition_names, condition_split_masks, rows_of_documents
+from rareneurons.rows import SPLITS, condition_names, in_condition, rows_of_documents
 from rareneurons.tables import CheckpointName, measure_frame
 from rareneurons.tokens import Blocks
 from rareneurons.trace import mean_activations
@@ -80,7 +80,7 @@ def influence_of_layers(
     """
     layers = layers_asked_for(asked, architecture.n_layers, checkpoint.model)
     rows = _rows_of_both_splits(rows, effort.documents, rng)
-    masks = condition_split_masks(rows)
+    masks = {f"{name}/{split}": in_condition(rows, name, split) for name in condition_names(rows) for split in SPLITS}
     _refuse_empty(masks, effort.documents)
     means = mean_activations(architecture, blocks, rows, layers, effort.batch_size, progress("means"))
     for layer, mean in means.items():
