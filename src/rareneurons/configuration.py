@@ -89,10 +89,10 @@ def validate_sense(
     for number, model in enumerate(models.values()):
         _validate_model(model, f"models[{number}]", tokenizers, exists)
     _validate_rows(config["rows"], config["groups"]["condition"])
-    _validate_other_layers(config)
     low, high = config["regimes"]["cuts"]
     if not low < high:
         raise ConfigurationError(f"regimes.cuts: found {low} and {high}; the first must be below the second")
+    _validate_other_layers(config)
 
 
 def _by_name(entries: list[Mapping[str, Any]], key: str) -> dict[str, Mapping[str, Any]]:

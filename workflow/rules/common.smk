@@ -55,10 +55,10 @@ config = validated(config)
 CORPORA = {entry["name"]: entry for entry in config["corpora"]}
 TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
+TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
 CHECKPOINT_TABLES += (
     ["other_layers", "screening"] if config["other_layers"]["layers"] else []
 )
-TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
 
 
 def in_run(path):
