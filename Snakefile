@@ -16,6 +16,13 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/rows.smk"
 include: "workflow/rules/trace.smk"
 include: "workflow/rules/influence.smk"
+
+
+if config["other_layers"]["layers"]:
+
+    include: "workflow/rules/other_layers.smk"
+
+
 include: "workflow/rules/regimes.smk"
 include: "workflow/rules/coordination.smk"
 include: "workflow/rules/organization.smk"

@@ -407,7 +407,7 @@ def scaling(arguments) -> pd.DataFrame:
     import torch
 
     from rareneurons.influence.closed_form import delta_loss_tiles
-    from rareneurons.models.last_layer import FinalNorm, LastLayer
+    from rareneurons.models.last_layer import LastLayer, Norm
 
     torch.set_num_threads(arguments.threads)
     g = torch.Generator().manual_seed(0)
@@ -419,7 +419,7 @@ def scaling(arguments) -> pd.DataFrame:
             t, n, v, d = size["rows"], size["neurons"], size["vocabulary"], 64
             loud = 0.1 * torch.exp(torch.randn(n, 1, generator=g))
             weight = torch.randn(n, d, generator=g) * loud / d**0.5
-            norm = FinalNorm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5)
+            norm = Norm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5)
             layer = LastLayer(weight, torch.randn(v, d, generator=g) / d**0.5, torch.zeros(v), norm, {})
             x, a = torch.randn(t, d, generator=g), torch.randn(t, n, generator=g)
             target = torch.randint(0, v, (t,), generator=g)

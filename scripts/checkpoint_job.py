@@ -11,11 +11,11 @@ from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.tokens import Blocks
 
 
-def open_job_checkpoint(job) -> Architecture:
-    """The checkpoint a job is about, in float32 on the configured device, with the job's threads."""
+def open_job_checkpoint(job, dtype: torch.dtype = torch.float32) -> Architecture:
+    """The checkpoint a job is about, in the given precision on the configured device, with the job's threads."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(job.threads)
-    return open_checkpoint(job.params.folder, torch.float32, device_of(job.params.device))
+    return open_checkpoint(job.params.folder, dtype, device_of(job.params.device))
 
 
 def read_blocks(file: str) -> Blocks:

@@ -8,7 +8,7 @@ from device import device_of
 from job import checkpoint_name, generator, progress, run, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
-from rareneurons.influence import closed_form, sums
+from rareneurons.influence import last_mlp, sums
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.rows import condition_split_masks
 
@@ -20,10 +20,12 @@ def main(job):
     rows = pd.read_parquet(job.input.rows)
     document = rows["document"].to_numpy()
     layer = LastLayer.from_arrays(load_file(job.input.last_layer))
-    by_document, pairs = closed_form.influence_by_document(
+    if layer.no_closed_form is not None:
+        logging.info("no closed form: %s; every pair runs again from the MLP's output projection", layer.no_closed_form)
+    by_document, pairs = last_mlp.influence_by_document(
         layer.to(device_of(job.params.device), torch.float32),
         trace,
-        closed_form.reference_values(trace, settings["reference"], document, generator(job)),
+        last_mlp.reference_values(trace, settings["reference"], document, generator(job)),
         rows["target"].to_numpy(),
         document,
         condition_split_masks(rows),
@@ -33,10 +35,11 @@ def main(job):
         memory_bytes=int(settings["memory_gib"] * 2**30),
     )
     logging.info(
-        "pairs: %d by the exact sum, %d by the cubic and %d by the quartic series",
+        "pairs: %d by the exact sum, %d by the cubic and %d by the quartic series, %d by running the tail again",
         pairs.exact,
         pairs.cubic,
         pairs.quartic,
+        pairs.rerun,
     )
     write_parquet(sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document), job.output.table)
     write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)

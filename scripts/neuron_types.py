@@ -1,5 +1,7 @@
 """Compare a checkpoint's groups with token-frequency and entropy neurons."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 import torch
@@ -20,6 +22,8 @@ def main(job):
     layer = LastLayer.from_arrays(load_file(job.input.last_layer))
     rows, influence = pd.read_parquet(job.input.rows), pd.read_parquet(job.input.influence)
     heldout = in_condition(rows, condition, "heldout")
+    if layer.no_closed_form is not None:
+        logging.info("not computed: %s", layer.no_closed_form)
     direction = unigram_direction(np.load(job.input.counts), len(layer.unembedding))
     properties = weight_properties(layer, direction)
     properties["frequency_effect"] = frequency_effects(

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
@@ -24,11 +26,14 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.models.gemma2 import modeling_gemma2
 
 from rareneurons.tokens import Blocks
 
@@ -77,7 +82,13 @@ TINY = {
     "mistral": lambda: MistralForCausalLM(MistralConfig(**GATED)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**GATED)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**GATED, head_dim=4)),
+    "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**GATED)),
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(**GATED, head_dim=4, query_pre_attn_scalar=4, sliding_window=8, final_logit_softcapping=4.0)
+    ),
 }
+NO_CLOSED_FORM = ["olmo2", "gemma2"]
+CLOSED_FORM = [kind for kind in TINY if kind not in NO_CLOSED_FORM]
 
 
 def tiny_model(kind: str, seed: int = 0) -> torch.nn.Module:
@@ -92,14 +103,27 @@ def tiny_model(kind: str, seed: int = 0) -> torch.nn.Module:
                 elif "norm" in name or "ln_" in name or name.endswith("bias"):
                     weight.add_(0.3 * torch.randn_like(weight))
     for module in model.modules():
-        if hasattr(module, "variance_epsilon"):
+        if type(module).__name__.endswith("RMSNorm"):
             module.forward = partial(rms_norm, module)
     return model.eval().requires_grad_(False)
 
 
 def rms_norm(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     """RMSNorm in its input's precision; transformers' own rounds to float32 even in a float64 model."""
-    return module.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + module.variance_epsilon)
+    gemma = type(module).__name__ == "Gemma2RMSNorm"
+    gain, epsilon = (1 + module.weight, module.eps) if gemma else (module.weight, module.variance_epsilon)
+    return gain * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + epsilon)
+
+
+def gemma2_attention(module, query, key, value, attention_mask, scaling, softcap, **_):
+    """Gemma 2's attention in its input's precision; transformers' own rounds its softmax to float32."""
+    key, value = (states.repeat_interleave(module.num_key_value_groups, dim=1) for states in (key, value))
+    scores = torch.tanh(query @ key.transpose(2, 3) * scaling / softcap) * softcap + attention_mask
+    pattern = torch.softmax(scores, -1)
+    return (pattern @ value).transpose(1, 2).contiguous(), pattern
+
+
+modeling_gemma2.eager_attention_forward = gemma2_attention
 
 
 def random_blocks(n_blocks: int = 6, length: int = 16, seed: int = 0) -> Blocks:
@@ -111,6 +135,19 @@ def random_blocks(n_blocks: int = 6, length: int = 16, seed: int = 0) -> Blocks:
     for block, real in enumerate(lengths):
         tokens[block, real:] = 0
     return Blocks(tokens, lengths, np.arange(n_blocks) * 10)
+
+
+def megabytes_above(setup: str, work: str) -> float:
+    """By how much ``work`` raises the peak memory of a process of its own that has run ``setup``, MB.
+
+    ``VmHWM`` and not ``ru_maxrss``: a new process inherits the latter from the one that started it. Freed arrays go
+    back to the system at once, so that the peak is what the arrays take and not how they fell into the heap.
+    """
+    peak = "[int(line.split()[1]) / 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')][0]"
+    code = f"{setup}\nbefore = {peak}\n{work}\nprint({peak} - before)\n"
+    settings = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=settings)
+    return float(done.stdout)
 
 
 @pytest.fixture

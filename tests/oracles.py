@@ -8,6 +8,7 @@ import torch
 
 from rareneurons.models.architectures import Architecture
 from rareneurons.tokens import Blocks
+from rareneurons.trace import Recorder
 
 
 @torch.inference_mode()
@@ -60,3 +61,12 @@ def hooked_delta_loss(
         return losses(architecture, blocks, rows, lambda mine: current.update(rows=mine)) - before
     finally:
         handle.remove()
+
+
+def float64_trace(architecture: Architecture, blocks: Blocks, rows: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
+    """Activation (T, N) and residual (T, d) in float64, which the stored trace rounds to float32."""
+    modules = {"a": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
+    with torch.inference_mode(), Recorder(modules) as recorder:
+        architecture.base(input_ids=torch.from_numpy(blocks.tokens.astype(np.int64)), use_cache=False)
+    at = rows["block"].to_numpy(), rows["position"].to_numpy()
+    return recorder.inputs["a"][at].clone(), recorder.inputs["x"][at].clone()

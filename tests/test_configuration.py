@@ -9,6 +9,7 @@ from snakemake.utils import update_config
 
 from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
+from rareneurons.models.layer_selection import layers_asked_for
 
 
 def load(overlay: str | None = None) -> dict:
@@ -40,6 +41,7 @@ def change(config: dict, path: tuple, value) -> None:
         config[path[-1]] = value
 
 
+OTHER_LAYERS = load()["other_layers"] | {"layers": [0]}
 BROKEN = {
     "unknown top key": (("rowz",), {}, r"configuration: .*'rowz' was unexpected; known keys are .*rows"),
     "unknown nested key": (("rows", "dokuments"), 5, r"rows: .*'dokuments' was unexpected; known keys are .*documents"),
@@ -115,6 +117,17 @@ BROKEN = {
     "reserved name": (("models", 0, "name"), "tables", r"models\[0\]\.name: 'tables' is the name of a results folder"),
     "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
     "cuts turned": (("regimes", "cuts"), [5.5, 3.5], r"regimes\.cuts: found 5.5 and 3.5"),
+    "layer the model lacks": (
+        ("other_layers",),
+        OTHER_LAYERS | {"layers": [0, 3]},
+        r"other_layers\.layers: found 3, but neox-small has 3 layers; expected 0 to 2",
+    ),
+    "layers by an unknown word": (("other_layers", "layers"), "every", r"other_layers\.layers: 'all' was expected"),
+    "more wanted than screened": (
+        ("other_layers",),
+        OTHER_LAYERS | {"candidates": 5, "top": 6},
+        r"other_layers\.top: found 6, more than other_layers\.candidates \(5\)",
+    ),
     "heads do not divide": (
         ("models", 0, "n_heads"),
         5,
@@ -175,3 +188,22 @@ def test_hub_model_without_schedule_may_name_any_step():
     config = load()
     config["models"][0]["checkpoints"] = [12345]
     check(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"), [("reference", "resample", "'mean' or 'zero'"), ("effect", "direct", "'total'")]
+)
+def test_what_re_runs_cannot_do_is_refused_where_they_are_asked_for(key, value, expected):
+    config = load("demo.yaml")
+    config["influence"][key] = value
+    check(config)
+    config["other_layers"]["layers"] = "all"
+    with pytest.raises(ConfigurationError, match=rf"influence\.{key}: found '{value}', .* expected {expected}"):
+        check(config)
+
+
+def test_layers_asked_for():
+    assert layers_asked_for("all", 4, "m") == [0, 1, 2]
+    assert layers_asked_for([2, 3], 4, "m") == [2, 3]
+    with pytest.raises(ConfigurationError, match=r"other_layers\.layers: found 'all', but m has 1 layer"):
+        layers_asked_for("all", 1, "m")

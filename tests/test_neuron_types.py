@@ -7,14 +7,14 @@ from conftest import VOCABULARY, tiny_model
 
 from rareneurons import neuron_types
 from rareneurons.models.architectures import architecture_of
-from rareneurons.models.last_layer import FinalNorm, LastLayer
+from rareneurons.models.last_layer import LastLayer, Norm
 
 
 def random_layer(rng: np.random.Generator, n=30, d=64, v=200, kind="layer_norm") -> LastLayer:
     def tensor(*shape: int) -> torch.Tensor:
         return torch.from_numpy(rng.normal(size=shape))
 
-    norm = FinalNorm(kind, 1 + 0.1 * tensor(d), torch.zeros(d, dtype=torch.float64), 1e-5)
+    norm = Norm(kind, 1 + 0.1 * tensor(d), torch.zeros(d, dtype=torch.float64), 1e-5)
     return LastLayer(tensor(n, d) * 0.1, tensor(v, d) * 0.3, 0.1 * tensor(v), norm, {})
 
 
@@ -79,7 +79,7 @@ def test_planted_neurons_of_both_types_are_found_and_others_are_not(rng):
     entropy = torch.linalg.svd(u - u.mean(0))[2][-1]
     weight = layer.output_weight.clone()
     plain = LastLayer(
-        weight, u, layer.logit_bias, FinalNorm("rms_norm", torch.ones(64).double(), torch.zeros(64).double(), 1e-5), {}
+        weight, u, layer.logit_bias, Norm("rms_norm", torch.ones(64).double(), torch.zeros(64).double(), 1e-5), {}
     )
     plain.output_weight[:10] = entropy * 2 + 0.05 * torch.from_numpy(rng.normal(size=(10, 64)))
     toward = torch.linalg.lstsq(u, torch.from_numpy(direction)[:, None]).solution[:, 0]
@@ -97,6 +97,15 @@ def test_planted_neurons_of_both_types_are_found_and_others_are_not(rng):
         for _ in range(200)
     ]
     assert np.mean(rejected) <= 0.09
+
+
+def test_layers_without_a_closed_form_have_no_such_properties():
+    layer = architecture_of(tiny_model("olmo2")).last_layer()
+    found = neuron_types.weight_properties(layer, np.ones(VOCABULARY))
+    assert len(found) == 24
+    assert found.isna().all(axis=None)
+    rows = np.zeros((2, 16)), np.zeros((2, 24)), np.zeros(24), np.zeros(2, dtype=int)
+    assert np.isnan(neuron_types.frequency_effects(layer, *rows, np.ones(VOCABULARY))).all()
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "llama"])

@@ -8,7 +8,7 @@ from conftest import TINY, random_blocks, tiny_model
 from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import architecture_of
 from rareneurons.rows import candidate_rows
-from rareneurons.trace import Recorder, Trace, refuse_non_finite_trace, trace_rows
+from rareneurons.trace import Recorder, Trace, mean_activations, refuse_non_finite_trace, trace_rows
 
 
 @pytest.mark.oracle
@@ -32,6 +32,24 @@ def test_batches_and_padding_change_nothing(kind):
         seen.append(recorder.inputs["a"][0][3 : real - 1].double())
     np.testing.assert_allclose(trace.mean_activation, torch.cat(seen).mean(0), atol=1e-5, rtol=1e-4)
     assert trace.layer.tolist() == [1]
+
+
+@pytest.mark.oracle
+def test_means_of_all_layers_leave_out_padding_and_first_positions():
+    architecture = architecture_of(tiny_model("gpt_neox"))
+    blocks = random_blocks(7)
+    everything = candidate_rows(blocks)
+    rows = everything[everything["block"] != 2].iloc[::2].reset_index(drop=True)
+    found = mean_activations(architecture, blocks, rows, [0, 1], batch_size=3)
+    trace = trace_rows(architecture, blocks, rows, batch_size=3)
+    np.testing.assert_allclose(found[1], trace.mean_activation, atol=1e-12)
+    seen = []
+    for block in (0, 1, 3, 4, 5, 6):
+        real = int(blocks.length[block])
+        with torch.inference_mode(), Recorder({"a": architecture.mlp_output(0)}) as recorder:
+            architecture.model(input_ids=torch.from_numpy(blocks.tokens[block : block + 1, :real].astype(np.int64)))
+        seen.append(recorder.inputs["a"][0, 3 : real - 1].double())
+    np.testing.assert_allclose(found[0], torch.cat(seen).mean(0), atol=1e-6)
 
 
 @pytest.mark.faults

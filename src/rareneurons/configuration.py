@@ -7,9 +7,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from rareneurons.errors import ConfigurationError
+from rareneurons.models.layer_selection import layers_asked_for
 from rareneurons.models.schedule import checkpoint_steps
-from rareneurons.regimes.estimates import NOISE
-from rareneurons.rows import FIRST_POSITION, SHUFFLED_PREFIX
+from rareneurons.rows import FIRST_POSITION, NOISE, SHUFFLED_PREFIX
 
 # Names that stand beside model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {"inputs", "tables", "figures", "logs", "benchmarks"}
@@ -97,6 +97,7 @@ def validate_sense(
     low, high = config["regimes"]["cuts"]
     if not low < high:
         raise ConfigurationError(f"regimes.cuts: found {low} and {high}; the first must be below the second")
+    _validate_other_layers(config)
 
 
 def _by_name(entries: list[Mapping[str, Any]], key: str) -> dict[str, Mapping[str, Any]]:
@@ -194,3 +195,26 @@ def _validate_condition(entry: Mapping[str, Any], where: str) -> None:
         )
     if low == high == "elbow":
         raise ConfigurationError(f"{where}.band: {name!r} begins and ends at the elbow")
+
+
+def _validate_other_layers(config: Mapping[str, Any]) -> None:
+    settings, influence = config["other_layers"], config["influence"]
+    if not settings["layers"]:
+        return
+    for key, impossible, expected in (
+        ("reference", "resample", "'mean' or 'zero': a neuron is held at one value at all positions"),
+        ("effect", "direct", "'total': a re-run recomputes the final norm"),
+    ):
+        if influence[key] == impossible:
+            raise ConfigurationError(
+                f"influence.{key}: found {impossible!r}, which re-runs from other layers (other_layers.layers) cannot "
+                f"use; expected {expected}"
+            )
+    if settings["top"] > settings["candidates"]:
+        raise ConfigurationError(
+            f"other_layers.top: found {settings['top']}, more than other_layers.candidates ({settings['candidates']}); "
+            "lower it or screen more candidates"
+        )
+    for model in config["models"]:
+        if model["source"] == "train":
+            layers_asked_for(settings["layers"], model["n_layers"], model["name"])

@@ -50,11 +50,15 @@ def weight_properties(layer: LastLayer, direction: np.ndarray) -> pd.DataFrame:
         direction: as :func:`unigram_direction` returns it.
 
     Returns:
-        One row a neuron, in order. ``output_norm`` |w|; ``null_space_share`` share of |w|^2 (centred where the norm
-        centres, times its gain) in the unembedding's right singular directions with the smallest singular values;
-        ``logit_variance`` variance over the vocabulary of ``B / |w gain|`` (their LogitVar); ``frequency_cosine``
-        cosine of ``B``, centred over the vocabulary, with the unigram direction.
+        One row a neuron, in order, all NaN for a layer without a closed form, whose neurons do not write into the
+        residual stream with their output weights alone. ``output_norm`` |w|; ``null_space_share`` share of |w|^2
+        (centred where the norm centres, times its gain) in the unembedding's right singular directions with the
+        smallest singular values; ``logit_variance`` variance over the vocabulary of ``B / |w gain|`` (their LogitVar);
+        ``frequency_cosine`` cosine of ``B``, centred over the vocabulary, with the unigram direction.
     """
+    if layer.no_closed_form is not None:
+        columns = ["output_norm", "null_space_share", "logit_variance", "frequency_cosine"]
+        return pd.DataFrame(np.nan, index=range(len(layer.output_weight)), columns=columns)
     layer = layer.to("cpu", torch.float64)
     weight = layer.output_weight
     gained = layer.centred(weight) * layer.norm.gain
@@ -101,8 +105,10 @@ def frequency_effects(
         progress: wraps the loop over batches of rows.
 
     Returns:
-        Float64 (N,), nats.
+        Float64 (N,), nats; NaN for a layer without a closed form.
     """
+    if layer.no_closed_form is not None:
+        return np.full(len(layer.output_weight), np.nan)
     u = torch.from_numpy(direction).to(layer.unembedding)
     gained = layer.centred(layer.output_weight) * layer.norm.gain
     along = (gained @ (layer.unembedding.T @ u)).double()

@@ -22,6 +22,7 @@ SPLITS = ("discovery", "heldout")
 FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves them out too
 CONDITION_PREFIX = "in_"
 SHUFFLED_PREFIX = "shuffled_"
+NOISE = "noise"  # the condition that stands for true effects of zero
 LEAST_DOCUMENTS = 5  # of a condition and split; fewer say nothing about documents in general
 
 

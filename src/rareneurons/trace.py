@@ -1,6 +1,6 @@
 """One forward pass over the evaluation blocks; keep what the measures need at the selected rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +110,50 @@ def trace_rows(
     trace = Trace(np.concatenate(activations), np.concatenate(residuals), total / n_positions, np.asarray([last]))
     refuse_non_finite_trace(trace)
     return trace
+
+
+@torch.inference_mode()
+def mean_activations(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    layers: Sequence[int],
+    batch_size: int,
+    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> dict[int, np.ndarray]:
+    """Mean activation of every MLP neuron of some layers over all evaluated positions of the blocks that hold a row.
+
+    Args:
+        architecture: an open checkpoint.
+        blocks: evaluation blocks.
+        rows: rows (column ``block``).
+        layers: which layers.
+        batch_size: blocks a forward pass.
+        progress: wraps the loop over batches.
+
+    Returns:
+        Layer -> (N,) float64, the reference values of mean ablation, as :class:`Trace` has them for the last layer.
+    """
+    device = architecture.unembedding.device
+    needed = rows["block"].unique()
+    everything = candidate_rows(blocks)
+    evaluated = everything[everything["block"].isin(needed)]
+    block, position = evaluated["block"].to_numpy(), evaluated["position"].to_numpy()
+    modules = {str(layer): architecture.mlp_output(layer) for layer in layers}
+    totals = {layer: np.zeros(len(architecture.mlp_output_weight(layer))) for layer in layers}
+    for batch in progress(batches_of_blocks(np.sort(needed), batch_size)):
+        longest = int(blocks.length[batch].max())
+        tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
+        with Recorder(modules) as recorder:
+            architecture.base(input_ids=tokens, use_cache=False)
+        mine = np.isin(block, batch)
+        at = (
+            torch.from_numpy(np.searchsorted(batch, block[mine])).to(device),
+            torch.from_numpy(position[mine]).to(device),
+        )
+        for layer, total in totals.items():
+            total += recorder.inputs[str(layer)][at].double().sum(0).cpu().numpy()
+    return {layer: total / len(evaluated) for layer, total in totals.items()}
 
 
 def refuse_non_finite_trace(trace: Trace) -> None:

@@ -67,6 +67,9 @@ MODELS = {entry["name"]: entry for entry in config["models"]}
 # The condition the claims are about, and the one it is held against.
 CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
+CHECKPOINT_TABLES += (
+    ["other_layers", "screening"] if config["other_layers"]["layers"] else []
+)
 
 
 def in_run(path):

@@ -1,1 +1,1 @@
-"""Effect of ablating each neuron: ``closed_form`` computes it, ``sums`` adds it up by document."""
+"""Effect of ablating each neuron: in closed form, by running the tail or whole layers again; sums by document."""

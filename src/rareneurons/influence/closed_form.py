@@ -24,15 +24,14 @@ Two ways to the sum over the vocabulary:
 The *direct* effect freezes the norm's scale, ``s' = s``, so that ``h = (delta / s) B_n``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from rareneurons.errors import CheckpointError, CorpusError
-from rareneurons.influence.sums import InfluenceSums
+from rareneurons.errors import CheckpointError
+from rareneurons.influence.tiles import DeltaLoss, PairCounts
 from rareneurons.models.last_layer import LastLayer
 
 Method = Literal["exact", "certified"]
@@ -47,29 +46,6 @@ CUBIC = [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (0, 3)]  # (i, j) of E_p[z^i B^
 QUARTIC_PAYS = 0.04  # share of a neuron's pairs from which its four products cost less than the pairs' exact sums
 QUARTIC = [(3, 1), (2, 2), (1, 3), (0, 4)]
 ROUNDING_SLACK = 1e-5  # share of its upper bound by which a float32 fourth moment may be off
-
-
-@dataclass(frozen=True)
-class PairCounts:
-    """How many (row, neuron) pairs took which way to the sum over the vocabulary."""
-
-    exact: int = 0
-    cubic: int = 0
-    quartic: int = 0
-
-    def __add__(self, other: "PairCounts") -> "PairCounts":
-        """Sum of two tallies."""
-        return PairCounts(self.exact + other.exact, self.cubic + other.cubic, self.quartic + other.quartic)
-
-
-@dataclass(frozen=True)
-class DeltaLoss:
-    """Effects of a tile of neurons on a tile of rows: ``values`` float64 (rows, neurons), in nats."""
-
-    rows: slice
-    neurons: slice
-    values: torch.Tensor
-    pairs: PairCounts
 
 
 @dataclass
@@ -327,7 +303,12 @@ def delta_loss_tiles(
 
     Yields:
         Tiles that together cover all pairs, neurons outermost.
+
+    Raises:
+        CheckpointError: the closed form does not hold for this layer.
     """
+    if layer.no_closed_form is not None:
+        raise CheckpointError(f"closed form: {layer.no_closed_form}; run the tail again instead (influence.tail)")
     n_rows, n_neurons = activation.shape
     # A constant in all logits changes nothing; without it B's mean over the vocabulary is zero and sums are sharper.
     layer = replace(layer, unembedding=layer.unembedding - layer.unembedding.mean(0))
@@ -376,136 +357,3 @@ def delta_loss_matrix(
         effects[tile.rows, tile.neurons] = tile.values
         pairs = pairs + tile.pairs
     return effects, pairs
-
-
-def sum_by_document(
-    tiles: Iterable[DeltaLoss],
-    n_neurons: int,
-    document: np.ndarray,
-    masks: dict[str, np.ndarray],
-    report_pairs: Callable[[PairCounts], None] = lambda pairs: None,
-) -> dict[str, InfluenceSums]:
-    """Add up tiles of effects by document, once for every mask over the rows.
-
-    Args:
-        tiles: effects, as :func:`delta_loss_tiles` yields them.
-        n_neurons: N.
-        document: (T,) document id of each row.
-        masks: name -> boolean (T,).
-        report_pairs: receives each tile's pair counts.
-
-    Returns:
-        Name of the mask -> sums over the documents that have a row in it.
-
-    Raises:
-        CheckpointError: an effect is NaN or infinite.
-    """
-    ids = {name: np.unique(document[mask]) for name, mask in masks.items()}
-    signed = {name: torch.zeros(len(found), n_neurons, dtype=torch.float64) for name, found in ids.items()}
-    absolute = {name: torch.zeros_like(sums) for name, sums in signed.items()}
-    for tile in tiles:
-        values = tile.values.cpu()
-        if not torch.isfinite(values).all():
-            bad = int((~torch.isfinite(values)).sum())
-            raise CheckpointError(
-                f"influence: {bad} effects of neurons {tile.neurons.start}-{tile.neurons.stop - 1} are NaN or "
-                "infinite; nothing is written. Check the checkpoint's weights"
-            )
-        for name, mask in masks.items():
-            here = np.flatnonzero(mask[tile.rows])
-            place = torch.from_numpy(np.searchsorted(ids[name], document[tile.rows][here]))
-            signed[name][:, tile.neurons].index_add_(0, place, values[here])
-            absolute[name][:, tile.neurons].index_add_(0, place, values[here].abs())
-        report_pairs(tile.pairs)
-    return {
-        name: InfluenceSums(
-            found,
-            np.bincount(np.searchsorted(found, document[masks[name]]), minlength=len(found)),
-            signed[name].numpy(),
-            absolute[name].numpy(),
-        )
-        for name, found in ids.items()
-    }
-
-
-def reference_values(
-    trace: Mapping[str, np.ndarray], reference: str, document: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """What ablation puts in the neurons' place.
-
-    Args:
-        trace: ``activation`` (T, N) and ``mean_activation`` (N,).
-        reference: ``mean`` over all evaluated positions, ``zero``, or ``resample``: the activations of a random row
-            of another document, all neurons of a row from the same one.
-        document: (T,) document ids.
-        rng: draws the rows for ``resample``.
-
-    Returns:
-        (N,) for ``mean`` and ``zero``, (T, N) for ``resample``.
-
-    Raises:
-        CorpusError: ``resample`` with a single document.
-    """
-    if reference == "mean":
-        return trace["mean_activation"]
-    if reference == "zero":
-        return np.zeros_like(trace["mean_activation"])
-    return trace["activation"][rows_of_other_documents(document, rng)]
-
-
-def rows_of_other_documents(document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each row a random row of another document, int64 (T,).
-
-    Raises:
-        CorpusError: all rows belong to one document.
-    """
-    if len(np.unique(document)) < 2:
-        raise CorpusError("influence.reference: 'resample' needs rows of at least two documents; found one")
-    drawn = rng.integers(0, len(document), size=len(document))
-    while (same := document[drawn] == document).any():
-        drawn[same] = rng.integers(0, len(document), size=int(same.sum()))
-    return drawn
-
-
-@torch.inference_mode()
-def influence_by_document(
-    layer: LastLayer,
-    trace: Mapping[str, np.ndarray],
-    reference: np.ndarray,
-    target: np.ndarray,
-    document: np.ndarray,
-    masks: dict[str, np.ndarray],
-    progress: Callable[[Iterable[DeltaLoss]], Iterable[DeltaLoss]] = iter,
-    **options: Any,
-) -> tuple[dict[str, InfluenceSums], PairCounts]:
-    """Effects of all last-MLP neurons, added up by document for every mask over the rows.
-
-    Args:
-        layer: the model's last layer; the arithmetic runs on its device, in its dtype.
-        trace: ``activation`` (T, N) and ``residual`` (T, d), as :class:`Trace` holds them.
-        reference: (N,) or (T, N), as :func:`reference_values` returns it.
-        target: (T,) ids of the next tokens.
-        document: (T,) document ids.
-        masks: name -> boolean (T,).
-        progress: wraps the loop over tiles.
-        options: ``effect``, ``tolerance``, ``memory_bytes`` as for :func:`delta_loss_tiles`.
-
-    Returns:
-        Name of the mask -> sums, and how many pairs took which way.
-
-    Raises:
-        CheckpointError: an effect is NaN or infinite.
-    """
-    device = layer.unembedding.device
-    tiles = delta_loss_tiles(
-        layer,
-        torch.from_numpy(trace["residual"]).to(device),
-        torch.from_numpy(trace["activation"]).to(device),
-        torch.from_numpy(reference).to(device),
-        torch.from_numpy(target.astype(np.int64)).to(device),
-        "certified",
-        **options,
-    )
-    tally: list[PairCounts] = []
-    sums = sum_by_document(progress(tiles), trace["activation"].shape[1], document, masks, tally.append)
-    return sums, sum(tally, PairCounts())

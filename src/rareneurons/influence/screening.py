@@ -16,6 +16,7 @@ from scipy import stats
 from torch import nn
 
 from rareneurons.models.architectures import Architecture
+from rareneurons.tables import Estimate
 from rareneurons.tokens import Blocks
 from rareneurons.trace import batches_of_blocks
 
@@ -66,7 +67,7 @@ def attribution_scores(
                 torch.from_numpy(rows["position"].to_numpy()[mine]).to(device),
             ]
             target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
-            nn.functional.cross_entropy(architecture.unembedding_module(normed), target, reduction="sum").backward()
+            nn.functional.cross_entropy(architecture.logits(normed), target, reduction="sum").backward()
             for layer, activation in kept.items():
                 assert activation.grad is not None
                 gradient = activation.grad.double().cpu().numpy()
@@ -130,3 +131,54 @@ def miss_rate(
     missed = int(np.sum(np.abs(sample_effects) > threshold))
     upper = 1.0 if missed == sampled else float(stats.beta.ppf(level, missed + 1, sampled - missed))
     return MissRate(top, threshold, missed, sampled, upper)
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Spearman's rho and its 95 % interval by Fisher's transformation (Bonett & Wright 2000, eq. 7).
+
+    Args:
+        first: (n,) values.
+        second: (n,) values of the same neurons.
+
+    Returns:
+        Rho, lower and upper end; NaN where fewer than four neurons or a constant leave it undefined.
+    """
+    if len(first) < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan"), float("nan"), float("nan")
+    rho = float(stats.spearmanr(first, second).statistic)
+    half = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
+    with np.errstate(divide="ignore"):  # at rho = 1 the interval shrinks to a point
+        centre = np.arctanh(rho)
+    return rho, float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
+
+def screening_estimates(
+    exact: np.ndarray, first_order: np.ndarray, sampled: np.ndarray, top: int
+) -> list[tuple[str, Estimate]]:
+    """How well first-order scores find the influential neurons of one layer.
+
+    Args:
+        exact: (n,) mean dL of the candidates and of a random sample of the others, nats.
+        first_order: (n,) their first-order scores on the same rows, nats.
+        sampled: boolean (n,), False for candidates.
+        top: how many neurons one wants to find.
+
+    Returns:
+        (group, estimate): of the group ``sample`` the ``miss_rate`` (``ci_high`` is its one-sided 95 % bound, ``n`` the
+        sampled neurons; 0 with ``n`` = 0 where nothing was screened out), of ``candidates`` the ``threshold`` (exact
+        |mean dL| of the ``top``-th), and the ``rank_correlation`` of score and effect in both.
+
+    Raises:
+        ValueError: fewer candidates than ``top``.
+    """
+    missed = miss_rate(exact[~sampled].tolist(), exact[sampled].tolist(), top)
+    n = missed.sampled
+    rate, upper = (missed.missed / n, missed.upper) if n else (0.0, 0.0)
+    found = [
+        ("sample", Estimate("miss_rate", rate, "share of neurons", n, 0.0, upper)),
+        ("candidates", Estimate("threshold", missed.threshold, "nats", len(exact) - n)),
+    ]
+    for group, mine in (("candidates", ~sampled), ("sample", sampled)):
+        rho, low, high = rank_correlation(first_order[mine], exact[mine])
+        found.append((group, Estimate("rank_correlation", rho, "Spearman's rho", int(mine.sum()), low, high)))
+    return found

@@ -64,13 +64,16 @@ def clustered_mean(sums: np.ndarray, n_rows: np.ndarray) -> tuple[np.ndarray, np
     return mean, np.sqrt(n_documents / (n_documents - 1) * np.square(deviation).sum(0)) / total
 
 
-def influence_frame(checkpoint: CheckpointName, layer: int, sums: Mapping[str, InfluenceSums]) -> pd.DataFrame:
+def influence_frame(
+    checkpoint: CheckpointName, layer: int, sums: Mapping[str, InfluenceSums], neurons: np.ndarray | None = None
+) -> pd.DataFrame:
     """The influence table, one row per neuron, condition and split (``INFLUENCE_COLUMNS``).
 
     Args:
         checkpoint: whose influence it is.
         layer: the neurons' layer.
         sums: ``<condition>/<split>`` -> sums by document.
+        neurons: (N,) which neurons the sums are about; without it all of the layer, 0, 1, ...
     """
     parts = []
     for name, found in sums.items():
@@ -80,7 +83,7 @@ def influence_frame(checkpoint: CheckpointName, layer: int, sums: Mapping[str, I
         part = pd.DataFrame(
             {
                 "layer": layer,
-                "neuron": np.arange(len(mean)),
+                "neuron": np.arange(len(mean)) if neurons is None else neurons,
                 "condition": condition,
                 "split": split,
                 "n_rows": int(found.n_rows.sum()),

@@ -2,7 +2,8 @@
 
 A new architecture is one subclass of :class:`Architecture` and one entry in ``ARCHITECTURES``. It must say where
 the transformer blocks, the final norm and the unembedding live, and, within a block, the MLP's output projection,
-its input matrices, and the attention's output projection.
+its input matrices, and the attention's output projection; and, where there is one, the norm between an MLP and the
+residual stream, and the bound of soft-capped logits.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from rareneurons.errors import CheckpointError
-from rareneurons.models.last_layer import FinalNorm, LastLayer
+from rareneurons.models.last_layer import LastLayer, Norm, soft_capped
 
 
 def projection_rows(module: nn.Module) -> torch.Tensor:
@@ -60,6 +61,15 @@ class Architecture(ABC):
     def attention_output(self, layer: int) -> nn.Module:
         """Output projection of the layer's attention; its input is the heads' outputs side by side."""
 
+    def mlp_output_norm(self, layer: int) -> nn.Module | None:
+        """Norm between the layer's MLP and the residual stream, where there is one; the projection then has no bias."""
+        return None
+
+    @property
+    def logit_cap(self) -> float | None:
+        """Bound of soft-capped logits; None where logits are linear in the final norm's output."""
+        return None
+
     def embeddings_for(self, residual: torch.Tensor) -> torch.Tensor:
         """``inputs_embeds`` with which the base model sends ``residual`` into its first block."""
         return residual
@@ -93,25 +103,30 @@ class Architecture(ABC):
         """Bias of the unembedding, (V,), where it has one."""
         return self.unembedding_module.bias
 
+    def logits(self, normed: torch.Tensor) -> torch.Tensor:
+        """Logits (..., V) for outputs (..., d) of the final norm."""
+        return soft_capped(self.unembedding_module(normed), self.logit_cap)
+
     def last_layer(self) -> LastLayer:
-        """The last MLP's weights, the final norm and the unembedding, in the model's dtype."""
-        layer, norm = self.n_layers - 1, self.final_norm
+        """All that stands between the last MLP's activations and the logits, in the model's dtype."""
+        layer, norm = self.n_layers - 1, self.norm_of(self.final_norm_module)
         logit_bias = self.unembedding @ norm.bias
         if self.unembedding_bias is not None:
             logit_bias = logit_bias + self.unembedding_bias
         output_weight = self.mlp_output_weight(layer).contiguous()
-        return LastLayer(output_weight, self.unembedding, logit_bias, norm, self.mlp_inputs(layer))
+        after_mlp = self.mlp_output_norm(layer)
+        mlp_norm = None if after_mlp is None else self.norm_of(after_mlp)
+        inputs = self.mlp_inputs(layer)
+        return LastLayer(output_weight, self.unembedding, logit_bias, norm, inputs, mlp_norm, self.logit_cap)
 
-    @property
-    def final_norm(self) -> FinalNorm:
-        """Gain, bias and epsilon of the final norm."""
-        module = self.final_norm_module
+    def norm_of(self, module: nn.Module) -> Norm:
+        """Kind, gain, bias and epsilon of one of the model's norms."""
         gain = module.weight
         assert isinstance(gain, torch.Tensor)
         if isinstance(module, nn.LayerNorm):
             bias = module.bias if module.bias is not None else torch.zeros_like(gain)
-            return FinalNorm("layer_norm", gain, bias, module.eps)
-        return FinalNorm("rms_norm", gain, torch.zeros_like(gain), float(module.variance_epsilon))  # type: ignore[arg-type]
+            return Norm("layer_norm", gain, bias, module.eps)
+        return Norm("rms_norm", gain, torch.zeros_like(gain), float(module.variance_epsilon))  # type: ignore[arg-type]
 
 
 class GPTNeoX(Architecture):
@@ -210,6 +225,26 @@ class Llama(Architecture):
         return self.blocks[layer].self_attn.o_proj  # type: ignore[union-attr, return-value]
 
 
+class Olmo2(Llama):
+    """OLMo 2: the outputs of attention and MLP pass through an RMSNorm before they are added to the residual."""
+
+    def mlp_output_norm(self, layer: int) -> nn.Module | None:
+        return self.blocks[layer].post_feedforward_layernorm  # type: ignore[return-value]
+
+
+class Gemma2(Olmo2):
+    """Gemma 2: norms before and after attention and MLP, gains stored less one, tied unembedding, capped logits."""
+
+    @property
+    def logit_cap(self) -> float | None:
+        cap = self.model.config.final_logit_softcapping  # type: ignore[union-attr]
+        return None if cap is None else float(cap)  # type: ignore[arg-type]
+
+    def norm_of(self, module: nn.Module) -> Norm:
+        gain = 1 + module.weight  # type: ignore[operator]
+        return Norm("rms_norm", gain, torch.zeros_like(gain), float(module.eps))  # type: ignore[arg-type]
+
+
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "gpt_neox": GPTNeoX,
     "gpt2": GPT2,
@@ -217,7 +252,25 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "mistral": Llama,
     "qwen2": Llama,
     "qwen3": Llama,
+    "olmo2": Olmo2,
+    "gemma2": Gemma2,
 }
+
+
+def adapter_of(model_type: str) -> type[Architecture]:
+    """Adapter for a transformers ``model_type``.
+
+    Raises:
+        CheckpointError: no adapter knows it; the message says what one must provide.
+    """
+    if model_type not in ARCHITECTURES:
+        raise CheckpointError(
+            f"model_type: found {model_type!r}, which no adapter knows; known are {', '.join(sorted(ARCHITECTURES))}. "
+            "An adapter (rareneurons.models.architectures) must say where the blocks, the final norm, the unembedding, "
+            "the MLP's input and output projections and the attention's output projection live, whether a norm stands "
+            "between an MLP and the residual stream, and whether logits are soft-capped."
+        )
+    return ARCHITECTURES[model_type]
 
 
 def architecture_of(model: nn.Module) -> Architecture:
@@ -226,11 +279,4 @@ def architecture_of(model: nn.Module) -> Architecture:
     Raises:
         CheckpointError: no adapter knows the model's ``model_type``.
     """
-    model_type = model.config.model_type  # type: ignore[union-attr]
-    if model_type not in ARCHITECTURES:
-        raise CheckpointError(
-            f"model_type: found {model_type!r}, which no adapter knows; known are {', '.join(sorted(ARCHITECTURES))}. "
-            "An adapter (rareneurons.models.architectures) must say where the blocks, the final norm, the unembedding, "
-            "the MLP's input and output projections and the attention's output projection live."
-        )
-    return ARCHITECTURES[model_type](model)  # type: ignore[index]
+    return adapter_of(model.config.model_type)(model)  # type: ignore[union-attr, arg-type]

@@ -19,10 +19,10 @@ from rareneurons.regimes.local_exponent import (
 )
 from rareneurons.regimes.overlap import overlap_measures, overlap_p, top_overlap
 from rareneurons.regimes.plateau import departure_test, head_overlap, no_plateau_band, plateau_rule, power
+from rareneurons.rows import NOISE
 from rareneurons.stats import bootstrap_p, document_weights, percentile_interval
 from rareneurons.tables import Estimate
 
-NOISE = "noise"
 UNITS: Mapping[str, str] = {
     "n_neurons": "neurons",
     "auto.n_regimes": "regimes",

@@ -1,0 +1,195 @@
+"""Influence of neurons of any layer: screened by first-order scores, exact by re-runs, with the miss rate bounded.
+
+Neurons are chosen on discovery rows, one choice a layer for all conditions, and described on the rows of both splits.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rareneurons.errors import CheckpointError, ConfigurationError, CorpusError
+from rareneurons.influence.rerun import rerun_delta_loss
+from rareneurons.influence.screening import attribution_scores, candidates_and_sample, screening_estimates
+from rareneurons.influence.sums import influence_frame
+from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document
+from rareneurons.models.architectures import Architecture
+from rareneurons.models.layer_selection import layers_asked_for
+from rareneurons.rows import SPLITS, condition_names, in_condition, rows_of_documents
+from rareneurons.tables import CheckpointName, measure_frame
+from rareneurons.tokens import Blocks
+from rareneurons.trace import mean_activations
+
+DISCOVERY, HELDOUT = SPLITS
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is computed: the keys of ``other_layers`` in the configuration, which explains them."""
+
+    candidates: int
+    sample: int
+    top: int
+    documents: int
+    batch_size: int
+    neurons_a_pass: int
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Neurons of one layer: the candidates, best first, then the sampled others."""
+
+    neurons: np.ndarray
+    role: np.ndarray
+
+
+def influence_of_layers(
+    architecture: Architecture,
+    checkpoint: CheckpointName,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    asked: Sequence[int] | str,
+    reference: str,
+    effort: Effort,
+    rng: np.random.Generator,
+    progress: Callable[[str], Callable[[Iterable], Iterable]] = lambda what: iter,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Exact effects of the candidates and of a random sample of the others, and what the screening misses.
+
+    Args:
+        architecture: an open checkpoint; in float64, or effects below 1e-5 nats are rounding (see ``rerun``).
+        checkpoint: its name.
+        blocks: evaluation blocks.
+        rows: all selected rows, both splits.
+        asked: layer indices, or ``all`` for every layer below the last.
+        reference: ``mean`` over the evaluated positions of the documents used here, or ``zero``.
+        effort: how much is computed.
+        rng: draws the documents and the samples.
+        progress: for a description, what wraps a loop over batches.
+
+    Returns:
+        Influence, one row per neuron, condition and split: ``INFLUENCE_COLUMNS`` plus ``role`` (``candidate`` or
+        ``sample``) and ``first_order_delta_loss`` (nats). Screening, ``MEASURE_COLUMNS`` plus ``layer``.
+
+    Raises:
+        ConfigurationError: the model lacks a layer, or a layer has fewer neurons than ``effort.top``.
+        CorpusError: a condition has no row in the documents of a split.
+        CheckpointError: activations, scores or effects are NaN or infinite.
+    """
+    layers = layers_asked_for(asked, architecture.n_layers, checkpoint.model)
+    rows = _rows_of_both_splits(rows, effort.documents, rng)
+    masks = {f"{name}/{split}": in_condition(rows, name, split) for name in condition_names(rows) for split in SPLITS}
+    _refuse_empty(masks, effort.documents)
+    means = mean_activations(architecture, blocks, rows, layers, effort.batch_size, progress("means"))
+    for layer, mean in means.items():
+        _refuse_non_finite(checkpoint, layer, "mean activations", mean)
+        _refuse_small(checkpoint, layer, len(mean), effort.top)
+    references = means if reference == "mean" else {layer: np.zeros_like(mean) for layer, mean in means.items()}
+    scores = {
+        name: attribution_scores(
+            architecture, blocks, rows[mask], references, effort.batch_size, progress(f"scores, {name},")
+        )
+        for name, mask in masks.items()
+    }
+    influence, screening = [], []
+    for layer in layers:
+        of_layer = {name: found[layer] for name, found in scores.items()}
+        _refuse_non_finite(checkpoint, layer, "first-order scores", np.stack(list(of_layer.values())))
+        chosen = _choose(of_layer, effort, rng)
+        effects = rerun_delta_loss(
+            architecture,
+            blocks,
+            rows,
+            layer,
+            chosen.neurons.tolist(),
+            references[layer],
+            effort.batch_size,
+            effort.neurons_a_pass,
+            progress(f"layer {layer}"),
+        )
+        _refuse_non_finite(checkpoint, layer, "effects", effects)
+        table = _influence_table(checkpoint, layer, chosen, of_layer, effects, rows["document"].to_numpy(), masks)
+        influence.append(table)
+        screening.append(_screening_table(checkpoint, layer, table, condition_names(rows), effort.top))
+    return pd.concat(influence, ignore_index=True), pd.concat(screening, ignore_index=True)
+
+
+def _rows_of_both_splits(rows: pd.DataFrame, documents: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Rows of at most ``documents`` documents of each split, in their old order, numbered from 0."""
+    kept = pd.concat([rows_of_documents(rows, split, documents, rng) for split in SPLITS])
+    return kept.sort_values(["block", "position"]).reset_index(drop=True)
+
+
+def _refuse_empty(masks: Mapping[str, np.ndarray], documents: int) -> None:
+    for name, mask in masks.items():
+        if not mask.any():
+            condition, split = name.split("/")
+            raise CorpusError(
+                f"other_layers.documents: {documents} documents of the {split} split hold no row of condition "
+                f"{condition!r}; expected at least one row, ask for more documents"
+            )
+
+
+def _refuse_small(checkpoint: CheckpointName, layer: int, n_neurons: int, top: int) -> None:
+    if n_neurons < top:
+        raise ConfigurationError(
+            f"other_layers.top: found {top}, but layer {layer} of {checkpoint.model} has {n_neurons} neurons; "
+            f"expected at most {n_neurons}"
+        )
+
+
+def _refuse_non_finite(checkpoint: CheckpointName, layer: int, what: str, values: np.ndarray) -> None:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise CheckpointError(
+            f"{checkpoint.model}/{checkpoint.checkpoint}, layer {layer}: {bad} of {values.size} {what} are NaN or "
+            "infinite; nothing is written. Leave this checkpoint out of `checkpoints`"
+        )
+
+
+def _choose(scores: Mapping[str, np.ndarray], effort: Effort, rng: np.random.Generator) -> _Chosen:
+    """Candidates and sample of one layer from its scores by ``<condition>/<split>``.
+
+    A neuron stands where its best rank over the conditions puts it, so that each condition gets its share whatever
+    the size of its effects is.
+    """
+    discovery = np.stack([np.abs(score) for name, score in scores.items() if name.endswith(f"/{DISCOVERY}")])
+    rank = 1 + np.argsort(np.argsort(-discovery, axis=1, kind="stable"), axis=1)
+    candidates, sample = candidates_and_sample(1 / rank.min(0), effort.candidates, effort.sample, rng)
+    return _Chosen(
+        np.concatenate([candidates, sample]), np.repeat(["candidate", "sample"], [len(candidates), len(sample)])
+    )
+
+
+def _influence_table(
+    checkpoint: CheckpointName,
+    layer: int,
+    chosen: _Chosen,
+    scores: Mapping[str, np.ndarray],
+    effects: np.ndarray,
+    document: np.ndarray,
+    masks: dict[str, np.ndarray],
+) -> pd.DataFrame:
+    n_rows, n_neurons = effects.shape
+    tile = DeltaLoss(slice(0, n_rows), slice(0, n_neurons), torch.from_numpy(effects), PairCounts(rerun=effects.size))
+    sums = sum_by_document([tile], n_neurons, document, masks)
+    table = influence_frame(checkpoint, layer, sums, chosen.neurons)
+    table["role"] = np.tile(chosen.role, len(sums))
+    table["first_order_delta_loss"] = np.concatenate([scores[name][chosen.neurons] for name in sums])
+    return table
+
+
+def _screening_table(
+    checkpoint: CheckpointName, layer: int, influence: pd.DataFrame, conditions: Sequence[str], top: int
+) -> pd.DataFrame:
+    """What the screening misses on held-out rows, one layer."""
+    heldout = influence[influence["split"] == HELDOUT]
+    estimates = []
+    for condition in conditions:
+        mine = heldout[heldout["condition"] == condition]
+        exact, first_order = mine["mean_delta_loss"].to_numpy(), mine["first_order_delta_loss"].to_numpy()
+        sampled = (mine["role"] == "sample").to_numpy()
+        estimates += [(condition, *entry) for entry in screening_estimates(exact, first_order, sampled, top)]
+    return measure_frame(checkpoint, estimates).assign(layer=layer)

@@ -1,0 +1,26 @@
+# Effect of ablating neurons of other layers than the last; included where other_layers.layers asks for some.
+
+
+rule other_layers:
+    input:
+        checkpoint=checkpoint_input,
+        blocks=rows_of_model("blocks.npz"),
+        rows=rows_of_model("rows.parquet"),
+    output:
+        influence=in_run("{model}/{checkpoint}/other_layers.parquet"),
+        screening=in_run("{model}/{checkpoint}/screening.parquet"),
+    log:
+        in_run("logs/other_layers/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/other_layers/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        folder=checkpoint_folder,
+        other_layers=config["other_layers"],
+        reference=config["influence"]["reference"],
+        seed=config["seed"],
+        device=config["device"],
+        code=code_of("other_layers"),
+    script:
+        "../../scripts/other_layers.py"
