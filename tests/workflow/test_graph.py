@@ -66,7 +66,7 @@ def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
 
 @pytest.mark.oracle
 def test_mean_effects_equal_hooked_passes_of_a_trained_checkpoint(smoke_run):
-    """Every fourth neuron of the trained checkpoint, float64 hooked passes against the table: at most 1e-6 nats apart."""
+    """Every fourth neuron of the trained checkpoint, float64 hooked passes against the table: within 1e-6 nats."""
     results = smoke_run / "results/smoke"
     folder = results / "neox-tiny"
     architecture = open_checkpoint(str(folder / "training/step16"), torch.float64)
