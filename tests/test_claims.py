@@ -7,7 +7,7 @@ import pytest
 from rareneurons.claims import CLAIMS, OTHER_CLAIMS, Bounds, claims_markdown, decide
 from rareneurons.tables import CLAIM_COLUMNS, CheckpointName, Estimate, measure_frame
 
-BOUNDS = Bounds("rare", "common", 0.5, 0.8)
+BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.1, 0.05)
 
 
 def frame(model, step, condition, group, measure, value, p=0.04):
@@ -32,7 +32,22 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         for condition, value in zip(("rare", "common"), values, strict=True)
     ]
     found["regimes"] = pd.concat([found["regimes"], *tests])
+    found["organization"] = clusters(models)
     return found
+
+
+def clusters(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, group="plateau", reason=""):
+    """Modularity and its matched controls at two steps; only the last one's numbers are those given."""
+    frames = []
+    for model in models:
+        for step, shift in ((2, 0.5), (16, 0.0)):
+            estimates = [
+                Estimate("signed_modularity.matched", value + shift, "modularity", 5, low, high, q / 2),
+                Estimate("signed_modularity.matched.null_mean", null + shift, "modularity", 9),
+            ]
+            named = [("rare", group, estimate) for estimate in estimates]
+            frames.append(measure_frame(CheckpointName(model, f"step{step}"), named))
+    return pd.concat(frames).assign(q_value=q, reason=reason)
 
 
 def verdicts(**given) -> dict[str, str]:
@@ -43,7 +58,9 @@ def test_one_row_a_claim_and_model_at_the_last_checkpoint():
     claims = decide(tables_for(["a", "b"]), BOUNDS)
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [c.name for c in CLAIMS for _ in "ab"]
-    assert (claims["value"] == 1.6).all()
+    by_rule = claims["claim"] == "C4"
+    assert (claims.loc[~by_rule, "value"] == 1.6).all()
+    assert claims.loc[by_rule, "value"].tolist() == pytest.approx([0.1, 0.1])
     assert claims["reason"].str.len().min() > 20
 
 
@@ -73,9 +90,49 @@ def test_plateau_rows_say_rule_p_and_power():
 
 def test_claims_without_a_rule_stay_undecided_and_say_why():
     claims = decide(tables_for(["a"]), BOUNDS).set_index("claim")
-    for claim in OTHER_CLAIMS:
+    without_rule = [claim for claim in OTHER_CLAIMS if claim.missing]
+    assert without_rule
+    for claim in without_rule:
         assert claims.loc[claim.name, "verdict"] == "undecided"
         assert claim.missing in claims.loc[claim.name, "sentence"]
+
+
+def clusters_row(plateau=(1, 0), **numbers) -> pd.Series:
+    tables = tables_for(["a"], plateau=plateau) | {"organization": clusters(["a"], **numbers)}
+    return decide(tables, BOUNDS).set_index("claim").loc["C4"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "q", "expected"),
+    [
+        (0.15, 0.29, 0.02, "supported"),  # upper end of the difference 0.09
+        (0.15, 0.29, 0.9, "supported"),
+        (0.15, 0.31, 0.02, "undecided"),  # the interval spans the margin
+        (0.31, 0.40, 0.02, "contradicted"),
+        (0.31, 0.40, 0.06, "undecided"),
+        (np.nan, np.nan, 0.02, "undecided"),
+    ],
+)
+def test_no_clusters_is_an_equivalence_statement(low, high, q, expected):
+    row = clusters_row(low=low, high=high, q=q)
+    assert row["verdict"] == expected
+    assert row["bound"] == 0.1
+    assert row["p_value"] == q
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low - 0.2, high - 0.2), nan_ok=True)
+
+
+def test_clusters_row_says_value_null_interval_p_and_whether_there_is_a_plateau():
+    sentence = clusters_row(plateau=(0, 0), low=0.31, high=0.4)["sentence"]
+    for part in ("is 0.3,", "0.2 on average", "difference 0.1 (95 % interval 0.11 to 0.2)", "p = 0.02", "no plateau"):
+        assert part in sentence
+    assert "no plateau" not in clusters_row()["sentence"]
+
+
+def test_clusters_of_an_unmeasured_group_are_undecided_and_of_no_group_those_of_the_fixed_one():
+    row = clusters_row(value=np.nan, low=np.nan, high=np.nan, q=np.nan, reason="2 neurons, at least 3 are needed")
+    assert row["verdict"] == "undecided"
+    assert "2 neurons, at least 3 are needed" in row["sentence"]
+    assert "fixed_plateau" in clusters_row(group="fixed_plateau")["statistic"]
 
 
 def test_the_fixed_plateau_stands_in_where_none_is_fitted():

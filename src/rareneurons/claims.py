@@ -14,13 +14,17 @@ class Bounds:
     """What verdicts depend on.
 
     ``condition`` and ``contrast``: what the claims call rare and common; ``flatness``: largest exponent of a plateau,
-    as a share of the power law's; ``power``: least share of planted plateaus a test must find before its "no" counts.
+    as a share of the power law's; ``power``: least share of planted plateaus a test must find before its "no" counts;
+    ``modularity_margin``: smallest excess over matched controls that would be clusters; ``modularity_alpha``: largest
+    adjusted p at which there are any.
     """
 
     condition: str
     contrast: str
     flatness: float
     power: float
+    modularity_margin: float
+    modularity_alpha: float
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ OTHER_CLAIMS = (
         "organization",
         "condition",
         "plateau",
-        "signed_modularity",
-        "it is held against random controls, and the partition has no consensus over seeds and resolutions",
+        "signed_modularity.matched",
+        "",
     ),
     Claim(
         "C5",
@@ -114,7 +118,9 @@ def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
     """
     models = [str(model) for model in dict.fromkeys(tables["regimes"]["model"])]
     rows = [_plateau_row(claim, model, tables["regimes"], bounds) for claim in PLATEAU_CLAIMS for model in models]
-    rows += [_row(claim, model, tables, bounds) for claim in OTHER_CLAIMS for model in models]
+    for claim in OTHER_CLAIMS:
+        row_of = _clusters_row if claim.name == "C4" else _row
+        rows += [row_of(claim, model, tables, bounds) for model in models]
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
@@ -163,6 +169,45 @@ def _plateau_row(claim: Claim, model: str, table: pd.DataFrame, bounds: Bounds) 
     )
     sentence = f"{claim.text}: {verdict} for {model} at {test['checkpoint']}; {told}."
     return row | {"reason": reason, "sentence": sentence}
+
+
+def _clusters_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+    """C4: is modularity above the matched controls' mean by less, or by more, than the smallest relevant difference?"""
+    condition, table = _condition_of(claim, bounds), tables[claim.table]
+    groups = claim.group, f"fixed_{claim.group}"  # the head by the authors' fixed cuts where no plateau is fitted
+    found = ((group, _number(group, claim.measure, model, table, condition)) for group in groups)
+    group, number = next((each for each in found if each[1] is not None), (claim.group, None))
+    if number is None:
+        return _unmeasured(claim, claim.measure, model, condition)
+    null = _number(group, f"{claim.measure}.null_mean", model, table, condition)
+    mean = float("nan") if null is None else float(null["value"])
+    low, high = number["ci_low"] - mean, number["ci_high"] - mean
+    q, margin = number["q_value"], bounds.modularity_margin
+    verdict = "undecided"
+    if high < margin:
+        verdict = "supported"
+    elif low > margin and q <= bounds.modularity_alpha:
+        verdict = "contradicted"
+    row = _filled(claim, model, condition, number)
+    row |= {"value": number["value"] - mean, "ci_low": low, "ci_high": high, "p_value": q}
+    row |= {"bound": margin, "verdict": verdict}
+    row["statistic"] = f"{claim.measure} less the controls' mean ({group}, {condition})"
+    if np.isfinite(number["value"]):
+        told = (
+            f"signed modularity of {group} is {number['value']:.3g}, of matched controls {mean:.3g} on average; difference "
+            f"{row['value']:.3g} (95 % interval {low:.3g} to {high:.3g}), adjusted p = {q:.2g}"
+        )
+    else:
+        told = f"{group} is not measured: {number['reason']}"
+    test = _number("boost", "mean_abs.test.plateau", model, tables["regimes"], condition)
+    if test is not None and test["value"] != 1:
+        told += "; the plateau test finds no plateau, so the group is the head of the curve and not a regime of its own"
+    rule = (
+        f"rule: supported if the upper end of the difference's interval is below {margin:g}, contradicted if its lower "
+        f"end is above {margin:g} with an adjusted p of at most {bounds.modularity_alpha:g}"
+    )
+    sentence = f"{claim.text}: {verdict} for {model} at {number['checkpoint']}; {told}."
+    return row | {"reason": f"{rule}; {told}", "sentence": sentence}
 
 
 def _unmeasured(claim: Claim, measure: str, model: str, condition: str) -> dict[str, object]:

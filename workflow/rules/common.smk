@@ -33,6 +33,7 @@ FIGURES = [
     "neuron_types",
     "coordination",
     "organization",
+    "communities",
     "attention",
     "spectra",
     "weightwatcher",
@@ -115,7 +116,7 @@ def every_checkpoint(file):
 def tables():
     return expand(
         in_run("tables/{table}.csv"),
-        table=[*CHECKPOINT_TABLES, "conditions", "dynamics"],
+        table=[*CHECKPOINT_TABLES, "conditions", "dynamics", "paper_table_3"],
     )
 
 

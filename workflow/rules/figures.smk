@@ -151,12 +151,28 @@ rule figure_organization:
     conda:
         "../../envs/rareneurons.yaml"
     params:
-        measure="signed_modularity",
-        label="signed modularity",
         condition=config["groups"]["condition"],
-        code=code_of("figure_measure"),
+        code=code_of("figure_organization"),
     script:
-        "../../scripts/figure_measure.py"
+        "../../scripts/figure_organization.py"
+
+
+rule figure_communities:
+    input:
+        last_checkpoints("communities.safetensors"),
+    output:
+        **figure_files("communities", "Organization"),
+    log:
+        in_run("logs/figures/communities.log"),
+    benchmark:
+        in_run("benchmarks/figures/communities.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        models=list(MODELS),
+        code=code_of("figure_communities"),
+    script:
+        "../../scripts/figure_communities.py"
 
 
 rule figure_attention:

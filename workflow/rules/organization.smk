@@ -4,11 +4,13 @@
 rule organization:
     input:
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         rows=rows_of_model("rows.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
-        in_run("{model}/{checkpoint}/organization.parquet"),
+        table=in_run("{model}/{checkpoint}/organization.parquet"),
+        pictures=in_run("{model}/{checkpoint}/communities.safetensors"),
     log:
         in_run("logs/organization/{model}/{checkpoint}.log"),
     benchmark:
@@ -17,7 +19,25 @@ rule organization:
         "../../envs/rareneurons.yaml"
     params:
         conditions=CONDITION_PAIR,
+        effort=config["organization"],
         seed=config["seed"],
         code=code_of("organization"),
     script:
         "../../scripts/organization.py"
+
+
+rule paper_table_3:
+    input:
+        in_run("tables/organization.csv"),
+    output:
+        in_run("tables/paper_table_3.csv"),
+    log:
+        in_run("logs/paper_table_3.log"),
+    benchmark:
+        in_run("benchmarks/paper_table_3.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("paper_table_3"),
+    script:
+        "../../scripts/paper_table_3.py"

@@ -1,0 +1,48 @@
+"""Modularity against its nulls, and correlation matrices ordered by community."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import measures
+
+from rareneurons.figures.organization import community_matrices, modularity_by_step
+
+pytestmark = pytest.mark.usefixtures("style")
+
+
+def modularity_table() -> pd.DataFrame:
+    return pd.concat([measures(f"signed_modularity.{null}") for null in ("random", "matched", "shift")])
+
+
+def test_modularity_has_a_panel_a_group_and_model_and_names_its_nulls():
+    figure = modularity_by_step(modularity_table(), ("plateau", "fixed_plateau"), "rare")
+    assert [axis.get_title() for axis in figure.axes] == ["a: plateau", "b: plateau"]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(texts) == ["matched null", "plateau", "random null", "shift null"]
+    values = figure.axes[0].containers[0].lines[0].get_ydata()
+    np.testing.assert_allclose(values, [0.5, 0.51, 0.66])
+
+
+def community_arrays(group: str) -> dict[str, np.ndarray]:
+    community = np.array([1, 0, 1, 0, 1])
+    correlation = np.where(community[:, None] == community, 0.9, -0.2)
+    return {
+        f"{group}.correlation": correlation,
+        f"{group}.community": community,
+        f"{group}.matched_correlation": np.eye(5),
+        f"{group}.matched_community": np.arange(5),
+    }
+
+
+def test_matrices_are_ordered_by_community_larger_first():
+    figure = community_matrices({"a": community_arrays("plateau"), "b": community_arrays("fixed_plateau"), "c": {}})
+    shown = np.asarray(figure.axes[0].images[0].get_array().filled(np.nan))
+    expected = np.full((5, 5), -0.2)
+    expected[:3, :3] = expected[3:, 3:] = 0.9
+    np.fill_diagonal(expected, np.nan)
+    np.testing.assert_allclose(shown, expected)
+    assert [patch.get_width() for patch in figure.axes[0].patches] == [3, 2]
+    titles = [axis.get_title() for axis in figure.axes[:4]]
+    assert titles == ["a: plateau", "a: matched control", "b: fixed plateau", "b: matched control"]
+    assert figure.axes[0].get_xlabel() == "5 neurons in 2 communities"
+    assert "not measured" in [text.get_text() for text in figure.axes[4].texts]
