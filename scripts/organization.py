@@ -23,7 +23,9 @@ def main(job):
     controls = {kind: measured_groups(frame, drawn, kind) for kind in ("random", "matched")}
     members = {name: neurons for name, neurons in members_by_group(frame).items() if name in MEASURED}
     # Groups too small for controls are reported too, with the reason.
-    nulls = {name: {kind: found[name][1] if name in found else [] for kind, found in controls.items()} for name in members}
+    nulls = {
+        name: {kind: found[name][1] if name in found else [] for kind, found in controls.items()} for name in members
+    }
     chosen_on = frame["condition"].iloc[0]
     found, pictures = [], {}
     for condition in job.params.conditions:

@@ -75,6 +75,16 @@ def test_benjamini_hochberg_by_hand():
     np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.04, 0.04])
 
 
+@pytest.mark.oracle
+def test_benjamini_hochberg_equals_scipy(rng):
+    from scipy.stats import false_discovery_control
+
+    p_values = rng.random(50).round(2) ** 2  # ties among them
+    np.testing.assert_allclose(stats.benjamini_hochberg(p_values), false_discovery_control(p_values), atol=1e-15)
+    assert np.isnan(stats.benjamini_hochberg(np.full(3, np.nan))).all()
+    assert len(stats.benjamini_hochberg(np.empty(0))) == 0
+
+
 @pytest.mark.calibration
 def test_trend_says_yes_to_growth_and_no_to_noise():
     rng = np.random.default_rng(7)

@@ -194,8 +194,8 @@ def _clusters_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], 
     row["statistic"] = f"{claim.measure} less the controls' mean ({group}, {condition})"
     if np.isfinite(number["value"]):
         told = (
-            f"signed modularity of {group} is {number['value']:.3g}, of matched controls {mean:.3g} on average; difference "
-            f"{row['value']:.3g} (95 % interval {low:.3g} to {high:.3g}), adjusted p = {q:.2g}"
+            f"signed modularity of {group} is {number['value']:.3g}, of matched controls {mean:.3g} on average; "
+            f"difference {row['value']:.3g} (95 % interval {low:.3g} to {high:.3g}), adjusted p = {q:.2g}"
         )
     else:
         told = f"{group} is not measured: {number['reason']}"

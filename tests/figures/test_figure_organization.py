@@ -19,7 +19,7 @@ def test_modularity_has_a_panel_a_group_and_model_and_names_its_nulls():
     assert [axis.get_title() for axis in figure.axes] == ["a: plateau", "b: plateau"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(texts) == ["matched null", "plateau", "random null", "shift null"]
-    values = figure.axes[0].containers[0].lines[0].get_ydata()
+    values = figure.axes[0].containers[0].lines[0].get_ydata().astype(float)
     np.testing.assert_allclose(values, [0.5, 0.51, 0.66])
 
 

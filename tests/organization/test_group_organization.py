@@ -1,4 +1,4 @@
-"""A group's organization against its nulls: planted blocks, noise, places, weights, and groups that cannot be measured."""
+"""A group's organization against its nulls: planted blocks, noise, places, weights, and what cannot be measured."""
 
 import itertools
 
@@ -14,6 +14,7 @@ from rareneurons.tables import MEASURE_COLUMNS, CheckpointName
 
 QUICK = Effort(bootstrap=0, shifts=99, seeds=1, resolutions=[1.0], pairs=20)
 DRAWS = 400
+BLOCKS_RAISE = ("signed_modularity", "silhouette", "mutual_information", "mutual_information_linear")
 
 
 def layer_of(heldout: np.ndarray, discovery: np.ndarray, a_document: int = 5) -> LayerActivations:
@@ -42,11 +43,11 @@ def test_independent_neurons_have_small_p_values_as_often_as_they_say():
     rng = np.random.default_rng(11)
     small: dict[str, list[bool]] = {}
     for _ in range(DRAWS):
-        layer = layer_of(rng.normal(size=(60, 40)), rng.normal(size=(60, 40)))
-        members = rng.choice(40, 6, replace=False)
-        controls = {"random": random_groups(rng, members, 40, 99)}
+        layer = layer_of(rng.normal(size=(60, 30)), rng.normal(size=(60, 30)))
+        members = rng.choice(30, 5, replace=False)
+        controls = {"random": random_groups(rng, members, 30, 99)}
         found = group_organization(layer, members, controls, QUICK, rng)
-        found += group_places(rng.normal(size=(40, 16)), members, controls, QUICK, rng)
+        found += group_places(rng.normal(size=(30, 16)), members, controls, QUICK, rng)
         for finding in found:
             if np.isfinite(finding.estimate.p_value):
                 small.setdefault(finding.estimate.measure, []).append(finding.estimate.p_value < 0.05)
@@ -60,7 +61,7 @@ def test_independent_neurons_have_small_p_values_as_often_as_they_say():
 @pytest.mark.calibration
 def test_planted_blocks_are_found_and_stand_out_from_every_null():
     rng = np.random.default_rng(13)
-    agreement, p_values = [], []
+    agreement, found_by = [], {}
     for _ in range(30):
         heldout, truth = planted(rng, 300)
         layer = layer_of(heldout, planted(rng, 300)[0])
@@ -69,12 +70,11 @@ def test_planted_blocks_are_found_and_stand_out_from_every_null():
         labels = consensus_partitions(layer.correlation[None, :12, :12], 2, [0.75, 1, 1.25], rng)
         agreement.append(partition_agreement(labels, truth[None])[0])
         found = by_measure(group_organization(layer, members, controls, QUICK, rng))
-        for measure, null in itertools.product(("signed_modularity", "silhouette", "mutual_information"), controls):
-            p_values.append(found[f"{measure}.{null}"].estimate.p_value)
-            p_values.append(found[f"{measure}.shift"].estimate.p_value)
+        for measure, null in itertools.product(BLOCKS_RAISE, ("random", "shift")):
+            found_by.setdefault((measure, null), []).append(found[f"{measure}.{null}"].estimate.p_value < 0.05)
         assert found["partition_agreement.shift"].estimate.value > 0.9
     assert np.mean(agreement) >= 0.9
-    assert max(p_values) < 0.05
+    assert all(np.mean(flags) >= 0.95 for flags in found_by.values()), found_by
 
 
 @pytest.mark.calibration
@@ -131,9 +131,9 @@ def test_index_distances_equal_loops(rng):
 
 def test_neighbouring_indices_are_closer_than_chance_and_weights_in_blocks_are_found():
     rng = np.random.default_rng(23)
-    weight = rng.normal(size=(200, 30))
+    weight = rng.normal(size=(200, 100))
     members = np.arange(50, 62)
-    weight[members] += 3 * np.repeat(rng.normal(size=(3, 30)), 4, axis=0)
+    weight[members] += 3 * np.repeat(rng.normal(size=(3, 100)), 4, axis=0)
     controls = {"random": random_groups(rng, members, 200, 99), "matched": random_groups(rng, members, 200, 99)}
     found = by_measure(group_places(weight, members, controls, QUICK, rng))
     for kind, measure in itertools.product(controls, ("index_distance", "index_gap", "weight_modularity")):
@@ -169,7 +169,9 @@ def test_intervals_cover_the_mean_over_data_sets():
     for _ in range(100):
         heldout = planted(rng, 200, strength=1.0)[0][:, :12]
         layer = layer_of(heldout, heldout)
-        estimates.append(by_measure(group_organization(layer, np.arange(12), {}, effort, rng))["signed_modularity.shift"])
+        estimates.append(
+            by_measure(group_organization(layer, np.arange(12), {}, effort, rng))["signed_modularity.shift"]
+        )
     truth = np.mean([e.estimate.value for e in estimates])
     covered = np.mean([e.estimate.ci_low <= truth <= e.estimate.ci_high for e in estimates])
     assert 0.86 <= covered <= 1.0

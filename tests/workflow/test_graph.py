@@ -46,6 +46,9 @@ def test_everything_promised_is_there(smoke_run):
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
     for name in (*MEASURES, "groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics"):
         assert (results / "tables" / f"{name}.csv").exists()
+    organization = pd.read_csv(results / "tables/organization.csv")
+    assert {"random", "matched", "shift"} <= set(organization["measure"].str.split(".").str[1])
+    assert set(pd.read_csv(results / "tables/paper_table_3.csv")["checkpoint"]) == {"step16"}
     for name in MEASURES:
         assert set(pd.read_csv(results / "tables" / f"{name}.csv")["checkpoint"]) == {"step0", "step16"}
     pictures = {file.stem for file in (results / "figures").glob("*.png")}
@@ -60,7 +63,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 49
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 51
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -158,17 +161,18 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
 
 
 def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
-    module = smoke_run / "src/rareneurons/organization.py"
+    module = smoke_run / "src/rareneurons/organization/communities.py"
     original = module.read_text()
     try:
         module.write_text("# a comment\n" + original)
         assert planned(smoke_run, *SMOKE) == {}
-        module.write_text(original.replace("quality / total", "1.0 * quality / total"))
+        module.write_text(original.replace("share - 0.5", "1.0 * share - 0.5"))
         plan = planned(smoke_run, *SMOKE)
     finally:
         module.write_text(original)
     assert plan.pop("organization") == 2
-    assert set(plan) == {"table", "figure_organization", "dynamics", "claims", "all"}
+    figures = {"figure_organization", "figure_communities"}
+    assert set(plan) == {"table", "paper_table_3", *figures, "dynamics", "claims", "all"}
 
 
 def test_local_folders_give_what_the_trained_model_gave(smoke_run):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from rareneurons.figures.style import COLUMN_WIDTH, GROUP_COLOURS, models_of, panels, step_axis
 
@@ -35,7 +36,9 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
                 step_axis(axis, list(table.loc[table["model"] == model, "step"].unique()))
             axis.set_title(f"{model}: {group.replace('_', ' ')}")
         row[0].set_ylabel("signed modularity")
-    handles = {text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+    handles = {
+        text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     return figure
 
@@ -77,7 +80,7 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
     )
     image = None
     for (model, arrays), row in zip(pictures.items(), axes, strict=True):
-        group = next((name for name in PREFERRED if f"{name}.correlation" in arrays), None)
+        group = next((name for name in PREFERRED if f"{name}.correlation" in arrays), "plateau")
         for axis, prefix, text in zip(row, ("", "matched_"), (group, "matched control"), strict=True):
             key = f"{group}.{prefix}correlation"
             if key not in arrays:
@@ -91,13 +94,15 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
     return figure
 
 
-def _draw_ordered(axis: Axes, correlation: np.ndarray, community: np.ndarray):
+def _draw_ordered(axis: Axes, correlation: np.ndarray, community: np.ndarray) -> AxesImage:
     """One matrix, larger communities first, with a frame around each community."""
     size = np.bincount(community)
     order = np.lexsort((community, -size[community]))
     shown = correlation[np.ix_(order, order)].copy()
     np.fill_diagonal(shown, np.nan)
-    image = axis.imshow(shown, cmap=plt.get_cmap("RdBu_r").with_extremes(bad="white"), vmin=-1, vmax=1, interpolation="nearest")
+    image = axis.imshow(
+        shown, cmap=plt.get_cmap("RdBu_r").with_extremes(bad="white"), vmin=-1, vmax=1, interpolation="nearest"
+    )
     first = 0
     for length in np.sort(size)[::-1]:
         corner = (first - 0.5, first - 0.5)

@@ -143,10 +143,7 @@ def consensus_partitions(
     orders = rng.permuted(np.tile(np.arange(n), (seeds, 1)), axis=1)
     a_chunk = max(1, ELEMENTS_A_CHUNK // (n * n * seeds * len(resolutions)))
     return np.concatenate(
-        [
-            _consensus(weights[first : first + a_chunk], orders, resolutions)
-            for first in range(0, len(weights), a_chunk)
-        ]
+        [_consensus(weights[first : first + a_chunk], orders, resolutions) for first in range(0, len(weights), a_chunk)]
     )
 
 
@@ -184,11 +181,14 @@ def silhouettes(distance: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def partition_agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Adjusted Rand index (G,) of two partitions (G, n) each (Hubert & Arabie 1985); 1 where both are the same trivial one."""
+    """Adjusted Rand index (G,) of two partitions (G, n) each (Hubert & Arabie 1985).
+
+    1 where both put all nodes together, or all apart.
+    """
     table = one_hot(first, int(first.max()) + 1).transpose(0, 2, 1) @ one_hot(second, int(second.max()) + 1)
     both = _pairs(table).sum((1, 2))
     ones, twos = _pairs(table.sum(2)).sum(1), _pairs(table.sum(1)).sum(1)
-    chance = ones * twos / _pairs(np.float64(first.shape[1]))
+    chance = ones * twos / (first.shape[1] * (first.shape[1] - 1) / 2)
     largest = (ones + twos) / 2
     room = largest - chance
     return np.divide(both - chance, room, out=np.ones(len(room)), where=room > 0)

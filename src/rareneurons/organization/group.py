@@ -220,11 +220,13 @@ def community_pictures(
         ``<name>.correlation`` (n, n), ``<name>.community`` (n,), and ``<name>.matched_correlation``,
         ``<name>.matched_community`` of the control, where there are controls.
     """
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, (members, controls) in groups.items():
         if _why_not(layer, members):
             continue
-        labels, known, graphs = _partitions(_subgraphs(layer.correlation, [members, *controls[:DRAWN_AT_MOST]]), effort, rng)
+        labels, known, graphs = _partitions(
+            _subgraphs(layer.correlation, [members, *controls[:DRAWN_AT_MOST]]), effort, rng
+        )
         arrays |= {f"{name}.correlation": graphs[0], f"{name}.community": labels[0]}
         usable = np.flatnonzero(known[1:]) + 1
         if len(usable):

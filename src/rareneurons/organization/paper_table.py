@@ -15,8 +15,8 @@ def paper_table(table: pd.DataFrame) -> pd.DataFrame:
         table: the organization of all models and checkpoints, as ``group.organization_frame`` makes it.
 
     Returns:
-        One row per model (at its last checkpoint), condition, group and measure: ``value``, ``ci_low``, ``ci_high``, ``n``,
-        ``unit``, ``reason``, and for every null ``null_mean_<null>``, ``p_<null>``, ``q_<null>``.
+        One row per model (at its last checkpoint), condition, group and measure: ``value``, ``ci_low``, ``ci_high``,
+        ``n``, ``unit``, ``reason``, and for every null ``null_mean_<null>``, ``p_<null>``, ``q_<null>``.
     """
     table = last_checkpoints(table)
     is_mean = table["measure"].str.endswith(NULL_MEAN)
