@@ -39,7 +39,7 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
     handles = {
         text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2 * min(len(models), 3))
     return figure
 
 
@@ -63,9 +63,14 @@ def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
     """Means of the nulls, and the central 95 % of the matched one."""
     for null, (colour, dashes) in NULL_STYLES.items():
         mean = table[table["measure"] == f"signed_modularity.{null}.null_mean"].sort_values("step")
-        axis.plot(mean["step"], mean["value"], color=colour, linestyle=dashes, linewidth=0.9, label=f"{null} null")
-        if null == "matched":
-            axis.fill_between(mean["step"], mean["ci_low"], mean["ci_high"], color=colour, alpha=0.12, linewidth=0)
+        steps, style = mean["step"], {"color": colour, "linestyle": dashes, "linewidth": 0.9}
+        axis.plot(steps, mean["value"], marker=".", markersize=2.5, label=f"{null} null", **style)
+        if null != "matched":
+            continue
+        if len(steps) == 1:  # a band of one step has no width
+            axis.vlines(steps, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.12, linewidth=6)
+        else:
+            axis.fill_between(steps, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.12, linewidth=0)
 
 
 def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
