@@ -137,13 +137,14 @@ def group_organization(
     information = _information(layer, members, controls, shifts, weights, graphs, effort.pairs, rng)
     shuffled = information.pop("mutual_information_shuffled")
     found |= information
+    rows = dict.fromkeys(ACTIVATION_UNITS, len(layer.heldout)) | {"mutual_information": len(layer.binned_rows)}
     findings = [
         finding
         for name, unit in ACTIVATION_UNITS.items()
-        for finding in _against_nulls(name, unit, len(layer.heldout), found[name], nulls)
+        for finding in _against_nulls(name, unit, rows[name], found[name], nulls)
     ]
-    rows = len(layer.binned_rows)
-    return [*findings, Finding(Estimate("mutual_information_shuffled", shuffled["group"][0], "nats", rows))]
+    baseline = Estimate("mutual_information_shuffled", float(shuffled["group"][0]), "nats", rows["mutual_information"])
+    return [*findings, Finding(baseline)]
 
 
 def group_places(
