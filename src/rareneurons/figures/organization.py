@@ -63,8 +63,8 @@ def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
     """Means of the nulls, and the central 95 % of the matched one."""
     for null, (colour, dashes) in NULL_STYLES.items():
         mean = table[table["measure"] == f"signed_modularity.{null}.null_mean"].sort_values("step")
-        steps, style = mean["step"], {"color": colour, "linestyle": dashes, "linewidth": 0.9}
-        axis.plot(steps, mean["value"], marker=".", markersize=2.5, label=f"{null} null", **style)
+        steps, label = mean["step"], f"{null} null"
+        axis.plot(steps, mean["value"], dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
         if null != "matched":
             continue
         if len(steps) == 1:  # a band of one step has no width
