@@ -99,8 +99,8 @@ OTHER_CLAIMS = (
         "spectra",
         "condition",
         "plateau",
-        "hill.w_out",
-        "it is held against random controls, and the exponent's trend is not yet tested",
+        "hill.w_out.matched",
+        "the exponent's trend over training is not yet tested",
     ),
 )
 CLAIMS = (*PLATEAU_CLAIMS, *OTHER_CLAIMS)

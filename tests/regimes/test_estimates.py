@@ -54,6 +54,10 @@ def test_planted_plateau_is_declared_where_it_is_and_nowhere_else(found):
         statistic = "abs_mean" if key[0] == "noise" else "mean_abs"
         assert found[*key, f"{statistic}.test.plateau"].value == 0
     assert found["rare", "boost", "mean_abs.test.head_overlap_share"].value > 0.7
+    for name in ("plateau", "flat_head"):
+        assert found["rare", "boost", f"mean_abs.test.{name}"].p_value <= 0.01
+        assert found["common", "boost", f"mean_abs.test.{name}"].p_value > 0.01
+    assert found["rare", "boost", "mean_abs.test.steep_head"].p_value > 0.1
 
 
 def test_intervals_hold_the_planted_numbers(found):

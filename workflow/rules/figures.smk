@@ -204,7 +204,7 @@ rule figure_spectra:
     conda:
         "../../envs/rareneurons.yaml"
     params:
-        measure="hill.w_out",
+        measure="hill.w_out.matched",
         label="Hill exponent of output weights",
         condition=config["groups"]["condition"],
         code=code_of("figure_measure"),

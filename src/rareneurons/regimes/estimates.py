@@ -183,9 +183,6 @@ def _test_estimates(
     ]
 
 
-NULL_CURVES_FOR_POWER = 99  # as few as a p of 0.01 needs
-
-
 def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, rng: np.random.Generator) -> Estimate:
     """Share of planted plateaus found in curves like the boost curve of the mean abs effect.
 
@@ -194,7 +191,7 @@ def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, 
     curve = heldout.curve("boost", "mean_abs")
     n_plateau = int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(curve.neuron)))
     bounds = settings.alpha, settings.flatness
-    draws = settings.power_draws, NULL_CURVES_FOR_POWER
+    draws = settings.power_draws, int(np.ceil(1 / settings.alpha)) - 1  # as few null curves as a p of alpha needs
     found = power(curve.ln_influence, heldout.relative_error(curve, "mean_abs"), max(n_plateau, 1), bounds, draws, rng)
     return Estimate("mean_abs.test.power", found, unit_of("test.power"), n_documents)
 
