@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from rareneurons.groups import SMALLEST_GROUP
 from rareneurons.organization.communities import (
     consensus_partitions,
     partition_agreement,
@@ -23,7 +24,6 @@ from rareneurons.organization.information import (
 from rareneurons.stats import against_controls, benjamini_hochberg, correlation_matrix, document_weights
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
-SMALLEST_GROUP = 3
 DRAWN_AT_MOST = 21  # controls among which the one to draw is picked
 # Drawing documents again repeats some of them, which raises these measures for noise too.
 RAISED_BY_REPEATS = {
@@ -390,7 +390,7 @@ def _unknown(units: Mapping[str, str], nulls: Sequence[str], n: int) -> list[Est
 
 
 def _too_small(members: np.ndarray) -> str:
-    return f"{len(members)} neurons, at least {SMALLEST_GROUP} are needed" if len(members) < SMALLEST_GROUP else ""
+    return f"{len(members)} neurons, at least {SMALLEST_GROUP} are needed"
 
 
 def _why_not(layer: LayerActivations, members: np.ndarray) -> str:
