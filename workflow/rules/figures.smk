@@ -95,7 +95,7 @@ rule figure_overlap:
         "../../envs/rareneurons.yaml"
     params:
         pair=CONDITION_PAIR,
-        top=sorted(config["regimes"]["tops"])[len(config["regimes"]["tops"]) // 2],
+        top=middle_top(),
         code=code_of("figure_overlap"),
     script:
         "../../scripts/figure_overlap.py"
