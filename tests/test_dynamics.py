@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.dynamics import first_plateau_steps, measure_trends, turnover
+from rareneurons.dynamics import first_plateau_steps, measure_trends, ranks_of_final_group, turnover
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, last_checkpoints, measure_frame
 
 STEPS = [0, 1, 2, 4, 8, 16]
@@ -121,3 +121,17 @@ def test_turnover_counts_what_the_checkpoint_before_had():
     assert values[4, "kept.top_4.same_checkpoint"] == 0.5
     assert values[16, "kept.top_4.same_checkpoint"] == 1
     assert np.isnan(turnover(influence_at(4, first, first), 9)["value"]).all()
+
+
+def test_final_group_is_followed_back_by_rank_fraction():
+    first, last = list(range(8)), [3, 0, 1, 2, 7, 6, 5, 4]
+    influence = pd.concat([influence_at(4, first, first), influence_at(16, last, last)])
+    influence = influence[influence["split"] == "heldout"]
+    groups = pd.DataFrame({"model": "m", "group": "fixed_plateau", "neuron": [3, 0], "rank": [1, 2]})
+    found = ranks_of_final_group(influence, groups, ["plateau", "fixed_plateau"])
+    values = found.set_index(["step", "neuron"])["rank_fraction"]
+    assert values[16, 3] == 0
+    assert values[16, 0] == pytest.approx(1 / 7)
+    assert values[4, 3] == pytest.approx(3 / 7)
+    assert set(found["group"]) == {"fixed_plateau"}
+    assert ranks_of_final_group(influence.assign(step=-1), groups, ["fixed_plateau"]).empty

@@ -1,6 +1,6 @@
 """Every measure against training step: trends, the first step with a plateau, turnover of the top neurons."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -123,6 +123,41 @@ def turnover(influence: pd.DataFrame, top: int) -> pd.DataFrame:
                 for measure, value in shares.items()
             ]
     return pd.DataFrame(records, columns=MEASURE_COLUMNS)
+
+
+def ranks_of_final_group(influence: pd.DataFrame, groups: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Where the neurons of a group chosen at the last checkpoint stood at every checkpoint before.
+
+    Args:
+        influence: influence tables of all checkpoints, one condition, held-out split.
+        groups: group tables of each model's last checkpoint.
+        names: the first of these groups that a model has is followed.
+
+    Returns:
+        ``model, step, group, neuron, final_rank`` (in the group, 1 is the most influential), ``rank_fraction`` (0 the
+        most influential of the layer by mean abs dL, 1 the least). Checkpoints without a step take no part.
+    """
+    parts = []
+    for model, mine in groups.groupby("model", sort=False):
+        name = next(name for name in names if name in set(mine["group"]))
+        members = mine[mine["group"] == name].sort_values("rank")
+        for step, here in influence[(influence["model"] == model) & (influence["step"] >= 0)].groupby("step"):
+            size = here.set_index("neuron")["mean_abs_delta_loss"]
+            fraction = (size.rank(ascending=False) - 1) / (len(size) - 1)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "model": model,
+                        "step": step,
+                        "group": name,
+                        "neuron": members["neuron"].to_numpy(),
+                        "final_rank": members["rank"].to_numpy(),
+                        "rank_fraction": fraction.loc[members["neuron"]].to_numpy(),
+                    }
+                )
+            )
+    columns = ["model", "step", "group", "neuron", "final_rank", "rank_fraction"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def _boost_order(influence: pd.DataFrame) -> np.ndarray:

@@ -126,7 +126,8 @@ def tables():
 
 
 def figures():
-    names = FIGURES + (["training_loss"] if TRAINED else [])
+    several = any(len(checkpoints_of(model)) > 1 for model in MODELS)
+    names = FIGURES + ["dynamics"] * several + ["training_loss"] * bool(TRAINED)
     return expand(
         in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]
     )
