@@ -1,6 +1,7 @@
 """All numbers of a checkpoint's curves: names, intervals, tests, differences, nulls."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rareneurons.influence.sums import InfluenceSums
@@ -131,3 +132,13 @@ def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
     assert ("rare", "boost", "mean_abs.fixed.power_law_exponent") in names
     assert not any(".auto." in measure or ".test.plateau" in measure for _, _, measure in names)
     assert est.no_plateau_bands(sums, ("rare", "common"), 99, rng).empty
+
+
+def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng):
+    effect = layer_effect(rng, False)
+    sums = {f"{name}/heldout": sums_with(effect, rng) for name in ("rare", "common")}
+    first, again = (est.trending_draws(sums, ("rare", "common"), SETTINGS, np.random.default_rng(4)) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+    exponent = first[(first["condition"] == "rare") & (first["measure"] == "mean_abs.fixed.power_law_exponent")]
+    assert len(exponent) == SETTINGS.bootstrap
+    assert exponent["value"].std() > 0

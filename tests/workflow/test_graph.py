@@ -63,7 +63,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 51
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 52
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -156,7 +156,7 @@ def test_new_model_leaves_the_old_one_alone(smoke_run):
 def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
     plan = planned(smoke_run, *overlay(smoke_run, "boot.yaml", coordination={"bootstrap": 25}))
     assert plan.pop("coordination") == 2
-    assert set(plan) == {"table", "figure_coordination", "dynamics", "claims", "all"}
+    assert set(plan) == {"table", "figure_coordination", "dynamics", "figure_dynamics", "claims", "all"}
     assert plan["table"] == 1
 
 
@@ -172,7 +172,7 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         module.write_text(original)
     assert plan.pop("organization") == 2
     figures = {"figure_organization", "figure_communities"}
-    assert set(plan) == {"table", "paper_table_3", *figures, "dynamics", "claims", "all"}
+    assert set(plan) == {"table", "paper_table_3", *figures, "dynamics", "figure_dynamics", "claims", "all"}
 
 
 def test_local_folders_give_what_the_trained_model_gave(smoke_run):

@@ -101,6 +101,12 @@ def last_checkpoint_of(model):
     )
 
 
+def middle_top():
+    """The size of the tops that figures and turnover show."""
+    tops = sorted(config["regimes"]["tops"])
+    return tops[len(tops) // 2]
+
+
 def last_checkpoints(file):
     return [in_run(f"{model}/{last_checkpoint_of(model)}/{file}") for model in MODELS]
 
@@ -121,7 +127,8 @@ def tables():
 
 
 def figures():
-    names = FIGURES + (["training_loss"] if TRAINED else [])
+    several = any(len(checkpoints_of(model)) > 1 for model in MODELS)
+    names = FIGURES + ["dynamics"] * several + ["training_loss"] * bool(TRAINED)
     return expand(
         in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]
     )

@@ -95,7 +95,7 @@ rule figure_overlap:
         "../../envs/rareneurons.yaml"
     params:
         pair=CONDITION_PAIR,
-        top=sorted(config["regimes"]["tops"])[len(config["regimes"]["tops"]) // 2],
+        top=middle_top(),
         code=code_of("figure_overlap"),
     script:
         "../../scripts/figure_overlap.py"
@@ -248,3 +248,24 @@ rule figure_training_loss:
         code=code_of("figure_training_loss"),
     script:
         "../../scripts/figure_training_loss.py"
+
+
+rule figure_dynamics:
+    input:
+        influence=every_checkpoint("influence.parquet"),
+        groups=last_checkpoints("groups.parquet"),
+        dynamics=in_run("tables/dynamics.csv"),
+    output:
+        **figure_files("dynamics", "Training"),
+    log:
+        in_run("logs/figures/dynamics.log"),
+    benchmark:
+        in_run("benchmarks/figures/dynamics.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        conditions=CONDITION_PAIR,
+        top=middle_top(),
+        code=code_of("figure_dynamics"),
+    script:
+        "../../scripts/figure_dynamics.py"
