@@ -217,6 +217,30 @@ def measured_groups(
     return found
 
 
+def controlled_groups(
+    groups: pd.DataFrame, controls: pd.DataFrame
+) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Plateau groups of any size, each with its controls of either kind.
+
+    Args:
+        groups: the regimes, as :func:`group_frame` returns them.
+        controls: their controls, likewise.
+
+    Returns:
+        Name of each measured group there is -> (its neurons (n,), kind -> neurons of its control groups (m, n)).
+        Groups of fewer than ``SMALLEST_GROUP`` neurons have no controls (0, n).
+    """
+    members = members_by_group(groups)
+    kinds: Sequence[ControlKind] = ("random", "matched")
+    by_kind = {kind: measured_groups(groups, controls, kind) for kind in kinds}
+    found = {}
+    for name in [name for name in MEASURED if name in members]:
+        none = np.empty((0, len(members[name])), dtype=np.int64)
+        drawn = {kind: by_kind[kind].get(name, (None, []))[1] for kind in kinds}
+        found[name] = members[name], {kind: np.stack(d) if d else none for kind, d in drawn.items()}
+    return found
+
+
 def match_quality(
     groups: pd.DataFrame, controls: pd.DataFrame, features: NeuronFeatures
 ) -> list[tuple[str, str, Estimate]]:

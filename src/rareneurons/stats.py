@@ -1,12 +1,13 @@
 """Statistics that more than one room needs: document bootstrap, empirical p-values, multiple testing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from rareneurons.tables import Estimate
+from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
 Alternative = Literal["less", "greater", "two-sided"]
 
@@ -101,12 +102,30 @@ def against_controls(
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     """Adjusted p-values that control the false discovery rate (Benjamini & Hochberg 1995); NaN stays NaN."""
     adjusted = np.full(len(p_values), np.nan)
-    known = np.isfinite(p_values)
-    if known.any():
-        from scipy import stats  # here, because loading it takes longer than most jobs that import this room
-
-        adjusted[known] = stats.false_discovery_control(p_values[known], method="bh")
+    known = np.flatnonzero(np.isfinite(p_values))
+    # By hand, because loading scipy.stats for it takes as long as the job that asks; the tests hold it against scipy.
+    falling = known[np.argsort(-p_values[known])]
+    scaled = p_values[falling] * len(known) / np.arange(len(known), 0, -1)
+    adjusted[falling] = np.minimum(np.minimum.accumulate(scaled), 1)
     return adjusted
+
+
+def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:
+    """Long table of (condition, group, estimate) triples with adjusted p-values and reasons.
+
+    Returns:
+        ``MEASURE_COLUMNS``, ``q_value`` (Benjamini-Hochberg) and ``reason``. A family is all tests of the table against
+        one kind of controls, which is the last part of a measure's name (``effective_dimension.matched``): tests
+        against random controls answer another question and must not help those against matched ones.
+    """
+    found = list(estimates)
+    frame = measure_frame(checkpoint, found)
+    frame["q_value"] = np.nan
+    kinds = frame["measure"].str.rsplit(".", n=1).str[-1]
+    for kind in kinds.unique():
+        frame.loc[kinds == kind, "q_value"] = benjamini_hochberg(frame.loc[kinds == kind, "p_value"].to_numpy())
+    frame["reason"] = [estimate.reason for _, _, estimate in found]
+    return frame
 
 
 def spearman_trend(x: np.ndarray, y: np.ndarray, n_draws: int, rng: np.random.Generator) -> tuple[float, float]:
