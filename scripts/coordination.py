@@ -3,7 +3,7 @@
 import pandas as pd
 from job import checkpoint_name, generator, read_array, run, write_parquet
 
-from rareneurons.coordination import activation_coordination, weight_coordination
+from rareneurons.coordination.estimates import activation_coordination, weight_coordination
 from rareneurons.groups import controlled_groups
 from rareneurons.rows import in_condition
 from rareneurons.stats import frame_of_tests

@@ -173,9 +173,9 @@ def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bound
     if plateau is None or plateau["value"] != 1:
         told += "; there is no plateau to speak of, these are the most influential boost neurons"
     reason = (
-        f"rule: supported if the adjusted p is at most {bounds.alpha:g} and the dimension below the matched groups' mean; "
-        f"contradicted if the difference's interval holds zero or lies above it and excludes a reduction by "
-        f"{bounds.dimension_reduction:.1%} of that mean, which must lie outside the central 95 % of the matched groups; "
+        f"rule: supported if the adjusted p is at most {bounds.alpha:g} and the dimension below the matched groups' "
+        "mean; contradicted if the difference's interval holds zero or lies above it and excludes a reduction by "
+        f"{bounds.dimension_reduction:.1%} of that mean, which must lie outside the central 95 % of these groups; "
         f"{told}"
     )
     sentence = f"{claim.text}: {verdict} for {model} at {number['checkpoint']}; {told}."

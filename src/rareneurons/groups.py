@@ -235,9 +235,11 @@ def controlled_groups(
     by_kind = {kind: measured_groups(groups, controls, kind) for kind in kinds}
     found = {}
     for name in [name for name in MEASURED if name in members]:
-        none = np.empty((0, len(members[name])), dtype=np.int64)
-        drawn = {kind: by_kind[kind].get(name, (None, []))[1] for kind in kinds}
-        found[name] = members[name], {kind: np.stack(d) if d else none for kind, d in drawn.items()}
+        drawn: dict[str, np.ndarray] = {}
+        for kind in kinds:
+            _, mine = by_kind[kind].get(name, (None, []))
+            drawn[kind] = np.array(mine, dtype=np.int64).reshape(-1, len(members[name]))
+        found[name] = members[name], drawn
     return found
 
 

@@ -75,7 +75,10 @@ def empirical_p(value: float, null: np.ndarray, alternative: Alternative) -> flo
 
 
 def against_controls(
-    estimate: Estimate, draws: Sequence[float], null: Sequence[float], alternative: Alternative
+    estimate: Estimate,
+    draws: Sequence[float] | np.ndarray,
+    null: Sequence[float] | np.ndarray,
+    alternative: Alternative,
 ) -> list[Estimate]:
     """An estimate with its bootstrap interval and its empirical p, and the controls it is held against.
 
