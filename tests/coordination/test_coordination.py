@@ -45,13 +45,12 @@ def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
     rng = np.random.default_rng(17)
     n_neurons, n = 160, 12
     rejected: dict[str, int] = {}
+    members, candidates = np.arange(n), np.arange(n + 6, n_neurons)
     for _ in range(400):
         activation = rng.normal(size=(100, n_neurons)) + rng.normal(size=n_neurons)
-        members, suppress = np.arange(n), np.arange(n, n + 6)
-        candidates = np.arange(2 * n, n_neurons)
         groups = {
             "plateau": (members, drawn_controls(rng, members, candidates, 99)),
-            "suppress_plateau": (suppress, NONE),
+            "suppress_plateau": (np.arange(n, n + 6), NONE),
         }
         found = activation_coordination(activation, np.arange(100) // 20, groups, 1, rng)
         found += weight_coordination(rng.normal(size=(n_neurons, 40)), groups)
@@ -71,11 +70,11 @@ def test_a_planted_five_dimensional_group_is_found_among_a_thousand_neurons():
     """50 neurons, a third of whose variance lies in 5 shared dimensions: found in at least 95 % of 40 draws."""
     rng = np.random.default_rng(19)
     members, found = np.arange(50), dict.fromkeys(("effective_dimension", "participation_ratio"), 0)
+    features = neuron_features(rng.normal(size=(200, 1000)), rng.normal(size=(1000, 8))).standardised()
+    controls = drawn_controls(rng, members, np.arange(50, 1000), 99, features)
     for _ in range(40):
         activation = rng.normal(size=(200, 1000))
         activation[:, members] += np.sqrt(0.5) * rng.normal(size=(200, 5)) @ rng.normal(size=(5, 50)) / np.sqrt(5)
-        features = neuron_features(rng.normal(size=(200, 1000)), rng.normal(size=(1000, 8))).standardised()
-        controls = drawn_controls(rng, members, np.arange(50, 1000), 99, features)
         estimates = measured(activation, {"plateau": (members, controls)}, rng, n_draws=1)
         for name in found:
             found[name] += all(estimates["plateau", f"{name}.{kind}"].p_value < 0.05 for kind in KINDS)
