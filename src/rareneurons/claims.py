@@ -146,7 +146,7 @@ def _number_or_fixed(claim: Claim, model: str, table: pd.DataFrame, condition: s
 
 def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
     """C3: the effective dimension against matched groups, by adjusted p for a yes and by interval for a no."""
-    claim, table = DIMENSION_CLAIM, tables[DIMENSION_CLAIM.table]
+    claim, table = DIMENSION_CLAIM, last_checkpoints(tables[DIMENSION_CLAIM.table])
     condition = _condition_of(claim, bounds)
     number = _number_or_fixed(claim, model, table, condition)
     if number is None:
@@ -171,7 +171,7 @@ def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bound
     row["statistic"] = f"{claim.measure}.difference ({group}, {condition})"
     plateau = _number("boost", "mean_abs.test.plateau", model, tables["regimes"], condition)
     if plateau is None or plateau["value"] != 1:
-        told += "; there is no plateau to speak of, these are the most influential boost neurons"
+        told += "; there is no plateau to speak of, these are the head neurons of the boost curve"
     reason = (
         f"rule: supported if the adjusted p is at most {bounds.alpha:g} and the dimension below the matched groups' "
         "mean; contradicted if the difference's interval holds zero or lies above it and excludes a reduction by "

@@ -32,6 +32,7 @@ FIGURES = [
     "overlap",
     "neuron_types",
     "coordination",
+    "coordination_rows",
     "organization",
     "attention",
     "spectra",
@@ -115,7 +116,7 @@ def every_checkpoint(file):
 def tables():
     return expand(
         in_run("tables/{table}.csv"),
-        table=[*CHECKPOINT_TABLES, "conditions", "dynamics"],
+        table=[*CHECKPOINT_TABLES, "conditions", "dynamics", "paper_table_1"],
     )
 
 
