@@ -39,6 +39,7 @@ def lines(axis):
 
 def test_by_step_shows_both_nulls_and_fills_what_is_significant():
     figure = dimension_by_step(table(), GROUPS, "rare", 0.05)
+    figure.canvas.draw()
     assert [axis.get_ylabel() for axis in figure.axes] == ["effective dimension", ""] * 2
     assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "training step", "training step"]
     drawn = lines(figure.axes[0])
@@ -53,6 +54,7 @@ def test_by_step_shows_both_nulls_and_fills_what_is_significant():
 
 def test_by_rows_has_a_place_for_every_part_and_all_rows():
     figure = dimension_by_rows(table(), GROUPS, "rare")
+    figure.canvas.draw()  # a panel without a group must not need a logarithm of nothing
     assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "rare rows", "rare rows"]
     rows = [10, 20, 40, 80]
     assert lines(figure.axes[0]) == [

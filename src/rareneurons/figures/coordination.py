@@ -107,8 +107,8 @@ def dimension_by_rows(table: pd.DataFrame, groups: Sequence[str], condition: str
                 _draw_null(axis, null["rows"], null, kind)
             own = own.sort_values("n")
             axis.plot(own["n"], own["value"], "o-", color=GROUP_COLOURS[group], markersize=3)
-            axis.set_xscale("log", base=2)
             if len(own):
+                axis.set_xscale("log", base=2)
                 axis.set_xticks(own["n"], [str(n) for n in own["n"]])
                 axis.xaxis.set_minor_locator(NullLocator())
             else:
