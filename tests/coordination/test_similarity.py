@@ -71,6 +71,15 @@ def test_constant_neuron_has_no_correlation(rng, constant):
     assert np.isfinite(np.delete(np.delete(found, 2, 0), 2, 1)).all()
 
 
+def test_neuron_constant_on_the_drawn_rows_has_no_correlation(rng):
+    """Sums leave rounding noise where its variance was, which must not pass for a signal."""
+    x = rng.normal(size=(50, 4))
+    x[:49, 2] = 0.1
+    found = similarities(activity(x).moments(np.arange(49), rng.integers(1, 4, 49))).correlation
+    assert np.isnan(found[2]).all()
+    assert np.isfinite(np.delete(np.delete(found, 2, 0), 2, 1)).all()
+
+
 def test_groups_are_index_sets(rng):
     found = similarities(activity(rng.normal(size=(50, 9))).moments(np.arange(50)))
     groups, other = np.array([[0, 4, 2], [8, 1, 3]]), np.array([5, 6])

@@ -28,6 +28,11 @@ def _draw_null(axis: Axes, x: pd.Series, null: pd.DataFrame, kind: str) -> None:
     axis.plot(x, null["value"], KIND_LINES[kind], color=colour, linewidth=1, label=f"{kind} groups")
 
 
+def _draw_absence(axis: Axes) -> None:
+    axis.text(0.5, 0.5, "no such group", transform=axis.transAxes, ha="center", color=NULL_COLOUR)
+    axis.set_axis_off()
+
+
 def _legend(figure: Figure, handles: dict[str, Artist]) -> None:
     """What all panels share, below them; ``handles`` come first."""
     for axis in figure.axes:
@@ -60,7 +65,7 @@ def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str
             step_axis(axis, list(steps))
             axis.set_title(f"{model}, {group.replace('_', ' ')}")
             if mine.empty:
-                axis.text(0.5, 0.5, "no such group", transform=axis.transAxes, ha="center", color=NULL_COLOUR)
+                _draw_absence(axis)
         line[0].set_ylabel(LABEL)
     for axis in axes[:-1].flat:
         axis.set_xlabel("")
@@ -112,7 +117,7 @@ def dimension_by_rows(table: pd.DataFrame, groups: Sequence[str], condition: str
                 axis.set_xticks(own["n"], [str(n) for n in own["n"]])
                 axis.xaxis.set_minor_locator(NullLocator())
             else:
-                axis.text(0.5, 0.5, "no such group", transform=axis.transAxes, ha="center", color=NULL_COLOUR)
+                _draw_absence(axis)
             axis.set_title(f"{model}, {group.replace('_', ' ')}")
             axis.set_xlabel(f"{condition} rows")
         line[0].set_ylabel(LABEL)
