@@ -64,3 +64,15 @@ def test_by_rows_has_a_place_for_every_part_and_all_rows():
     ]
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["10", "20", "40", "80"]
     assert [text.get_text() for text in figure.axes[2].texts] == ["no such group"]
+
+
+def test_one_checkpoint_has_its_nulls_across_the_panel():
+    one = table()
+    figure = dimension_by_step(
+        one[(one["step"] == 16) & (one["model"] == "a")].assign(step=-1), ["plateau"], "rare", 0.05
+    )
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    assert [axis.get_xticklabels()[0].get_text(), axis.get_xlabel()] == ["main", "checkpoint"]
+    assert lines(axis)[:2] == [([0, 1], [0.8, 0.8]), ([0, 1], [0.7, 0.7])]
+    assert len(axis.patches) == 2

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from rareneurons.figures.style import GROUP_COLOURS, NULL_COLOUR, models_of, panels, step_axis
+from rareneurons.figures.style import COLUMN_WIDTH, GROUP_COLOURS, NULL_COLOUR, models_of, panels, step_axis
 from rareneurons.tables import last_checkpoints
 
 MEASURE = "effective_dimension"
@@ -22,8 +22,14 @@ KIND_LINES = {"random": ":", "matched": "--"}
 
 
 def _draw_null(axis: Axes, x: pd.Series, null: pd.DataFrame, kind: str) -> None:
-    """Mean and central 95 % of control groups."""
+    """Mean and central 95 % of control groups; across the panel where there is one place only."""
     colour = KIND_COLOURS[kind]
+    if len(null) == 1:
+        axis.axhspan(null["ci_low"].iloc[0], null["ci_high"].iloc[0], color=colour, alpha=0.25, linewidth=0)
+        axis.axhline(
+            null["value"].iloc[0], linestyle=KIND_LINES[kind], color=colour, linewidth=1, label=f"{kind} groups"
+        )
+        return
     axis.fill_between(x, null["ci_low"], null["ci_high"], color=colour, alpha=0.25, linewidth=0)
     axis.plot(x, null["value"], KIND_LINES[kind], color=colour, linewidth=1, label=f"{kind} groups")
 
@@ -37,7 +43,8 @@ def _legend(figure: Figure, handles: dict[str, Artist]) -> None:
     """What all panels share, below them; ``handles`` come first."""
     for axis in figure.axes:
         handles |= {text: handle for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+    columns = 4 if figure.get_figwidth() > COLUMN_WIDTH else 2
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
 def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str, alpha: float) -> Figure:
