@@ -224,7 +224,8 @@ def activation_coordination(
         if reason:
             estimates = _unknown(list(MEASURES), kinds, n_rows, reason)
         else:
-            quantiles.setdefault(n, independent_quantiles(n_rows, n, rng))
+            if n not in quantiles:
+                quantiles[n] = independent_quantiles(n_rows, n, rng)
             estimates = _within_estimates(rows, members, controls, quantiles[n])
         for partner, (other, beside) in _partners(group, groups).items():
             theirs = why_unknown(activation, other)
