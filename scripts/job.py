@@ -78,6 +78,11 @@ def generator(job) -> np.random.Generator:
     return np.random.default_rng([job.params.seed, zlib.crc32(name.encode())])
 
 
+def shared_generator(job) -> np.random.Generator:
+    """Random generator in the same state for all jobs of this rule: the run's seed and the rule decide it."""
+    return np.random.default_rng([job.params.seed, zlib.crc32(job.rule.encode())])
+
+
 def checkpoint_name(job) -> CheckpointName:
     """Identity columns of the checkpoint this job is about."""
     return CheckpointName(job.wildcards.model, job.wildcards.checkpoint)

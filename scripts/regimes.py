@@ -1,10 +1,10 @@
 """Describe and test the rank-influence curves of a checkpoint on held-out documents."""
 
-from job import checkpoint_name, generator, run, write_parquet
+from job import checkpoint_name, generator, run, shared_generator, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence.sums import sums_of_arrays
-from rareneurons.regimes.estimates import RegimeSettings, no_plateau_bands, regime_estimates
+from rareneurons.regimes.estimates import RegimeSettings, no_plateau_bands, regime_estimates, trending_draws
 from rareneurons.tables import measure_frame
 
 
@@ -16,6 +16,8 @@ def main(job):
     write_parquet(measure_frame(name, regime_estimates(sums, pair, settings, rng)), job.output.table)
     bands = no_plateau_bands(sums, pair, settings.null_curves, rng)
     write_parquet(name.labelled(bands), job.output.bands)
+    draws = trending_draws(sums, pair, settings, shared_generator(job))
+    write_parquet(name.labelled(draws), job.output.draws)
 
 
 run(main, snakemake)

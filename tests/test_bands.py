@@ -122,6 +122,9 @@ def test_presets_of_the_authors_count_unused_ids_and_keep_the_frequent_half():
     # Frequency ranks equal ids here; float32 against float64 at the edges moves them by up to a few places.
     assert edges["authors_0_50"] == pytest.approx((0, half), abs=2)  # their "long tail": the frequent half
     assert edges["authors_elbow_15"] == pytest.approx((int(4100 * 0.15), elbow_rank - 1), abs=2)
+    rarest = found["authors_0_elbow"].tokens
+    assert len(rarest) == pytest.approx(elbow_rank, abs=1)
+    assert rarest[-1] == elbow_rank - 1  # ids run from 0: the id at the elbow's rank is the last
     assert edges["authors_longtail_50"] == pytest.approx((half, 4099), abs=2)
     assert np.isin(np.arange(3900, 4100), found["authors_longtail_50"].tokens).all()
 

@@ -116,6 +116,11 @@ BROKEN = {
     "name twice": (("models", 1, "name"), "neox-small", r"models\[1\]\.name: 'neox-small' is used twice"),
     "reserved name": (("models", 0, "name"), "tables", r"models\[0\]\.name: 'tables' is the name of a results folder"),
     "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
+    "too few null curves": (
+        ("regimes", "null_curves"),
+        150,
+        r"regimes\.null_curves: the smallest p-value of 150 curves is 0\.0066, .* at least 199 curves",
+    ),
     "cuts turned": (("regimes", "cuts"), [5.5, 3.5], r"regimes\.cuts: found 5.5 and 3.5"),
     "layer the model lacks": (
         ("other_layers",),

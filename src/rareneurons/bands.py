@@ -118,7 +118,7 @@ def window_elbow_rank(probabilities: np.ndarray, window: int) -> int:
     if first + 2 >= n - window:
         raise ConfigurationError(
             f"rows.elbow.window: {window} ranks are too many for a vocabulary of {n}; the authors' rule needs fewer "
-            f"than {n // 3}"
+            f"than {n // 3}. Lower it, or leave out what uses it: elbow rule 'window', presets authors_..."
         )
     x, y = np.log(np.arange(1, n + 1)), np.log(np.sort(probabilities)[::-1])
     x, y = x - x.mean(), y - y.mean()

@@ -1,5 +1,6 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -94,6 +95,12 @@ def validate_sense(
     for number, model in enumerate(models.values()):
         _validate_model(model, f"models[{number}]", tokenizers, exists)
     _validate_rows(config["rows"], config["groups"])
+    alpha, null_curves = config["regimes"]["alpha"], config["regimes"]["null_curves"]
+    if 1 / (null_curves + 1) > alpha:
+        raise ConfigurationError(
+            f"regimes.null_curves: the smallest p-value of {null_curves} curves is {1 / (null_curves + 1):.2g}, above "
+            f"regimes.alpha ({alpha}); expected at least {math.ceil(1 / alpha) - 1} curves"
+        )
     low, high = config["regimes"]["cuts"]
     if not low < high:
         raise ConfigurationError(f"regimes.cuts: found {low} and {high}; the first must be below the second")

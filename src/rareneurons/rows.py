@@ -86,32 +86,44 @@ def select_rows(
     split = candidates["document"].map(splits).to_numpy()
     document = candidates["document"].to_numpy()
     wanted = rows_per_condition // 2
+    available = {
+        (band.name, part): np.flatnonzero(candidates[band.by].isin(band.tokens).to_numpy() & (split == part))
+        for band in bands
+        for part in SPLITS
+    }
+    _refuse_short({key: len(rows) for key, rows in available.items()}, wanted)
     chosen = {band.name: np.zeros(len(candidates), dtype=bool) for band in bands}
-    for band in bands:
-        in_band = candidates[band.by].isin(band.tokens).to_numpy()
-        for part in SPLITS:
-            available = np.flatnonzero(in_band & (split == part))
-            if len(available) < wanted:
-                raise CorpusError(
-                    f"rows.rows_per_condition: condition {band.name!r} has {len(available)} rows in the {part} split, "
-                    f"{wanted} are needed; lower it, raise rows.documents, or widen the band"
-                )
-            drawn = rng.choice(available, size=wanted, replace=False)
-            n_documents = len(np.unique(document[drawn]))
-            if n_documents < LEAST_DOCUMENTS:
-                raise CorpusError(
-                    f"rows.documents: the {wanted} rows of condition {band.name!r} in the {part} split come from "
-                    f"{n_documents} documents, at least {LEAST_DOCUMENTS} are needed, because documents are what is "
-                    "resampled; raise rows.documents or rows.rows_per_condition"
-                )
-            chosen[band.name][drawn] = True
+    for (name, part), rows in available.items():
+        mine = rng.choice(rows, size=wanted, replace=False)
+        n_documents = len(np.unique(document[mine]))
+        if n_documents < LEAST_DOCUMENTS:
+            raise CorpusError(
+                f"rows.documents: the {wanted} rows of condition {name!r} in the {part} split come from "
+                f"{n_documents} documents, at least {LEAST_DOCUMENTS} are needed, because documents are what is "
+                "resampled; raise rows.documents or rows.rows_per_condition"
+            )
+        chosen[name][mine] = True
     drawn = np.any(list(chosen.values()), axis=0)
-    rows = candidates[drawn].reset_index(drop=True)
-    rows.insert(0, "row", np.arange(len(rows)))
-    rows["split"] = split[drawn]
+    selected = candidates[drawn].reset_index(drop=True)
+    selected.insert(0, "row", np.arange(len(selected)))
+    selected["split"] = split[drawn]
     for name, mask in chosen.items():
-        rows[CONDITION_PREFIX + name] = mask[drawn]
-    return rows
+        selected[CONDITION_PREFIX + name] = mask[drawn]
+    return selected
+
+
+def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int) -> None:
+    """Name every condition and split that has too few rows, so that one look at the message mends them all."""
+    short = [
+        f"{name!r} has {n_rows} rows in the {part} split"
+        for (name, part), n_rows in available.items()
+        if n_rows < wanted
+    ]
+    if short:
+        raise CorpusError(
+            f"rows.rows_per_condition: {wanted} rows a split are needed, but condition {'; condition '.join(short)}. "
+            "Lower it, raise rows.documents, widen the bands, or leave these conditions out of rows.conditions"
+        )
 
 
 def with_shuffled_labels(rows: pd.DataFrame, pair: tuple[str, str], rng: np.random.Generator) -> pd.DataFrame:

@@ -131,6 +131,15 @@ def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, st
     return frame
 
 
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman correlation of two arrays (n,), ties ranked by their mean; NaN where ``y`` is constant."""
+    from scipy import stats
+
+    if np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
 def spearman_trend(x: np.ndarray, y: np.ndarray, n_draws: int, rng: np.random.Generator) -> tuple[float, float]:
     """Spearman correlation of ``y`` with ``x`` and its two-sided permutation p-value.
 
@@ -141,7 +150,7 @@ def spearman_trend(x: np.ndarray, y: np.ndarray, n_draws: int, rng: np.random.Ge
     from scipy import stats
 
     ranks_x, ranks_y = stats.rankdata(x), stats.rankdata(y)
-    rho = float(np.corrcoef(ranks_x, ranks_y)[0, 1])
+    rho = spearman(x, y)
     centred_x, centred_y = ranks_x - ranks_x.mean(), ranks_y - ranks_y.mean()
     permuted = rng.permuted(np.tile(centred_y, (n_draws, 1)), axis=1)
     null = permuted @ centred_x / (np.linalg.norm(centred_x) * np.linalg.norm(centred_y))

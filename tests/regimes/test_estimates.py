@@ -1,6 +1,7 @@
 """All numbers of a checkpoint's curves: names, intervals, tests, differences, nulls."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rareneurons.influence.sums import InfluenceSums
@@ -54,6 +55,10 @@ def test_planted_plateau_is_declared_where_it_is_and_nowhere_else(found):
         statistic = "abs_mean" if key[0] == "noise" else "mean_abs"
         assert found[*key, f"{statistic}.test.plateau"].value == 0
     assert found["rare", "boost", "mean_abs.test.head_overlap_share"].value > 0.7
+    for name in ("plateau", "flat_head"):
+        assert found["rare", "boost", f"mean_abs.test.{name}"].p_value <= 0.01
+        assert found["common", "boost", f"mean_abs.test.{name}"].p_value > 0.01
+    assert found["rare", "boost", "mean_abs.test.steep_head"].p_value > 0.1
 
 
 def test_intervals_hold_the_planted_numbers(found):
@@ -127,3 +132,13 @@ def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
     assert ("rare", "boost", "mean_abs.fixed.power_law_exponent") in names
     assert not any(".auto." in measure or ".test.plateau" in measure for _, _, measure in names)
     assert est.no_plateau_bands(sums, ("rare", "common"), 99, rng).empty
+
+
+def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng):
+    effect = layer_effect(rng, False)
+    sums = {f"{name}/heldout": sums_with(effect, rng) for name in ("rare", "common")}
+    first, again = (est.trending_draws(sums, ("rare", "common"), SETTINGS, np.random.default_rng(4)) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+    exponent = first[(first["condition"] == "rare") & (first["measure"] == "mean_abs.fixed.power_law_exponent")]
+    assert len(exponent) == SETTINGS.bootstrap
+    assert exponent["value"].std() > 0

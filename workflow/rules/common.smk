@@ -101,6 +101,12 @@ def last_checkpoint_of(model):
     )
 
 
+def middle_top():
+    """The size of the tops that figures and turnover show."""
+    tops = sorted(config["regimes"]["tops"])
+    return tops[len(tops) // 2]
+
+
 def last_checkpoints(file):
     return [in_run(f"{model}/{last_checkpoint_of(model)}/{file}") for model in MODELS]
 

@@ -22,7 +22,10 @@ rule table:
 
 rule dynamics:
     input:
-        expand(in_run("tables/{table}.csv"), table=MEASURES),
+        tables=expand(in_run("tables/{table}.csv"), table=MEASURES),
+        regimes=in_run("tables/regimes.csv"),
+        draws=every_checkpoint("regime_draws.parquet"),
+        influence=every_checkpoint("influence.parquet"),
     output:
         in_run("tables/dynamics.csv"),
     log:
@@ -33,6 +36,7 @@ rule dynamics:
         "../../envs/rareneurons.yaml"
     params:
         permutations=config["dynamics"]["permutations"],
+        top=middle_top(),
         seed=config["seed"],
         code=code_of("dynamics"),
     script:

@@ -95,7 +95,7 @@ rule figure_overlap:
         "../../envs/rareneurons.yaml"
     params:
         pair=CONDITION_PAIR,
-        top=sorted(config["regimes"]["tops"])[len(config["regimes"]["tops"]) // 2],
+        top=middle_top(),
         code=code_of("figure_overlap"),
     script:
         "../../scripts/figure_overlap.py"
@@ -205,7 +205,7 @@ rule figure_spectra:
     conda:
         "../../envs/rareneurons.yaml"
     params:
-        measure="hill.w_out",
+        measure="hill.w_out.matched",
         label="Hill exponent of output weights",
         condition=config["groups"]["condition"],
         code=code_of("figure_measure"),

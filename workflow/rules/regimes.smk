@@ -7,6 +7,7 @@ rule regimes:
     output:
         table=in_run("{model}/{checkpoint}/regimes.parquet"),
         bands=in_run("{model}/{checkpoint}/no_plateau_bands.parquet"),
+        draws=in_run("{model}/{checkpoint}/regime_draws.parquet"),
     log:
         in_run("logs/regimes/{model}/{checkpoint}.log"),
     benchmark:

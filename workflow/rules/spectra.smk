@@ -15,6 +15,8 @@ rule spectra:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        draws=config["spectra"]["draws"],
+        seed=config["seed"],
         code=code_of("spectra"),
     script:
         "../../scripts/spectra.py"

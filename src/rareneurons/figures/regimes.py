@@ -216,7 +216,7 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
         len(shown),
         figsize=(3.4 * len(shown), (0.22 * len(conditions) + 0.9) * len(models)),
         squeeze=False,
-        sharey=True,
+        sharey="row",
     )
     place = {condition: -number for number, condition in enumerate(conditions)}
     for model, line in zip(models, axes, strict=True):

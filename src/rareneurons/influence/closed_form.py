@@ -24,7 +24,7 @@ Two ways to the sum over the vocabulary:
 The *direct* effect freezes the norm's scale, ``s' = s``, so that ``h = (delta / s) B_n``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -41,10 +41,10 @@ Effect = Literal["total", "direct"]
 # float32), on an accelerator it should be large enough to hide the launch of a kernel.
 ELEMENTS_A_BLOCK = {"cpu": 2**16, "accelerator": 2**26}
 PAIRS_A_BLOCK = 64
-WORDS_A_SLICE = 4096  # of the vocabulary, in the matrix products of the series
-CUBIC = [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (0, 3)]  # (i, j) of E_p[z^i B^j], i + j <= 3
+# Of the vocabulary, in the matrix products of the series: B of a slice and its powers should stay in the caches, too.
+WORDS_A_SLICE = {"cpu": 1024, "accelerator": 2**13}
 QUARTIC_PAYS = 0.04  # share of a neuron's pairs from which its four products cost less than the pairs' exact sums
-QUARTIC = [(3, 1), (2, 2), (1, 3), (0, 4)]
+EXACT_SHARE = 1 / 8  # of the memory, for the rows of B that exact sums run over
 ROUNDING_SLACK = 1e-5  # share of its upper bound by which a float32 fourth moment may be off
 
 
@@ -63,36 +63,62 @@ class _Rows:
 
 @dataclass
 class _Neurons:
-    """A tile of neurons seen through the unembedding."""
+    """A tile of neurons, and through them ``B``, which is made slice by slice and kept only where it is used again."""
 
-    b: torch.Tensor  # (N, V), its mean over V is zero
-    b_min: torch.Tensor  # (N,) float64
-    b_max: torch.Tensor  # (N,) float64
-    centred_weight: torch.Tensor  # (N, d) float64
+    unembedding: torch.Tensor  # (V, d)
     gained: torch.Tensor  # (N, d), centred and times the norm's gain: B is its product with the unembedding
+    centred_weight: torch.Tensor  # (N, d) float64
+    kept: torch.Tensor | None  # (V, N), B after the first tile of rows, where there are several
+    b_min: torch.Tensor  # (N,) float64, known after the first tile of rows
+    b_max: torch.Tensor  # (N,) float64
+    complete: bool = False  # whether the three above are known
+
+    def words(self, words: slice) -> torch.Tensor:
+        """``B`` of a slice of the vocabulary, (words, N)."""
+        if self.kept is None:
+            return self.unembedding[words] @ self.gained.T
+        if not self.complete:
+            torch.mm(self.unembedding[words], self.gained.T, out=self.kept[words])
+        return self.kept[words]
+
+    def note_range(self, b: torch.Tensor) -> None:
+        """Widen the known range of ``B`` by a slice of it."""
+        # Two passes: over the first dimension a CPU's aminmax is ten times slower than both.
+        self.b_min = torch.minimum(self.b_min, b.amin(0).double())
+        self.b_max = torch.maximum(self.b_max, b.amax(0).double())
+
+
+def _slices(words: torch.Tensor) -> Iterator[slice]:
+    """Slices of the last dimension, the vocabulary."""
+    width = WORDS_A_SLICE["cpu" if words.device.type == "cpu" else "accelerator"]
+    return (slice(start, start + width) for start in range(0, words.shape[-1], width))
 
 
 def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
+    """Logits and prediction of a tile of rows; nothing else as wide as the vocabulary is made."""
     centred = layer.centred(residual.double())
     scale_squared = centred.square().mean(-1) + layer.norm.epsilon
     normed = (centred / scale_squared.sqrt()[:, None]).to(layer.unembedding.dtype)
     z = (normed * layer.norm.gain) @ layer.unembedding.T
-    p = torch.softmax(z + layer.logit_bias, dim=-1)
-    z -= (p * z).sum(-1, keepdim=True)
-    moments, weighted = {}, p * z
-    for power in (2, 3, 4):
-        weighted *= z
-        moments[power] = weighted.sum(-1, keepdim=True).double()
+    p = z + layer.logit_bias
+    p.sub_(p.amax(-1, keepdim=True)).exp_().div_(p.sum(-1, keepdim=True))
+    mean = sum((p[:, words] * z[:, words]).sum(-1, keepdim=True) for words in _slices(z))
+    z.sub_(mean)
+    moments = {power: centred.new_zeros(len(z), 1) for power in (2, 3, 4)}
+    for words in _slices(z):
+        weighted = p[:, words] * z[:, words]
+        for moment in moments.values():
+            moment += weighted.mul_(z[:, words]).sum(-1, keepdim=True)
     z_min, z_max = z.aminmax(dim=-1, keepdim=True)
     return _Rows(z, p, moments, z_min.double(), z_max.double(), scale_squared, centred)
 
 
-def _prepare_neurons(layer: LastLayer, neurons: slice) -> _Neurons:
+def _prepare_neurons(layer: LastLayer, neurons: slice, keep: bool) -> _Neurons:
     centred = layer.centred(layer.output_weight[neurons].double())
     gained = centred.to(layer.unembedding.dtype) * layer.norm.gain
-    b = gained @ layer.unembedding.T
-    b_min, b_max = b.aminmax(dim=-1)
-    return _Neurons(b, b_min.double(), b_max.double(), centred, gained)
+    kept = gained.new_empty(len(layer.unembedding), len(gained)) if keep else None
+    nothing = centred.new_zeros(len(gained))
+    return _Neurons(layer.unembedding, gained, centred, kept, nothing + torch.inf, nothing - torch.inf)
 
 
 def _logit_change_coefficients(
@@ -125,45 +151,76 @@ class _Series:
         return self.mean + torch.log1p(self.second / 2 + self.third / 6), error
 
 
-def _raw_moments(
-    layer: LastLayer, rows: _Rows, neurons: _Neurons, orders: Sequence[tuple[int, int]], columns: torch.Tensor | None
-) -> dict[tuple[int, int], torch.Tensor]:
-    """``E_p[z^i B^j]``, float64 (T, columns), for the wanted (i, j); the vocabulary is summed in slices.
+def _weighted(rows: _Rows, words: slice, highest: int) -> torch.Tensor:
+    """``p z^i`` of a slice of the vocabulary for i = 0 ... highest, (highest + 1, T, words)."""
+    z = rows.z[:, words]
+    stacked = z.new_empty(highest + 1, *z.shape)
+    stacked[0] = rows.p[:, words]
+    for power in range(1, highest + 1):
+        torch.mul(stacked[power - 1], z, out=stacked[power])
+    return stacked
 
-    The powers of a slice are made once and stay small, whatever the vocabulary is. ``B`` itself is linear in the
-    unembedding, so for j = 1 the slice is multiplied with the unembedding (d columns) and not with ``B`` (N columns).
+
+def _cubic_sums(rows: _Rows, neurons: _Neurons) -> dict[tuple[int, int], torch.Tensor]:
+    """``E_p[z^i B^j]``, float64 (T, N), for j >= 1 and i + j <= 3; the vocabulary is summed in slices.
+
+    ``B`` and its powers exist for a slice at a time. ``B`` itself is linear in the unembedding, so for j = 1 the slice
+    is multiplied with the unembedding (d columns) and not with ``B`` (N columns). Products with one right-hand side are
+    made at once.
     """
-    n_rows = len(rows.z)
-    gained = neurons.gained if columns is None else neurons.gained[columns]
-    sums = {(i, j): rows.z.new_zeros(n_rows, layer.unembedding.shape[1] if j == 1 else len(gained)) for i, j in orders}
-    highest_z, highest_b = (max(order[axis] for order in orders) for axis in (0, 1))
-    for start in range(0, rows.z.shape[1], WORDS_A_SLICE):
-        words = slice(start, start + WORDS_A_SLICE)
-        weighted = [rows.p[:, words]]
-        for _ in range(highest_z):
-            weighted.append(weighted[-1] * rows.z[:, words])
-        b = neurons.b[:, words] if columns is None else neurons.b[:, words].index_select(0, columns)
-        powers = [b]
-        for _ in range(highest_b - 1):
-            powers.append(powers[-1] * b)
-        for (i, j), total in sums.items():
-            total.addmm_(weighted[i], layer.unembedding[words] if j == 1 else powers[j - 1].T)
-    return {(i, j): (total @ gained.T if j == 1 else total).double() for (i, j), total in sums.items()}
+    n_rows, n_neurons = len(rows.z), len(neurons.gained)
+    linear = rows.z.new_zeros(3 * n_rows, neurons.unembedding.shape[1])
+    square, cube = rows.z.new_zeros(2 * n_rows, n_neurons), rows.z.new_zeros(n_rows, n_neurons)
+    for words in _slices(rows.z):
+        weighted = _weighted(rows, words, 2)
+        b = neurons.words(words)
+        if not neurons.complete:
+            neurons.note_range(b)
+        linear.addmm_(weighted.flatten(0, 1), neurons.unembedding[words])
+        power = b * b
+        square.addmm_(weighted[:2].flatten(0, 1), power)
+        cube.addmm_(weighted[0], power.mul_(b))
+    neurons.complete = True
+    by_z = (linear @ neurons.gained.T).double().unflatten(0, (3, n_rows))
+    squares = square.double().unflatten(0, (2, n_rows))
+    return {
+        (0, 1): by_z[0],
+        (1, 1): by_z[1],
+        (2, 1): by_z[2],
+        (0, 2): squares[0],
+        (1, 2): squares[1],
+        (0, 3): cube.double(),
+    }
+
+
+def _quartic_sums(rows: _Rows, neurons: _Neurons, columns: torch.Tensor) -> dict[tuple[int, int], torch.Tensor]:
+    """``E_p[z^i B^j]``, float64 (T, columns), for j >= 1 and i + j = 4."""
+    gained = neurons.gained[columns]
+    sums = {j: rows.z.new_zeros(len(rows.z), len(columns)) for j in (2, 3, 4)}
+    linear = rows.z.new_zeros(len(rows.z), neurons.unembedding.shape[1])
+    for words in _slices(rows.z):
+        weighted = _weighted(rows, words, 3)
+        b = neurons.unembedding[words] @ gained.T
+        linear.addmm_(weighted[3], neurons.unembedding[words])
+        power = b * b
+        for j in (2, 3, 4):
+            sums[j].addmm_(weighted[4 - j], power)
+            power = power * b
+    return {(3, 1): (linear @ gained.T).double()} | {(4 - j, j): total.double() for j, total in sums.items()}
 
 
 def _shortest_series(
-    layer: LastLayer, rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
+    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """``log E_p[exp(h)]`` (T, N) by the shortest certified series, where that is cubic, where one is certified."""
-    raw = _raw_moments(layer, rows, neurons, CUBIC, None)
+    raw = _cubic_sums(rows, neurons)
     series = _cubic_moments(rows, neurons, raw, c, e)
     value, error = series.cubic()
     cubic = error <= tolerance
     certified = cubic.clone()
     columns = torch.nonzero((~cubic).double().mean(0) > QUARTIC_PAYS).flatten()
     if len(columns):
-        raw = {order: moment[:, columns] for order, moment in raw.items()}
-        raw |= _raw_moments(layer, rows, neurons, QUARTIC, columns)
+        raw = {order: moment[:, columns] for order, moment in raw.items()} | _quartic_sums(rows, neurons, columns)
         fourth = _fourth_moment(rows, raw, c[:, columns], e[:, columns])
         second, largest, highest = (x[:, columns] for x in (series.second, series.largest, series.highest))
         # m_4 <= M^2 m_2 always; what float32 rounding may have taken from m_4 is a small share of that.
@@ -214,44 +271,54 @@ def _fourth_moment(
     return fourth.clamp_min(0)
 
 
-def _exact_log_mean_exp(
-    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, wanted: torch.Tensor
-) -> torch.Tensor:
-    """``log E_p[exp(h)]`` of the wanted pairs by the sum over the vocabulary, in blocks that fit the cache.
+def _add_exact_sums(
+    log_mean_exp: torch.Tensor,
+    rows: _Rows,
+    neurons: _Neurons,
+    c: torch.Tensor,
+    e: torch.Tensor,
+    wanted: torch.Tensor,
+    neurons_at_once: int,
+) -> None:
+    """Put ``log E_p[exp(h)]`` of the wanted pairs in place, by the sum over the vocabulary.
 
     Args:
+        log_mean_exp: float64 (T, N), filled where ``wanted``.
         rows: tile of T rows.
         neurons: tile of N neurons.
         c: (T, N) coefficient of ``z``.
         e: (T, N) coefficient of ``B``.
         wanted: boolean (T, N).
-
-    Returns:
-        Float64 (number of wanted pairs,), in the order of ``wanted.nonzero()``.
+        neurons_at_once: rows of ``B`` that exist together.
     """
-    dtype, device = rows.z.dtype, rows.z.device
-    vocabulary = rows.z.shape[1]
-    elements = ELEMENTS_A_BLOCK["cpu" if device.type == "cpu" else "accelerator"]
-    sums = []
-    for t in torch.nonzero(wanted.any(1)).flatten().tolist():
-        columns = torch.nonzero(wanted[t]).flatten()
-        c_t, e_t = c[t, columns].to(dtype), e[t, columns].to(dtype)
-        total = torch.zeros(len(columns), dtype=torch.float64, device=device)
-        for first in range(0, len(columns), PAIRS_A_BLOCK):
-            part = slice(first, first + PAIRS_A_BLOCK)
-            c_part, e_part = c_t[part], e_t[part, None]
-            width = max(1, elements // len(c_part))
-            for start in range(0, vocabulary, width):
-                words = slice(start, start + width)
-                h = neurons.b[:, words].index_select(0, columns[part])
-                h.mul_(e_part).addr_(c_part, rows.z[t, words])
-                total[part] += torch.expm1_(h).mv(rows.p[t, words])
-        sums.append(total)
-    return torch.log1p(torch.cat(sums)) if sums else torch.zeros(0, dtype=torch.float64, device=device)
+    for columns in torch.nonzero(wanted.any(0)).flatten().split(neurons_at_once):
+        b = neurons.gained[columns] @ neurons.unembedding.T
+        for t in torch.nonzero(wanted[:, columns].any(1)).flatten().tolist():
+            mine = torch.nonzero(wanted[t, columns]).flatten()
+            at = columns[mine]
+            total = _exact_sums(rows.z[t], rows.p[t], b, mine, c[t, at].to(b.dtype), e[t, at].to(b.dtype))
+            log_mean_exp[t, at] = torch.log1p(total)
+
+
+def _exact_sums(
+    z: torch.Tensor, p: torch.Tensor, b: torch.Tensor, chosen: torch.Tensor, c: torch.Tensor, e: torch.Tensor
+) -> torch.Tensor:
+    """``sum_v p_v expm1(c z_v + e B_v)`` of one row (V,) and its chosen rows of ``b``, in blocks that fit the cache."""
+    elements = ELEMENTS_A_BLOCK["cpu" if z.device.type == "cpu" else "accelerator"]
+    total = torch.zeros(len(chosen), dtype=torch.float64, device=z.device)
+    for first in range(0, len(chosen), PAIRS_A_BLOCK):
+        part = slice(first, first + PAIRS_A_BLOCK)
+        c_part, e_part = c[part], e[part, None]
+        width = max(1, elements // len(c_part))
+        for start in range(0, len(z), width):
+            words = slice(start, start + width)
+            h = b[:, words].index_select(0, chosen[part])
+            h.mul_(e_part).addr_(c_part, z[words])
+            total[part] += torch.expm1_(h).mv(p[words])
+    return total
 
 
 def _tile(
-    layer: LastLayer,
     rows: _Rows,
     neurons: _Neurons,
     delta: torch.Tensor,
@@ -259,18 +326,19 @@ def _tile(
     method: Method,
     effect: Effect,
     tolerance: float,
+    neurons_at_once: int,
 ) -> tuple[torch.Tensor, PairCounts]:
     c, e = _logit_change_coefficients(rows, neurons, delta, effect)
     if method == "certified":
-        log_mean_exp, cubic, certified = _shortest_series(layer, rows, neurons, c, e, tolerance)
+        log_mean_exp, cubic, certified = _shortest_series(rows, neurons, c, e, tolerance)
         # A neuron at its reference value changes nothing, exactly: its series is certified with error 0.
         wanted = ~certified
     else:
         log_mean_exp, wanted = torch.zeros_like(c), delta != 0
         cubic = ~wanted
-    log_mean_exp[wanted] = _exact_log_mean_exp(rows, neurons, c, e, wanted)
+    _add_exact_sums(log_mean_exp, rows, neurons, c, e, wanted, neurons_at_once)
     z_target = rows.z.gather(1, target[:, None]).double()
-    b_target = neurons.b[:, target].T.double()
+    b_target = (neurons.unembedding[target] @ neurons.gained.T).double()
     delta_loss = log_mean_exp - (c * z_target + e * b_target)
     n_exact, n_cubic = int(wanted.sum()), int(cubic.sum())
     return delta_loss, PairCounts(n_exact, n_cubic, wanted.numel() - n_exact - n_cubic)
@@ -312,34 +380,36 @@ def delta_loss_tiles(
     n_rows, n_neurons = activation.shape
     # A constant in all logits changes nothing; without it B's mean over the vocabulary is zero and sums are sharper.
     layer = replace(layer, unembedding=layer.unembedding - layer.unembedding.mean(0))
-    neurons_a_tile, rows_a_tile = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
+    neurons_a_tile, rows_a_tile, neurons_at_once = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
     for first_neuron in range(0, n_neurons, neurons_a_tile):
         mine = slice(first_neuron, min(first_neuron + neurons_a_tile, n_neurons))
-        neurons = _prepare_neurons(layer, mine)
+        neurons = _prepare_neurons(layer, mine, keep=rows_a_tile < n_rows and method == "certified")
         for first_row in range(0, n_rows, rows_a_tile):
             here = slice(first_row, min(first_row + rows_a_tile, n_rows))
             held = reference[mine] if reference.ndim == 1 else reference[here, mine]
             delta = held.double() - activation[here, mine].double()
             rows = _prepare_rows(layer, residual[here])
-            values, pairs = _tile(layer, rows, neurons, delta, target[here], method, effect, tolerance)
+            values, pairs = _tile(rows, neurons, delta, target[here], method, effect, tolerance, neurons_at_once)
             yield DeltaLoss(here, mine, values, pairs)
 
 
-def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int]:
-    """Neurons and rows a tile, so that what a tile needs stays within the budget.
+def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int, int]:
+    """Neurons and rows a tile, and neurons whose ``B`` exists at once, so that a tile stays within the budget.
 
-    A neuron holds one array over the vocabulary (B) and four over a slice of it; a row four (z, p and two while they
-    are made) and four; a pair some thirty doubles. The centred unembedding comes off the budget first, rows get a
-    quarter of what is left, at most 512.
+    A row holds two arrays over the vocabulary (z and p) and ten over a slice of it; a
+    neuron four over a slice, and one over the vocabulary where several tiles of rows use its ``B``; a pair some thirty
+    doubles. The centred unembedding comes off the budget first; of what is left rows get a quarter (at most 512 rows),
+    exact sums ``EXACT_SHARE``.
     """
     words = layer.unembedding.shape[0]
-    in_slice = min(words, WORDS_A_SLICE)
+    in_slice = min(words, WORDS_A_SLICE["cpu" if layer.unembedding.device.type == "cpu" else "accelerator"])
     size = layer.unembedding.element_size()
     memory_bytes -= size * layer.unembedding.numel()
-    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * 4 * (words + in_slice))))
-    a_neuron = size * (words + 4 * in_slice) + 30 * 8 * rows
-    neurons = min(n_neurons, max(1, memory_bytes * 3 // 4 // a_neuron))
-    return neurons, rows
+    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * (2 * words + 10 * in_slice))))
+    a_neuron = size * (4 * in_slice + (words if rows < n_rows else 0)) + 30 * 8 * rows
+    neurons = min(n_neurons, max(1, int(memory_bytes * (3 / 4 - EXACT_SHARE)) // a_neuron))
+    at_once = max(1, int(memory_bytes * EXACT_SHARE) // (size * words))
+    return neurons, rows, at_once
 
 
 def delta_loss_matrix(

@@ -183,9 +183,6 @@ def _test_estimates(
     ]
 
 
-NULL_CURVES_FOR_POWER = 99  # as few as a p of 0.01 needs
-
-
 def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, rng: np.random.Generator) -> Estimate:
     """Share of planted plateaus found in curves like the boost curve of the mean abs effect.
 
@@ -194,9 +191,55 @@ def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, 
     curve = heldout.curve("boost", "mean_abs")
     n_plateau = int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(curve.neuron)))
     bounds = settings.alpha, settings.flatness
-    draws = settings.power_draws, NULL_CURVES_FOR_POWER
+    draws = settings.power_draws, int(np.ceil(1 / settings.alpha)) - 1  # as few null curves as a p of alpha needs
     found = power(curve.ln_influence, heldout.relative_error(curve, "mean_abs"), max(n_plateau, 1), bounds, draws, rng)
     return Estimate("mean_abs.test.power", found, unit_of("test.power"), n_documents)
+
+
+TRENDING = (
+    "fixed.power_law_exponent",
+    "fixed.head_departure",
+    "auto.power_law_exponent",
+    "auto.flatness",
+    "auto.head_departure",
+    "auto.plateau_end",
+)
+
+
+def trending_draws(
+    sums: Mapping[str, InfluenceSums], pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Bootstrap draws of what trends over training are about: held-out boost curves of the mean abs effect.
+
+    Args:
+        sums: ``<condition>/<split>`` -> sums by block of documents.
+        pair: two conditions.
+        settings: cuts and number of draws.
+        rng: draws the documents; give every checkpoint a generator in the same state, so that a draw means the same
+            documents at all of them.
+
+    Returns:
+        Columns ``condition``, ``group``, ``measure``, ``draw``, ``value``.
+    """
+    weights = document_weights(len(sums[f"{pair[0]}/heldout"].n_rows), settings.bootstrap, rng)
+    parts = []
+    for name in pair:
+        found = sums[f"{name}/heldout"]
+        curves = [means.curve("boost", "mean_abs") for means in _drawn_means(found, weights)]
+        draws = _drawn_curve_measures(_means(found).curve("boost", "mean_abs"), curves, settings.cuts)
+        parts += [
+            pd.DataFrame(
+                {
+                    "condition": name,
+                    "group": "boost",
+                    "measure": f"mean_abs.{measure}",
+                    "draw": np.arange(len(draws)),
+                    "value": [draw.get(measure, np.nan) for draw in draws],
+                }
+            )
+            for measure in TRENDING
+        ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def no_plateau_bands(
