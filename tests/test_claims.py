@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.claims import CLAIMS, OTHER_CLAIMS, Bounds, claims_markdown, decide
+from rareneurons.claims import CLAIMS, DIMENSION_CLAIM, OTHER_CLAIMS, Bounds, claims_markdown, decide
 from rareneurons.tables import CLAIM_COLUMNS, CheckpointName, Estimate, measure_frame
 
-BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.1, 0.05)
+BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.05, 0.125, 0.1)
 
 
 def frame(model, step, condition, group, measure, value, p=0.04):
@@ -16,10 +16,22 @@ def frame(model, step, condition, group, measure, value, p=0.04):
     )
 
 
+def dimension(group="plateau", model="a", step=16, value=0.49, null=(0.56, 0.53, 0.59), gap=(-0.1, -0.04), q=0.02):
+    """The coordination rows that C3 reads: value, mean and central 95 % of matched groups, interval, adjusted p."""
+    name, reason = "effective_dimension.matched", "" if np.isfinite(value) else "2 neurons, at least 3 are needed"
+    estimates = [
+        Estimate(name, value, "u", 100, 0.4, 0.5, q / 2, reason),
+        Estimate(f"{name}.null_mean", null[0], "u", 200, *null[1:]),
+        Estimate(f"{name}.difference", value - null[0], "u", 100, *gap),
+    ]
+    table = measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
+    return table.assign(q_value=[q, np.nan, np.nan], reason=[reason, "", ""])
+
+
 def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     """Every claim's number at two steps; ``plateau`` and ``power`` for rare and common at the last one."""
     found = {}
-    for claim in CLAIMS:
+    for claim in [claim for claim in CLAIMS if claim is not DIMENSION_CLAIM]:
         condition = "rare" if claim.side == "condition" else "common"
         frames = [
             frame(model, step, condition, claim.group, claim.measure, step / 10) for model in models for step in (2, 16)
@@ -33,6 +45,7 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     ]
     found["regimes"] = pd.concat([found["regimes"], *tests])
     found["organization"] = clusters(models)
+    found["coordination"] = pd.concat([dimension(model=model, step=step) for model in models for step in (2, 16)])
     return found
 
 
@@ -58,9 +71,10 @@ def test_one_row_a_claim_and_model_at_the_last_checkpoint():
     claims = decide(tables_for(["a", "b"]), BOUNDS)
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [c.name for c in CLAIMS for _ in "ab"]
-    by_rule = claims["claim"] == "C4"
+    by_rule = claims["claim"].isin(["C3", "C4"])
     assert (claims.loc[~by_rule, "value"] == 1.6).all()
-    assert claims.loc[by_rule, "value"].tolist() == pytest.approx([0.1, 0.1])
+    assert claims.loc[claims["claim"] == "C4", "value"].tolist() == pytest.approx([0.1, 0.1])
+    assert claims.loc[claims["claim"] == "C3", "sentence"].str.contains("at step16").all()
     assert claims["reason"].str.len().min() > 20
 
 
@@ -135,12 +149,53 @@ def test_clusters_of_an_unmeasured_group_are_undecided_and_of_no_group_those_of_
     assert "fixed_plateau" in clusters_row(group="fixed_plateau")["statistic"]
 
 
+def decided(**given) -> pd.Series:
+    return decide(tables_for(["a"]) | {"coordination": dimension(**given)}, BOUNDS).set_index("claim").loc["C3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "supported"),
+        ({"q": 0.051}, "undecided"),
+        ({"value": 0.65, "gap": (0.05, 0.13)}, "contradicted"),  # significant in the other direction
+        ({"value": 0.56, "gap": (-0.05, 0.05), "q": 0.6}, "contradicted"),
+        ({"value": 0.56, "gap": (-0.08, 0.05), "q": 0.6}, "undecided"),  # a reduction by 0.07 is not excluded
+        ({"value": 0.53, "gap": (-0.05, -0.01), "q": 0.6}, "undecided"),  # no reduction is
+        ({"value": 0.56, "gap": (-0.05, 0.05), "q": 0.6, "null": (0.56, 0.4, 0.8)}, "undecided"),  # no power
+        ({"value": np.nan, "q": np.nan}, "undecided"),
+    ],
+)
+def test_dimension_claim_follows_adjusted_p_and_interval(given, expected):
+    assert decided(**given)["verdict"] == expected
+
+
+def test_dimension_claim_says_value_null_interval_p_and_that_there_is_no_plateau():
+    row = decided()
+    assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.07, -0.1, -0.04))
+    assert (row["p_value"], row["bound"]) == (0.02, 0.05)
+    for said in (
+        *("0.49 of their number", "87% of the mean over 200 matched groups, 0.56", "0.53 to 0.59", "-0.1 to -0.04"),
+        *("p = 0.01, adjusted 0.02", "there is no plateau to speak of"),
+    ):
+        assert said in row["sentence"]
+    with_plateau = decide(tables_for(["a"], plateau=(1, 0)), BOUNDS).set_index("claim").loc["C3", "sentence"]
+    assert "to speak of" not in with_plateau
+    assert "2 neurons, at least 3 are needed" in decided(value=np.nan, q=np.nan)["sentence"]
+
+
 def test_the_fixed_plateau_stands_in_where_none_is_fitted():
-    tables = tables_for(["a"])
-    tables["coordination"] = frame("a", 16, "rare", "fixed_plateau", "effective_dimension", 0.25)
-    row = decide(tables, BOUNDS).set_index("claim").loc["C3"]
-    assert row["value"] == 0.25
+    row = decided(group="fixed_plateau")
+    assert row["verdict"] == "supported"
     assert "fixed_plateau" in row["statistic"]
+    tables = tables_for(["a"])
+    tables["coordination"] = pd.concat([dimension(step=2), dimension(group="fixed_plateau")])
+    row = decide(tables, BOUNDS).set_index("claim").loc["C3"]
+    assert "fixed_plateau" in row["statistic"]
+    assert "at step16" in row["sentence"], "the last checkpoint counts, not the last that has a plateau"
+    before = frame("a", 2, "rare", "plateau", "hill.w_out.matched", 0.5)
+    tables["spectra"] = pd.concat([before, frame("a", 16, "rare", "fixed_plateau", "hill.w_out.matched", 0.25)])
+    assert decide(tables, BOUNDS).set_index("claim").loc["C7", "value"] == 0.25
 
 
 def test_unmeasured_numbers_are_said():

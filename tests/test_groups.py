@@ -123,6 +123,26 @@ def test_tiny_groups_are_not_measured():
     assert groups.measured_groups(frame, groups.group_frame({"random_0000": np.arange(5, 7)}, 0, "rare")) == {}
 
 
+def test_controlled_groups_hold_both_kinds_and_tiny_groups_too(rng):
+    regimes = groups.group_frame({"plateau": np.arange(4), "suppress_plateau": np.arange(4, 6)}, 0, "rare")
+    drawn = {
+        "random_0000": np.arange(10, 15),
+        "random_0001": np.arange(15, 20),
+        "matched_plateau_0000": np.arange(20, 24),
+    }
+    found = groups.controlled_groups(regimes, groups.group_frame(drawn, 0, "rare"))
+    members, controls = found["plateau"]
+    assert members.tolist() == [0, 1, 2, 3]
+    assert controls["random"].tolist() == [[10, 11, 12, 13], [15, 16, 17, 18]]
+    assert controls["matched"].tolist() == [[20, 21, 22, 23]]
+    assert found["suppress_plateau"][0].tolist() == [4, 5]
+    assert {kind: control.shape for kind, control in found["suppress_plateau"][1].items()} == {
+        "random": (0, 2),
+        "matched": (0, 2),
+    }
+    assert "fixed_plateau" not in found
+
+
 def test_features_are_those_of_the_neurons(rng):
     activation, weight = rng.normal(size=(50, 4)).astype(np.float32), rng.normal(size=(4, 3)).astype(np.float32)
     found = groups.neuron_features(activation, weight)

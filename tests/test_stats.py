@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rareneurons import stats
-from rareneurons.tables import Estimate
+from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate
 
 
 @pytest.mark.oracle
@@ -112,3 +112,30 @@ def test_bootstrap_p_of_no_difference_is_calibrated(rng):
         draws = (stats.document_weights(40, 200, rng) @ values) / 40
         p.append(stats.bootstrap_p(draws))
     assert 0.02 <= np.mean(np.asarray(p) <= 0.05) <= 0.1
+
+
+@pytest.mark.oracle
+def test_adjusted_p_values_equal_scipy(rng):
+    from scipy.stats import false_discovery_control
+
+    for n in (1, 2, 50):
+        p_values = rng.random(n).round(1)  # with ties
+        np.testing.assert_allclose(stats.benjamini_hochberg(p_values), false_discovery_control(p_values), atol=1e-12)
+
+
+def test_families_are_adjusted_apart():
+    triples = [
+        ("rare", "g", Estimate(name, 0.0, "u", 5, p_value=p, reason=reason))
+        for name, p, reason in (
+            ("d.random", 0.001, ""),
+            ("e.random", 0.001, ""),
+            ("d.matched", 0.04, ""),
+            ("e.matched", 0.5, ""),
+            ("e.matched.null_mean", np.nan, ""),
+            ("f.matched", np.nan, "why"),
+        )
+    ]
+    frame = stats.frame_of_tests(CheckpointName("m", "step8"), triples)
+    assert list(frame.columns) == [*MEASURE_COLUMNS, "q_value", "reason"]
+    np.testing.assert_allclose(frame["q_value"], [0.001, 0.001, 0.08, 0.5, np.nan, np.nan])
+    assert frame["reason"].tolist() == ["", "", "", "", "", "why"]

@@ -15,16 +15,18 @@ class Bounds:
 
     ``condition`` and ``contrast``: what the claims call rare and common; ``flatness``: largest exponent of a plateau,
     as a share of the power law's; ``power``: least share of planted plateaus a test must find before its "no" counts;
-    ``modularity_margin``: smallest excess over matched controls that would be clusters; ``modularity_alpha``: largest
-    adjusted p at which there are any.
+    ``alpha``: largest Benjamini-Hochberg adjusted p that counts as a difference; ``dimension_reduction``: reduction of
+    the effective dimension, as a share of the matched groups' mean, that a "no" must exclude;
+    ``modularity_margin``: smallest excess of modularity over matched controls that would be clusters.
     """
 
     condition: str
     contrast: str
     flatness: float
     power: float
+    alpha: float
+    dimension_reduction: float
     modularity_margin: float
-    modularity_alpha: float
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,16 @@ PLATEAU_CLAIMS = (
     ),
     Claim("C2", "Common targets: no plateau", "regimes", "contrast", "boost", "mean_abs.auto.flatness", ""),
 )
+DIMENSION_CLAIM = Claim(
+    "C3",
+    "Plateau neurons act together: reduced effective dimension",
+    "coordination",
+    "condition",
+    "plateau",
+    "effective_dimension.matched",
+    "",
+)
 OTHER_CLAIMS = (
-    Claim(
-        "C3",
-        "Plateau neurons act together: reduced effective dimension",
-        "coordination",
-        "condition",
-        "plateau",
-        "effective_dimension",
-        "it is held against random controls, not yet against the matched ones",
-    ),
     Claim(
         "C4",
         "Plateau neurons form no discrete clusters",
@@ -103,7 +105,7 @@ OTHER_CLAIMS = (
         "the exponent's trend over training is not yet tested",
     ),
 )
-CLAIMS = (*PLATEAU_CLAIMS, *OTHER_CLAIMS)
+CLAIMS = (*PLATEAU_CLAIMS, DIMENSION_CLAIM, *OTHER_CLAIMS)
 
 
 def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
@@ -118,6 +120,7 @@ def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
     """
     models = [str(model) for model in dict.fromkeys(tables["regimes"]["model"])]
     rows = [_plateau_row(claim, model, tables["regimes"], bounds) for claim in PLATEAU_CLAIMS for model in models]
+    rows += [_dimension_row(model, tables, bounds) for model in models]
     for claim in OTHER_CLAIMS:
         row_of = _clusters_row if claim.name == "C4" else _row
         rows += [row_of(claim, model, tables, bounds) for model in models]
@@ -129,14 +132,64 @@ def _condition_of(claim: Claim, bounds: Bounds) -> str:
 
 
 def _number(group: str, measure: str, model: str, table: pd.DataFrame, condition: str) -> pd.Series | None:
-    found = table[
-        (table["model"] == model)
-        & (table["condition"] == condition)
-        & (table["group"] == group)
-        & (table["measure"] == measure)
-    ]
-    found = last_checkpoints(found)
+    """The number at the model's last checkpoint; None where that has none, whatever earlier ones have."""
+    last = last_checkpoints(table[table["model"] == model])
+    found = last[(last["condition"] == condition) & (last["group"] == group) & (last["measure"] == measure)]
     return None if found.empty else found.iloc[0]
+
+
+def _number_or_fixed(claim: Claim, model: str, table: pd.DataFrame, condition: str) -> pd.Series | None:
+    """Where no curve with a plateau fits, there still is the head by the authors' fixed cuts."""
+    number = _number(claim.group, claim.measure, model, table, condition)
+    return _number(f"fixed_{claim.group}", claim.measure, model, table, condition) if number is None else number
+
+
+def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+    """C3: the effective dimension against matched groups, by adjusted p for a yes and by interval for a no."""
+    claim, table = DIMENSION_CLAIM, last_checkpoints(tables[DIMENSION_CLAIM.table])
+    condition = _condition_of(claim, bounds)
+    number = _number_or_fixed(claim, model, table, condition)
+    if number is None:
+        return _unmeasured(claim, claim.measure, model, condition)
+    group = str(number["group"])
+    null = _number(group, f"{claim.measure}.null_mean", model, table, condition)
+    difference = _number(group, f"{claim.measure}.difference", model, table, condition)
+    if null is None or difference is None or not np.isfinite([number["p_value"], difference["value"]]).all():
+        row, verdict = _filled(claim, model, condition, number), "undecided"
+        told = f"it could not be told from the {group} neurons: {number['reason']}"
+    else:
+        row = _filled(claim, model, condition, difference)
+        verdict = _dimension_verdict(number, null, difference, bounds)
+        told = (
+            f"the effective dimension of the {group} neurons is {number['value']:.3g} of their number on {condition} "
+            f"rows, {number['value'] / null['value']:.0%} of the mean over {null['n']:.0f} matched groups, "
+            f"{null['value']:.3g} (95 % of them: {null['ci_low']:.3g} to {null['ci_high']:.3g}); difference "
+            f"{difference['value']:.2g} (95 % interval {difference['ci_low']:.2g} to {difference['ci_high']:.2g}), "
+            f"p = {number['p_value']:.2g}, adjusted {number['q_value']:.2g}"
+        )
+    row |= {"p_value": number["q_value"], "bound": bounds.alpha, "verdict": verdict}
+    row["statistic"] = f"{claim.measure}.difference ({group}, {condition})"
+    plateau = _number("boost", "mean_abs.test.plateau", model, tables["regimes"], condition)
+    if plateau is None or plateau["value"] != 1:
+        told += "; there is no plateau to speak of, these are the head neurons of the boost curve"
+    reason = (
+        f"rule: supported if the adjusted p is at most {bounds.alpha:g} and the dimension below the matched groups' "
+        "mean; contradicted if the difference's interval holds zero or lies above it and excludes a reduction by "
+        f"{bounds.dimension_reduction:.1%} of that mean, which must lie outside the central 95 % of these groups; "
+        f"{told}"
+    )
+    sentence = f"{claim.text}: {verdict} for {model} at {number['checkpoint']}; {told}."
+    return row | {"reason": reason, "sentence": sentence}
+
+
+def _dimension_verdict(number: pd.Series, null: pd.Series, difference: pd.Series, bounds: Bounds) -> str:
+    if number["q_value"] <= bounds.alpha and difference["value"] < 0:
+        return "supported"
+    smallest = bounds.dimension_reduction * null["value"]
+    # A small group has few possible dimensions: where even a relevant reduction would be common, no says nothing.
+    could_be_seen = null["value"] - smallest < null["ci_low"]
+    none = difference["ci_low"] > -smallest and difference["ci_high"] >= 0
+    return "contradicted" if could_be_seen and none else "undecided"
 
 
 def _plateau_row(claim: Claim, model: str, table: pd.DataFrame, bounds: Bounds) -> dict[str, object]:
@@ -186,7 +239,7 @@ def _clusters_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], 
     verdict = "undecided"
     if high < margin:
         verdict = "supported"
-    elif low > margin and q <= bounds.modularity_alpha:
+    elif low > margin and q <= bounds.alpha:
         verdict = "contradicted"
     row = _filled(claim, model, condition, number)
     row |= {"value": number["value"] - mean, "ci_low": low, "ci_high": high, "p_value": q}
@@ -204,7 +257,7 @@ def _clusters_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], 
         told += "; the plateau test finds no plateau, so the group is the head of the curve and not a regime of its own"
     rule = (
         f"rule: supported if the upper end of the difference's interval is below {margin:g}, contradicted if its lower "
-        f"end is above {margin:g} with an adjusted p of at most {bounds.modularity_alpha:g}"
+        f"end is above {margin:g} with an adjusted p of at most {bounds.alpha:g}"
     )
     sentence = f"{claim.text}: {verdict} for {model} at {number['checkpoint']}; {told}."
     return row | {"reason": f"{rule}; {told}", "sentence": sentence}
@@ -235,9 +288,7 @@ def _filled(claim: Claim, model: str, condition: str, number: pd.Series | None) 
 
 def _row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
     condition, table = _condition_of(claim, bounds), tables[claim.table]
-    number = _number(claim.group, claim.measure, model, table, condition)
-    if number is None:  # where no curve with a plateau fits, there still is the head by the authors' fixed cuts
-        number = _number(f"fixed_{claim.group}", claim.measure, model, table, condition)
+    number = _number_or_fixed(claim, model, table, condition)
     if number is None:
         return _unmeasured(claim, claim.measure, model, condition)
     row = _filled(claim, model, condition, number)

@@ -217,6 +217,32 @@ def measured_groups(
     return found
 
 
+def controlled_groups(
+    groups: pd.DataFrame, controls: pd.DataFrame
+) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Plateau groups of any size, each with its controls of either kind.
+
+    Args:
+        groups: the regimes, as :func:`group_frame` returns them.
+        controls: their controls, likewise.
+
+    Returns:
+        Name of each measured group there is -> (its neurons (n,), kind -> neurons of its control groups (m, n)).
+        Groups of fewer than ``SMALLEST_GROUP`` neurons have no controls (0, n).
+    """
+    members = members_by_group(groups)
+    kinds: Sequence[ControlKind] = ("random", "matched")
+    by_kind = {kind: measured_groups(groups, controls, kind) for kind in kinds}
+    found = {}
+    for name in [name for name in MEASURED if name in members]:
+        drawn: dict[str, np.ndarray] = {}
+        for kind in kinds:
+            _, mine = by_kind[kind].get(name, (None, []))
+            drawn[kind] = np.array(mine, dtype=np.int64).reshape(-1, len(members[name]))
+        found[name] = members[name], drawn
+    return found
+
+
 def match_quality(
     groups: pd.DataFrame, controls: pd.DataFrame, features: NeuronFeatures
 ) -> list[tuple[str, str, Estimate]]:

@@ -1,12 +1,13 @@
 """Statistics that more than one room needs: document bootstrap, empirical p-values, multiple testing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from rareneurons.tables import Estimate
+from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
 Alternative = Literal["less", "greater", "two-sided"]
 
@@ -74,7 +75,10 @@ def empirical_p(value: float, null: np.ndarray, alternative: Alternative) -> flo
 
 
 def against_controls(
-    estimate: Estimate, draws: Sequence[float], null: Sequence[float], alternative: Alternative
+    estimate: Estimate,
+    draws: Sequence[float] | np.ndarray,
+    null: Sequence[float] | np.ndarray,
+    alternative: Alternative,
 ) -> list[Estimate]:
     """An estimate with its bootstrap interval and its empirical p, and the controls it is held against.
 
@@ -107,6 +111,24 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     # Written out, because loading scipy.stats takes longer than most jobs that import this room.
     adjusted[falling] = np.minimum(np.minimum.accumulate(p_values[falling] / share), 1)
     return adjusted
+
+
+def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:
+    """Long table of (condition, group, estimate) triples with adjusted p-values and reasons.
+
+    Returns:
+        ``MEASURE_COLUMNS``, ``q_value`` (Benjamini-Hochberg) and ``reason``. A family is all tests of the table against
+        one kind of controls, which is the last part of a measure's name (``effective_dimension.matched``): tests
+        against random controls answer another question and must not help those against matched ones.
+    """
+    found = list(estimates)
+    frame = measure_frame(checkpoint, found)
+    frame["q_value"] = np.nan
+    kinds = frame["measure"].str.rsplit(".", n=1).str[-1]
+    for kind in kinds.unique():
+        frame.loc[kinds == kind, "q_value"] = benjamini_hochberg(frame.loc[kinds == kind, "p_value"].to_numpy())
+    frame["reason"] = [estimate.reason for _, _, estimate in found]
+    return frame
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:

@@ -74,7 +74,10 @@ class CheckpointName:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One measured value: interval, p-value and n belong to it; NaN stands for "not computed"."""
+    """One measured value: interval, p-value and n belong to it; NaN stands for "not computed".
+
+    ``reason``: why there is no value, or no p; empty where both are.
+    """
 
     measure: str
     value: float
@@ -83,6 +86,7 @@ class Estimate:
     ci_low: float = float("nan")
     ci_high: float = float("nan")
     p_value: float = float("nan")
+    reason: str = ""
 
 
 def measure_frame(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:

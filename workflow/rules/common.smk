@@ -32,6 +32,7 @@ FIGURES = [
     "overlap",
     "neuron_types",
     "coordination",
+    "coordination_rows",
     "organization",
     "communities",
     "attention",
@@ -122,7 +123,13 @@ def every_checkpoint(file):
 def tables():
     return expand(
         in_run("tables/{table}.csv"),
-        table=[*CHECKPOINT_TABLES, "conditions", "dynamics", "paper_table_3"],
+        table=[
+            *CHECKPOINT_TABLES,
+            "conditions",
+            "dynamics",
+            "paper_table_1",
+            "paper_table_3",
+        ],
     )
 
 

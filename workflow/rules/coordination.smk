@@ -4,6 +4,7 @@
 rule coordination:
     input:
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         rows=rows_of_model("rows.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
@@ -22,3 +23,24 @@ rule coordination:
         code=code_of("coordination"),
     script:
         "../../scripts/coordination.py"
+
+
+rule paper_table_1:
+    input:
+        in_run("tables/coordination.csv"),
+    output:
+        report(
+            in_run("tables/paper_table_1.csv"),
+            caption="../report/paper_table_1.rst",
+            category="Coordination",
+        ),
+    log:
+        in_run("logs/paper_table_1.log"),
+    benchmark:
+        in_run("benchmarks/paper_table_1.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("paper_table_1"),
+    script:
+        "../../scripts/paper_table_1.py"

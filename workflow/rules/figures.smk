@@ -131,12 +131,29 @@ rule figure_coordination:
     conda:
         "../../envs/rareneurons.yaml"
     params:
-        measure="effective_dimension",
-        label="effective dim. / group size",
         condition=config["groups"]["condition"],
-        code=code_of("figure_measure"),
+        alpha=config["claims"]["alpha"],
+        code=code_of("figure_coordination"),
     script:
-        "../../scripts/figure_measure.py"
+        "../../scripts/figure_coordination.py"
+
+
+rule figure_coordination_rows:
+    input:
+        in_run("tables/coordination.csv"),
+    output:
+        **figure_files("coordination_rows", "Coordination"),
+    log:
+        in_run("logs/figures/coordination_rows.log"),
+    benchmark:
+        in_run("benchmarks/figures/coordination_rows.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        condition=config["groups"]["condition"],
+        code=code_of("figure_coordination_rows"),
+    script:
+        "../../scripts/figure_coordination_rows.py"
 
 
 rule figure_organization:

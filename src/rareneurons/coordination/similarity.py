@@ -1,0 +1,131 @@
+"""Similarities of all pairs of neurons, computed once; a group is an index set into them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ACTIVE = 1.0  # a neuron is active where it exceeds its mean by this many standard deviations
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted sums over rows of activations and of their activity, of one (n,) or more (..., n) sets of neurons.
+
+    Attributes:
+        n_rows: sum of the rows' weights.
+        shift: (..., n) what was subtracted from the activations, so that their products keep their digits.
+        total: (..., n) sums of the shifted activations.
+        product: (..., n, n) sums of their products.
+        active: (..., n) number of rows on which a neuron is active.
+        together: (..., n, n) number of rows on which both are.
+    """
+
+    n_rows: float
+    shift: np.ndarray
+    total: np.ndarray
+    product: np.ndarray
+    active: np.ndarray
+    together: np.ndarray
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Moments of both sets of rows; the neurons and their shift must be the same."""
+        return Moments(
+            self.n_rows + other.n_rows,
+            self.shift,
+            self.total + other.total,
+            self.product + other.product,
+            self.active + other.active,
+            self.together + other.together,
+        )
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Activations of all neurons, float64 (..., T, n), less ``shift`` (..., n), and where they are active."""
+
+    value: np.ndarray
+    shift: np.ndarray
+    active: np.ndarray
+
+    def of(self, neurons: np.ndarray) -> "Activity":
+        """Some neurons (n,), or a stack of as large groups (G, n)."""
+        value, active = (np.moveaxis(array[:, neurons], 0, -2) for array in (self.value, self.active))
+        return Activity(np.ascontiguousarray(value), self.shift[neurons], np.ascontiguousarray(active))
+
+    def moments(self, rows: np.ndarray, weights: np.ndarray | None = None) -> Moments:
+        """Moments of the rows with these indices, each counted ``weights`` times (once if not given)."""
+        value, active = self.value[..., rows, :], self.active[..., rows, :]
+        counted = np.ones(len(rows)) if weights is None else weights.astype(float)
+        heavy, busy = value, active
+        if weights is not None:
+            heavy, busy = value * counted[:, None], active * counted[:, None].astype(active.dtype)
+        return Moments(
+            float(counted.sum()),
+            self.shift,
+            heavy.sum(-2),
+            np.swapaxes(heavy, -1, -2) @ value,
+            busy.sum(-2),
+            np.swapaxes(busy, -1, -2) @ active,
+        )
+
+
+def activity(activation: np.ndarray) -> Activity:
+    """Activations (T, N) and where each neuron exceeds its mean over all T rows by ``ACTIVE`` standard deviations."""
+    value = activation.astype(np.float64)
+    shift = value.mean(0)
+    value -= shift
+    # Counts stay exact in float32 below 2^24 rows, at half the cost.
+    return Activity(value, shift, (value > ACTIVE * value.std(0)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Of pairs of neurons, each (..., n, n): Pearson correlation, cosine of uncentred activations, and coactivation.
+
+    ``coactivation``: share of rows on which both are active, less the product of the shares of either, which is what
+    independent neurons have. Correlations of a constant neuron are NaN.
+    """
+
+    correlation: np.ndarray
+    cosine: np.ndarray
+    coactivation: np.ndarray
+
+    def within(self, groups: np.ndarray) -> "Similarities":
+        """Of the neurons of each group (G, n): (G, n, n)."""
+        return self.between(groups, groups)
+
+    def between(self, groups: np.ndarray, others: np.ndarray) -> "Similarities":
+        """Of neurons of each group (G, n) with others (G or 1, p): (G, n, p)."""
+        place = groups[:, :, None], others[:, None, :]
+        return Similarities(self.correlation[place], self.cosine[place], self.coactivation[place])
+
+
+def scaled(product: np.ndarray) -> np.ndarray:
+    """Products of pairs over the root of either's own; NaN where that is zero but for rounding."""
+    own = np.diagonal(product, axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inverse = np.where(own > 0, 1 / np.sqrt(own), np.nan)
+    return product * inverse[..., :, None] * inverse[..., None, :]
+
+
+def _outer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return left[..., :, None] * right[..., None, :]
+
+
+def correlations(moments: Moments) -> np.ndarray:
+    """Pearson correlations (..., n, n) of all pairs of neurons; NaN in the row and column of a constant one."""
+    n, total = moments.n_rows, moments.total
+    covariance = moments.product - _outer(total, total) / n
+    # A constant neuron leaves rounding noise, not zero.
+    diagonal = np.einsum("...ii->...i", covariance)
+    square = n * np.square(moments.shift) + np.einsum("...ii->...i", moments.product)
+    diagonal[diagonal <= 1e-12 * square] = 0
+    return scaled(covariance)
+
+
+def similarities(moments: Moments) -> Similarities:
+    """Similarities of all pairs of neurons from their moments."""
+    n, shifted = moments.n_rows, _outer(moments.total, moments.shift)
+    second = moments.product + shifted + np.swapaxes(shifted, -1, -2) + n * _outer(moments.shift, moments.shift)
+    share = moments.active / n
+    return Similarities(correlations(moments), scaled(second), moments.together / n - _outer(share, share))

@@ -1,0 +1,78 @@
+"""Effective dimension against its controls, by training step and by number of rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rareneurons.figures.coordination import dimension_by_rows, dimension_by_step
+from rareneurons.tables import CheckpointName, Estimate, measure_frame
+
+pytestmark = pytest.mark.usefixtures("style")
+GROUPS = ["plateau", "suppress_plateau"]
+
+
+def table():
+    """Plateau neurons only, of two models at three steps; significant at the last."""
+    frames = []
+    for model in ("a", "b"):
+        for step in (0, 1, 16):
+            estimates = []
+            for kind, mean in (("random", 0.8), ("matched", 0.7)):
+                estimates += [
+                    Estimate(f"effective_dimension.{kind}", 0.6, "u", 80, 0.5, 0.62, 0.01),
+                    Estimate(f"effective_dimension.{kind}.null_mean", mean, "u", 20, mean - 0.1, mean + 0.1),
+                ]
+                for rows in (10, 20, 40):
+                    name = f"effective_dimension.rows_{rows}.{kind}"
+                    estimates += [
+                        Estimate(name, 0.5 + rows / 1000, "u", rows),
+                        Estimate(f"{name}.null_mean", mean, "u", 20, mean - 0.1, mean + 0.1),
+                    ]
+            frame = measure_frame(CheckpointName(model, f"step{step}"), [("rare", "plateau", e) for e in estimates])
+            frames.append(frame.assign(q_value=np.where(frame["p_value"].notna(), 0.2 if step < 16 else 0.03, np.nan)))
+    return pd.concat(frames)
+
+
+def lines(axis):
+    return [(list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))) for line in axis.lines]
+
+
+def test_by_step_shows_both_nulls_and_fills_what_is_significant():
+    figure = dimension_by_step(table(), GROUPS, "rare", 0.05)
+    figure.canvas.draw()
+    assert [axis.get_ylabel() for axis in figure.axes] == ["effective dimension", ""] * 2
+    assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "training step", "training step"]
+    drawn = lines(figure.axes[0])
+    assert drawn[:2] == [([0, 1, 16], [0.8] * 3), ([0, 1, 16], [0.7] * 3)]
+    filled = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in filled] == [[16], [0, 1]]
+    assert filled[1].get_markerfacecolor() == "white"
+    assert [text.get_text() for text in figure.axes[2].texts] == ["no such group"]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["group, adjusted p ≤ 0.05", "group, adjusted p > 0.05", "random groups", "matched groups"]
+
+
+def test_by_rows_has_a_place_for_every_part_and_all_rows():
+    figure = dimension_by_rows(table(), GROUPS, "rare")
+    figure.canvas.draw()  # a panel without a group must not need a logarithm of nothing
+    assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "rare rows", "rare rows"]
+    rows = [10, 20, 40, 80]
+    assert lines(figure.axes[0]) == [
+        (rows, [0.8] * 4),
+        (rows, [0.7] * 4),
+        (rows, pytest.approx([0.51, 0.52, 0.54, 0.6])),
+    ]
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["10", "20", "40", "80"]
+    assert [text.get_text() for text in figure.axes[2].texts] == ["no such group"]
+
+
+def test_one_checkpoint_has_its_nulls_across_the_panel():
+    one = table()
+    figure = dimension_by_step(
+        one[(one["step"] == 16) & (one["model"] == "a")].assign(step=-1), ["plateau"], "rare", 0.05
+    )
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    assert [axis.get_xticklabels()[0].get_text(), axis.get_xlabel()] == ["main", "checkpoint"]
+    assert lines(axis)[:2] == [([0, 1], [0.8, 0.8]), ([0, 1], [0.7, 0.7])]
+    assert len(axis.patches) == 2
