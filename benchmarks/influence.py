@@ -440,23 +440,24 @@ def scaling(arguments) -> pd.DataFrame:
 
 def draw_scaling(frame: pd.DataFrame, file: Path) -> None:
     """Seconds against the factor, one line for rows, neurons, vocabulary."""
+    import matplotlib.pyplot as plt
     import seaborn as sns
 
-    from rareneurons import figures
+    from rareneurons.figures import style
 
-    figures.apply_style()
-    figure, axis = figures.plt.subplots(figsize=(figures.COLUMN_WIDTH, 2.4))
+    style.apply_style()
+    figure, axis = plt.subplots(figsize=(style.COLUMN_WIDTH, 2.4))
     sns.lineplot(
         frame, x="factor", y="seconds", hue="varied", style="varied", markers=True, palette="colorblind", ax=axis
     )
     axis.plot(
-        [1, 4], [frame["seconds"][0], 4 * frame["seconds"][0]], color=figures.NULL_COLOUR, linestyle=":", label="linear"
+        [1, 4], [frame["seconds"][0], 4 * frame["seconds"][0]], color=style.NULL_COLOUR, linestyle=":", label="linear"
     )
     axis.set(xscale="log", yscale="log", xlabel="size, relative", ylabel="time (s)")
     axis.set_xticks([1, 2, 4], ["1", "2", "4"])
     axis.minorticks_off()
     axis.legend()
-    figures.save(figure, file, file.suffix[1:])
+    style.save(figure, file, file.suffix[1:])
 
 
 def main() -> None:

@@ -222,7 +222,7 @@ rule figure_spectra:
         "../../envs/rareneurons.yaml"
     params:
         measure="hill.w_out.matched",
-        label="Hill exponent of output weights",
+        label="Hill exponent, W_out",
         condition=config["groups"]["condition"],
         code=code_of("figure_measure"),
     script:

@@ -112,6 +112,7 @@ def draw_group(axis: Axes, table: pd.DataFrame, measure: str, group: str) -> Non
         label=group.replace("_", " "),
     )
     null = table[table["measure"] == f"{measure}.null_mean"].sort_values("step")
+    kind = "matched" if measure.endswith(".matched") else "random"
     if len(null):
         axis.fill_between(null["step"], null["ci_low"], null["ci_high"], color=colour, alpha=0.15, linewidth=0)
         axis.plot(
@@ -120,7 +121,7 @@ def draw_group(axis: Axes, table: pd.DataFrame, measure: str, group: str) -> Non
             color=colour,
             linestyle=":",
             linewidth=0.9,
-            label=f"random, size of {group.replace('_', ' ')}",
+            label=f"{kind}, size of {group.replace('_', ' ')}",
         )
 
 

@@ -37,9 +37,9 @@ from rareneurons.models.last_layer import LastLayer
 Method = Literal["exact", "certified"]
 Effect = Literal["total", "direct"]
 
-# Elements of one block of the exact sum. On a CPU the block should stay in a core's second-level cache (256 KiB in
+# Elements of one block of the exact sum. On a CPU the block should stay in a core's second-level cache (512 KiB in
 # float32), on an accelerator it should be large enough to hide the launch of a kernel.
-ELEMENTS_A_BLOCK = {"cpu": 2**16, "accelerator": 2**26}
+ELEMENTS_A_BLOCK = {"cpu": 2**17, "accelerator": 2**26}
 PAIRS_A_BLOCK = 64
 # Of the vocabulary, in the matrix products of the series: B of a slice and its powers should stay in the caches, too.
 WORDS_A_SLICE = {"cpu": 1024, "accelerator": 2**13}
@@ -194,19 +194,17 @@ def _cubic_sums(rows: _Rows, neurons: _Neurons) -> dict[tuple[int, int], torch.T
 
 
 def _quartic_sums(rows: _Rows, neurons: _Neurons, columns: torch.Tensor) -> dict[tuple[int, int], torch.Tensor]:
-    """``E_p[z^i B^j]``, float64 (T, columns), for j >= 1 and i + j = 4."""
+    """``E_p[z^i B^j]``, float64 (T, columns), for j >= 1 and i + j = 4; the columns are few."""
     gained = neurons.gained[columns]
-    sums = {j: rows.z.new_zeros(len(rows.z), len(columns)) for j in (2, 3, 4)}
-    linear = rows.z.new_zeros(len(rows.z), neurons.unembedding.shape[1])
+    sums = {j: rows.z.new_zeros(len(rows.z), len(columns)) for j in (1, 2, 3, 4)}
     for words in _slices(rows.z):
         weighted = _weighted(rows, words, 3)
         b = neurons.unembedding[words] @ gained.T
-        linear.addmm_(weighted[3], neurons.unembedding[words])
-        power = b * b
-        for j in (2, 3, 4):
-            sums[j].addmm_(weighted[4 - j], power)
+        power = b
+        for j, total in sums.items():
+            total.addmm_(weighted[4 - j], power)
             power = power * b
-    return {(3, 1): (linear @ gained.T).double()} | {(4 - j, j): total.double() for j, total in sums.items()}
+    return {(4 - j, j): total.double() for j, total in sums.items()}
 
 
 def _shortest_series(
