@@ -146,7 +146,7 @@ def _number_or_fixed(claim: Claim, model: str, table: pd.DataFrame, condition: s
 
 def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
     """C3: the effective dimension against matched groups, by adjusted p for a yes and by interval for a no."""
-    claim, table = DIMENSION_CLAIM, last_checkpoints(tables[DIMENSION_CLAIM.table])
+    claim, table = DIMENSION_CLAIM, tables[DIMENSION_CLAIM.table]
     condition = _condition_of(claim, bounds)
     number = _number_or_fixed(claim, model, table, condition)
     if number is None:
@@ -227,11 +227,10 @@ def _plateau_row(claim: Claim, model: str, table: pd.DataFrame, bounds: Bounds) 
 def _clusters_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
     """C4: is modularity above the matched controls' mean by less, or by more, than the smallest relevant difference?"""
     condition, table = _condition_of(claim, bounds), tables[claim.table]
-    groups = claim.group, f"fixed_{claim.group}"  # the head by the authors' fixed cuts where no plateau is fitted
-    found = ((group, _number(group, claim.measure, model, table, condition)) for group in groups)
-    group, number = next((each for each in found if each[1] is not None), (claim.group, None))
+    number = _number_or_fixed(claim, model, table, condition)
     if number is None:
         return _unmeasured(claim, claim.measure, model, condition)
+    group = str(number["group"])
     null = _number(group, f"{claim.measure}.null_mean", model, table, condition)
     mean = float("nan") if null is None else float(null["value"])
     low, high = number["ci_low"] - mean, number["ci_high"] - mean

@@ -31,7 +31,9 @@ def test_overlap_of_unrelated_rankings_is_chance(rng):
 @pytest.mark.oracle
 def test_agreement_is_spearman(rng):
     a, b = rng.random(100), rng.random(100)
-    assert overlap.influence_agreement(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    curves = rank_curve(np.ones(100), a, "boost"), rank_curve(np.ones(100), b, "boost")
+    found = overlap.overlap_measures(curves, (a, b), (10,), 0)
+    assert found["influence_agreement"] == pytest.approx(stats.spearmanr(a, b).statistic)
 
 
 def test_rank_fraction_elsewhere():

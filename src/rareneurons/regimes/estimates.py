@@ -332,11 +332,12 @@ def regime_estimates(
     drawn = {name: _drawn_means(found, weights) for name, found in heldout.items()}
     for sign in SIGNS:
         for statistic in STATISTICS:
-            values, draws = {}, {}
+            values, draws, heads = {}, {}, {}
             for name in conditions:
                 curve = means[name].curve(sign, statistic)
                 fit = fit_curve(curve.ln_influence)
                 values[name] = _curve_measures(curve, fit, len(curve.neuron), settings.cuts)
+                heads[name] = head_size(fit)
                 curves = [draw.curve(sign, statistic) for draw in drawn[name]]
                 draws[name] = _drawn_curve_measures(curve, curves, settings.cuts)
                 theirs = {f"authors.{key}": value for key, value in piecewise(curve).items()}
@@ -350,7 +351,15 @@ def regime_estimates(
             both = "-".join(pair)
             compared = [
                 *_differences([values[p] for p in pair], [draws[p] for p in pair], statistic, n_documents),
-                *_overlaps([means[p] for p in pair], [drawn[p] for p in pair], sign, statistic, settings, n_documents),
+                *_overlaps(
+                    [means[p] for p in pair],
+                    [drawn[p] for p in pair],
+                    heads[pair[0]],
+                    sign,
+                    statistic,
+                    settings.tops,
+                    n_documents,
+                ),
             ]
             yield from ((both, sign, estimate) for estimate in compared)
         if sign == "boost" and settings.power_draws:
@@ -381,24 +390,24 @@ def _replication(
 def _overlaps(
     means: list[_Means],
     drawn: list[list[_Means]],
+    head: int,
     sign: Sign,
     statistic: Statistic,
-    settings: RegimeSettings,
+    tops: tuple[int, ...],
     n_documents: int,
 ) -> list[Estimate]:
-    head = head_size(fit_curve(means[0].curve(sign, statistic).ln_influence))
+    """Overlap of two conditions; ``head`` is the size of the first one's head."""
 
     def measured(first: _Means, second: _Means) -> dict[str, float]:
         curves = first.curve(sign, statistic), second.curve(sign, statistic)
         influences = first.influence(statistic), second.influence(statistic)
-        found = overlap_measures(curves, influences, settings.tops, head)
+        found = overlap_measures(curves, influences, tops, head)
         return {f"overlap.{name}": value for name, value in found.items()}
 
     values = measured(*means)
     draws = [measured(*both) for both in zip(*drawn, strict=True)]
     p_values = {
-        f"{statistic}.overlap.top_{k}": overlap_p(values[f"overlap.top_{k}"], k, len(means[0].mean))
-        for k in settings.tops
+        f"{statistic}.overlap.top_{k}": overlap_p(values[f"overlap.top_{k}"], k, len(means[0].mean)) for k in tops
     }
     return [
         replace(found, p_value=p_values.get(found.measure, float("nan")))

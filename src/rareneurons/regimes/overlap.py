@@ -6,6 +6,7 @@ import numpy as np
 
 from rareneurons.regimes.curve import RankCurve
 from rareneurons.regimes.plateau import head_overlap
+from rareneurons.stats import spearman
 
 
 def top_overlap(first: RankCurve, second: RankCurve, sizes: tuple[int, ...]) -> dict[str, float]:
@@ -38,12 +39,6 @@ def overlap_p(overlap: float, k: int, n_neurons: int) -> float:
     return float(stats.hypergeom.sf(round(overlap * k) - 1, n_neurons, k, k))
 
 
-def influence_agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman correlation of two influences (N,) over all neurons of a layer."""
-    ranks = [np.argsort(np.argsort(values)).astype(float) for values in (first, second)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
 def rank_fraction_elsewhere(head: np.ndarray, influence: np.ndarray) -> float:
     """Median place of a head's neurons in another influence (N,): 0 the most influential, 1 the least; 0.5 by chance.
 
@@ -68,6 +63,6 @@ def overlap_measures(
     """
     return {
         **top_overlap(*curves, sizes),
-        "influence_agreement": influence_agreement(*influences),
+        "influence_agreement": spearman(*influences),
         "head_rank_fraction": rank_fraction_elsewhere(curves[0].neuron[:head], influences[1]),
     }
