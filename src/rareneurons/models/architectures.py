@@ -2,7 +2,7 @@
 
 A new architecture is one subclass of :class:`Architecture` and one entry in ``ARCHITECTURES``. It must say where
 the transformer blocks, the final norm and the unembedding live, and, within a block, the MLP's output projection,
-its input matrices, and the attention's output projection; and, where there is one, the norm between an MLP and the
+its input matrices, the attention and its output projection; and, where there is one, the norm between an MLP and the
 residual stream, and the bound of soft-capped logits.
 """
 
@@ -58,8 +58,17 @@ class Architecture(ABC):
         """Input weights of the layer's neurons by name, each (N, d): one row a neuron."""
 
     @abstractmethod
+    def attention(self, layer: int) -> nn.Module:
+        """The layer's attention; in its eager form it returns its output and its pattern (batch, heads, t, t)."""
+
+    @abstractmethod
     def attention_output(self, layer: int) -> nn.Module:
-        """Output projection of the layer's attention; its input is the heads' outputs side by side."""
+        """Output projection of the layer's attention; its input is the (query) heads' outputs side by side."""
+
+    def head_columns(self, layer: int, head: int) -> slice:
+        """Which columns of :meth:`attention_output`'s input hold a (query) head's output."""
+        width = len(projection_rows(self.attention_output(layer))) // self.n_heads
+        return slice(head * width, (head + 1) * width)
 
     def mlp_output_norm(self, layer: int) -> nn.Module | None:
         """Norm between the layer's MLP and the residual stream, where there is one; the projection then has no bias."""
@@ -158,6 +167,9 @@ class GPTNeoX(Architecture):
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
         return {"w_in": self.blocks[layer].mlp.dense_h_to_4h.weight}  # type: ignore[union-attr, dict-item]
 
+    def attention(self, layer: int) -> nn.Module:
+        return self.blocks[layer].attention  # type: ignore[return-value]
+
     def attention_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].attention.dense  # type: ignore[union-attr, return-value]
 
@@ -191,6 +203,9 @@ class GPT2(Architecture):
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
         return {"w_in": projection_rows(self.blocks[layer].mlp.c_fc).T}  # type: ignore[union-attr, arg-type]
 
+    def attention(self, layer: int) -> nn.Module:
+        return self.blocks[layer].attn  # type: ignore[return-value]
+
     def attention_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].attn.c_proj  # type: ignore[union-attr, return-value]
 
@@ -220,6 +235,9 @@ class Llama(Architecture):
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
         mlp = self.blocks[layer].mlp
         return {"w_gate": mlp.gate_proj.weight, "w_up": mlp.up_proj.weight}  # type: ignore[union-attr, dict-item]
+
+    def attention(self, layer: int) -> nn.Module:
+        return self.blocks[layer].self_attn  # type: ignore[return-value]
 
     def attention_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].self_attn.o_proj  # type: ignore[union-attr, return-value]
@@ -267,8 +285,8 @@ def adapter_of(model_type: str) -> type[Architecture]:
         raise CheckpointError(
             f"model_type: found {model_type!r}, which no adapter knows; known are {', '.join(sorted(ARCHITECTURES))}. "
             "An adapter (rareneurons.models.architectures) must say where the blocks, the final norm, the unembedding, "
-            "the MLP's input and output projections and the attention's output projection live, whether a norm stands "
-            "between an MLP and the residual stream, and whether logits are soft-capped."
+            "the MLP's input and output projections, the attention and its output projection live, whether a norm "
+            "stands between an MLP and the residual stream, and whether logits are soft-capped."
         )
     return ARCHITECTURES[model_type]
 
