@@ -35,9 +35,7 @@ def rows_and_masks(blocks):
 
 def measured(architecture, blocks, ablations, batch_size=2, together=3):
     rows, masks = rows_and_masks(blocks)
-    return head_effects(
-        architecture, blocks, rows, masks, ablations, readouts, {"g": GROUP}, batch_size, together
-    )
+    return head_effects(architecture, blocks, rows, masks, ablations, readouts, {"g": GROUP}, batch_size, together)
 
 
 @torch.inference_mode()

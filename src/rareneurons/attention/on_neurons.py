@@ -9,7 +9,7 @@ from rareneurons.attention.concentration import CONCENTRATION, permuted_means
 from rareneurons.attention.heads import AblationKind
 from rareneurons.attention.routing import Effects
 from rareneurons.attention.sample import Found, HeadEstimate, Sample, with_interval
-from rareneurons.attention.selectivity import adjusted_over_heads
+from rareneurons.attention.selectivity import adjusted_over_heads, selectivity_beyond
 from rareneurons.groups import Controlled
 from rareneurons.stats import against_controls, benjamini_hochberg
 from rareneurons.tables import Estimate
@@ -120,7 +120,7 @@ def concentration_estimates(
 
 
 def selectivity_estimates(group: GroupEffects, sample: Sample, alpha: float) -> Found:
-    """Rare less common of each head, by itself and less the same of matched controls, and which heads route.
+    """Rare less common of each head, by itself and beyond matched controls, and which heads route.
 
     Args:
         group: effects of all heads that reach the last MLP.
@@ -133,10 +133,12 @@ def selectivity_estimates(group: GroupEffects, sample: Sample, alpha: float) -> 
     """
     found = Found()
     condition, n, value, draws, p = sample.compared(group.sums)[-1]
-    *_, beyond, beyond_draws, _ = sample.compared(group.sums - group.matched)[-1]
     q = benjamini_hochberg(p)
     null = {what: each[:, 0] - each[:, 1] for what, each in group.null.items()}
-    adjusted = adjusted_over_heads(value, null["matched"])
+    reference = sample.means(group.matched)
+    beyond = selectivity_beyond(sample.means(group.sums), reference)
+    beyond_draws = selectivity_beyond(sample.draws(group.sums), sample.draws(group.matched))
+    adjusted = adjusted_over_heads(beyond, selectivity_beyond(group.null["matched"], reference[..., None]))
     for h, place in enumerate(group.heads):
         plain = Estimate(f"selectivity.{group.kind}", float(value[h]), SD, n, p_value=float(p[h]))
         more = Estimate(f"routing.{group.kind}.matched", float(beyond[h]), SD, n, p_value=float(adjusted[h]))
@@ -154,13 +156,19 @@ def selectivity_estimates(group: GroupEffects, sample: Sample, alpha: float) -> 
 def routes(selectivity: HeadEstimate, routing: HeadEstimate, alpha: float) -> bool:
     """Whether a head routes rare rows to a group.
 
-    It moves the group more on rare than on common rows (p adjusted over heads at most ``alpha``), and by more than it
-    does with matched groups: that difference's interval lies above 0, and at most a share ``alpha`` of the matched
-    groups have any head that stands out as far.
+    It moves the group more on rare than on common rows (p adjusted over heads at most ``alpha``), and by more than
+    matched groups and the other heads explain (:func:`selectivity_beyond`): the interval of that lies above 0, and at
+    most a share ``alpha`` of the matched groups have any head that stands out as far.
     """
     more = routing.estimate
     selective = selectivity.estimate.value > 0 and selectivity.q_value <= alpha
     return bool(selective and more.ci_low > 0 and more.p_value <= alpha)
+
+
+def _why_no_routing(n_heads: int) -> str:
+    if n_heads < 3:
+        return f"{n_heads} heads reach the last MLP, at least 3 are needed for one to stand out"
+    return "no matched controls: too few other neurons"
 
 
 def routing_summary(
@@ -183,6 +191,6 @@ def routing_summary(
             measure=f"largest_routing.{kind}.matched",
             ci_high=max(each.ci_high for each in all_of_them),
             p_value=min(each.p_value for each in all_of_them),
-            reason="" if np.isfinite(largest.value) else "no matched controls: too few other neurons",
+            reason="" if np.isfinite(largest.value) else _why_no_routing(len(routing)),
         ),
     ]

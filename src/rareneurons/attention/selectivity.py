@@ -44,6 +44,28 @@ def clustered_p(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return 2 * stdtr(n_documents - 1, -t)
 
 
+def selectivity_beyond(group: np.ndarray, matched: np.ndarray) -> np.ndarray:
+    """Rare less common of what each head does to a group beyond what matched groups and the other heads explain.
+
+    Neurons that are more excitable on rare rows are moved more there by *any* head, because their nonlinearity is
+    steeper. So the group's gain in a condition, the median over heads of its effect over that on matched groups, is
+    taken out first: ``(e_rare - g_rare m_rare) - (e_common - g_common m_common)``. Fewer than half of the heads can be
+    special.
+
+    Args:
+        group: (H, 2, ...) effects on the group on rare and on common rows.
+        matched: (H, 2, ...) on the mean of its matched controls, or of a shape that broadcasts.
+
+    Returns:
+        (H, ...); NaN for fewer than three heads, where none can stand out.
+    """
+    if len(group) < 3:
+        return np.full((len(group), *group.shape[2:]), np.nan)
+    ratio = np.divide(group, matched, out=np.zeros(np.broadcast_shapes(group.shape, matched.shape)), where=matched > 0)
+    beyond = group - np.median(ratio, axis=0) * matched
+    return beyond[:, 0] - beyond[:, 1]
+
+
 def adjusted_over_heads(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
     """One-sided p "larger than in control groups", adjusted for the number of heads (Westfall & Young 1993).
 
