@@ -2,7 +2,7 @@
 
 import pandas as pd
 from checkpoint_job import open_job_checkpoint, read_blocks
-from job import checkpoint_name, generator, progress, run, write_parquet
+from job import checkpoint_name, progress, run, shared_generator, write_parquet
 
 from rareneurons.attention.estimates import Effort, attention_estimates
 from rareneurons.groups import controlled_groups
@@ -10,7 +10,8 @@ from rareneurons.rows import rows_of_conditions, rows_of_documents
 
 
 def main(job):
-    rng, conditions = generator(job), tuple(job.params.conditions)
+    # The same documents, and draws of them, at every checkpoint.
+    rng, conditions = shared_generator(job), tuple(job.params.conditions)
     rows = rows_of_conditions(pd.read_parquet(job.input.rows), conditions)
     table, heads = attention_estimates(
         open_job_checkpoint(job),

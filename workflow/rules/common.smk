@@ -36,6 +36,9 @@ FIGURES = [
     "organization",
     "communities",
     "attention",
+    "head_concentration",
+    "heads_and_layers",
+    "attention_patterns",
     "spectra",
     "weightwatcher",
 ]

@@ -53,6 +53,11 @@ def pattern_estimates(
     )
 
 
+def _centred(draws: np.ndarray, value: float) -> np.ndarray:
+    """Draws moved so that their mean is the value: repeated documents make any two means less alike."""
+    return np.clip(draws - draws.mean() + value, 0, 1)
+
+
 def _similarity(sums: np.ndarray, null: np.ndarray, heads: Sequence[tuple[int, int]], sample: Sample) -> Found:
     """From sums (H, n, 2, D) of profiles and divergences (permutations, H) with shuffled labels."""
     means = np.moveaxis(sample.means(sums), -1, 0)  # (2, H, n)
@@ -66,8 +71,10 @@ def _similarity(sums: np.ndarray, null: np.ndarray, heads: Sequence[tuple[int, i
         alike = Estimate("pattern_cosine", float(value["cosine"][mine].mean()), "cosine", n)
         apart = Estimate("pattern_divergence.shuffled", float(value["divergence"][mine].mean()), "bits", n)
         return [
-            with_interval(alike, drawn["cosine"][mine].mean(0)),
-            *against_controls(apart, drawn["divergence"][mine].mean(0), null[:, mine].mean(1), "greater"),
+            with_interval(alike, _centred(drawn["cosine"][mine].mean(0), alike.value)),
+            *against_controls(
+                apart, _centred(drawn["divergence"][mine].mean(0), apart.value), null[:, mine].mean(1), "greater"
+            ),
         ]
 
     by_head = [
