@@ -72,6 +72,7 @@ def routing(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0, p=0.4
             difference = [
                 Estimate("largest_routing.mean.matched", value + shift, "sd", 300, low + shift, high + shift, p),
                 Estimate("routing_heads.mean", heads + shift, "heads", 12),
+                Estimate("selective_heads.mean", 3 + shift, "heads", 12),
             ]
             rare = [
                 Estimate("head_effect.mean.matched", effect + shift, "sd", 200),
@@ -198,7 +199,7 @@ def test_routing_row_is_in_units_of_a_mean_head_and_says_its_numbers():
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((0.3, 0.1, 0.6))
     assert row["p_value"] == 0.004
     for said in (
-        "2 of 12 heads route rare rows to plateau",
+        "of 12 heads 3 move plateau more on rare rows and 2 route",
         "0.3 of a mean head's effect",
         "p = 0.004",
         "0.25 (0.2 on",

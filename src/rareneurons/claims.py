@@ -277,7 +277,8 @@ def _routing_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], b
     row["bound"] = bounds.routing_margin
     size = _number(group, "head_effect.mean.matched", model, table, condition)
     named = _number(group, "routing_heads.mean", model, table, difference)
-    if size is None or named is None or not np.isfinite(number["value"]):
+    selective = _number(group, "selective_heads.mean", model, table, difference)
+    if size is None or named is None or selective is None or not np.isfinite(number["value"]):
         told = f"routing to {group} could not be told: {number['reason']}"
     else:
         row |= {key: number[key] / size["value"] for key in ("value", "ci_low", "ci_high")}
@@ -286,10 +287,11 @@ def _routing_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], b
         elif named["value"] > 0:
             row["verdict"] = "contradicted"
         told = (
-            f"{named['value']:.0f} of {named['n']:.0f} heads route {condition} rows to {group}; the strongest moves it "
-            f"{number['value']:.2g} standard deviations more than {bounds.contrast} rows, matched groups and other "
-            f"heads explain, {row['value']:.2g} of a mean head's effect (95 % interval from {row['ci_low']:.2g}; no "
-            f"head more than {row['ci_high']:.2g}), p = {number['p_value']:.2g} adjusted over heads"
+            f"of {named['n']:.0f} heads {selective['value']:.0f} move {group} more on {condition} rows and "
+            f"{named['value']:.0f} route; the strongest moves it {number['value']:.2g} standard deviations more than "
+            f"{bounds.contrast} rows, matched groups and other heads explain, {row['value']:.2g} of a mean head's "
+            f"effect (95 % interval from {row['ci_low']:.2g}; no head more than {row['ci_high']:.2g}), "
+            f"p = {number['p_value']:.2g} adjusted over heads"
             f"{_concentration(group, model, table, condition)}"
         )
     test = _number("boost", "mean_abs.test.plateau", model, tables["regimes"], condition)

@@ -204,7 +204,7 @@ def head_effects(
         masks: boolean (C, T), rows of each condition.
         ablations: what is ablated; costs :func:`layer_evaluations` a document.
         readouts: for the boolean (N,) of neurons that vary: name -> (N,) weights of an average over neurons.
-        held: name -> neurons that keep their clean values, in mean ablation of heads and layers.
+        held: name -> neurons that keep their clean values, in mean ablation of heads and layers that can move them.
         batch_size: blocks a pass.
         ablations_a_pass: copies of these blocks a pass, one an ablation.
         progress: wraps the loops over batches and passes.
@@ -217,7 +217,7 @@ def head_effects(
     layer, varies = architecture.last_layer(), (deviation > 0).cpu().numpy()
     sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
     neurons = {name: torch.tensor(members, device=reader.device) for name, members in held.items()}
-    passes = _passes(ablations, ablations_a_pass)
+    passes = _passes(architecture, ablations, ablations_a_pass)
     clean = None
     for batch, chosen in progress([(batch, chosen) for batch in reader.batches for chosen in passes]):
         if clean is None or clean.batch is not batch:
@@ -226,7 +226,7 @@ def head_effects(
         activation, residual = _rerun(architecture, clean, mine, means)
         change = (activation - clean.activation).abs() / torch.where(deviation > 0, deviation, torch.inf)
         losses = {"delta_loss": layer.losses(residual, clean.target.expand(len(mine), -1)) - clean.loss}
-        if mine[0].kind == "mean" and mine[0].unit != "set":
+        if _is_held(architecture, mine[0]):
             for name, members in neurons.items():
                 kept = _with_clean_neurons(layer, residual, activation, clean.activation, members)
                 losses[f"held.{name}"] = layer.losses(kept, clean.target.expand(len(mine), -1)) - clean.loss
@@ -234,12 +234,18 @@ def head_effects(
     return sums.effects(list(ablations), varies)
 
 
-def _passes(ablations: Sequence[Ablation], together: int) -> list[list[int]]:
+def _is_held(architecture: Architecture, ablation: Ablation) -> bool:
+    """Whether neurons are also held at their clean values: in mean ablation of heads and layers that can move them."""
+    return (
+        ablation.kind == "mean" and ablation.unit != "set" and ablation.lowest_layer in reachable_layers(architecture)
+    )
+
+
+def _passes(architecture: Architecture, ablations: Sequence[Ablation], together: int) -> list[list[int]]:
     """Indices of the ablations that share a pass: they start in the same layer and ask for the same numbers."""
 
     def alike(number: int) -> tuple[int, bool]:
-        each = ablations[number]
-        return each.lowest_layer, each.kind == "mean" and each.unit != "set"
+        return ablations[number].lowest_layer, _is_held(architecture, ablations[number])
 
     groups = [list(group) for _, group in groupby(sorted(range(len(ablations)), key=alike), key=alike)]
     return [group[first : first + together] for group in groups for first in range(0, len(group), together)]
