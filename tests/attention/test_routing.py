@@ -208,18 +208,49 @@ def test_heads_of_a_parallel_last_layer_cannot_reach_it():
     assert list(reachable_layers(architecture)) == [0, 1]
 
 
+def noisy(_module, inputs):
+    """Another rounding in every pass."""
+    return (inputs[0] + 1e-4 * torch.randn_like(inputs[0]),)
+
+
 def test_rows_up_to_which_nothing_moved_have_no_effect_at_all():
-    """A head of BOS-only attention keeps its output at position 0; a silent head at every position."""
+    """A silent head, in a model in which no two passes are alike."""
     architecture, blocks = architecture_of(tiny_model("gpt2")), random_blocks(5)
     with torch.no_grad():  # values of head 0 in layer 0 are 0
         attention = architecture.attention(0)
         attention.c_attn.weight[:, 32:40] = 0
         attention.c_attn.bias[32:40] = 0
+    for module in (architecture.mlp_output(1), architecture.final_norm_module):
+        module.register_forward_pre_hook(noisy)
     ablations = [Ablation("head", kind, ((0, 0),)) for kind in ("mean", "zero", "bos")]
     found = measured(architecture, blocks, ablations)
     assert (found.by_neuron == 0).all()
     assert (found.by_document["delta_loss"] == 0).all()
     assert (found.by_document["held.g"][0] == 0).all()
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_a_head_that_moved_once_has_effects_from_there_on(rounded):
+    architecture, blocks = architecture_of(tiny_model("gpt2")), random_blocks(5)
+
+    def speak_at_five_alone(_module, inputs):
+        spoken = inputs[0].clone()
+        spoken[..., :8] = 0
+        spoken[:, 5, :8] = 1
+        return (spoken,)
+
+    architecture.attention_output(0).register_forward_pre_hook(speak_at_five_alone)
+    if rounded:
+        architecture.mlp_output(1).register_forward_pre_hook(noisy)
+    rows = candidate_rows(blocks)
+    masks = np.stack([rows["position"] < 5, rows["position"] == 5, rows["position"] > 5])
+    ablation = [Ablation("head", "zero", ((0, 0),))]
+    found = head_effects(architecture, blocks, rows, masks, ablation, readouts, {}, 2, 3)
+    before, there, after = found.by_neuron[0]
+    assert (before == 0).all()
+    assert (found.by_document["abs_delta_loss"][0, 0] == 0).all()
+    assert there.min() > 0
+    assert after.min() > 0
 
 
 def test_constant_neurons_have_no_unit_and_no_effect():

@@ -130,9 +130,9 @@ class _CleanBatch:
         self.batch, self.mine = batch, rows.of(batch)
         self.at = rows.places(batch, self.mine)
         self.residual = [recorded[str(number)] for number in range(architecture.n_layers)]
-        self.activation, self.stream = recorded["mlp"][self.at], recorded["x"][self.at]
+        self.activation = recorded["mlp"][self.at]
         self.target = torch.from_numpy(rows.target[self.mine]).to(rows.device)
-        self.loss = layer.losses(self.stream, self.target)
+        self.loss = layer.losses(recorded["x"][self.at], self.target)
 
 
 @contextmanager
@@ -223,13 +223,17 @@ def head_effects(
         if clean is None or clean.batch is not batch:
             clean = _CleanBatch(reader, layer, batch)
         mine = [ablations[number] for number in chosen]
-        activation, residual = _rerun(architecture, clean, mine, means)
+        activation, residual, moved = _rerun(architecture, clean, mine, means)
         change = (activation - clean.activation).abs() / torch.where(deviation > 0, deviation, torch.inf)
-        losses = {"delta_loss": layer.losses(residual, clean.target.expand(len(mine), -1)) - clean.loss}
+        streams = {"delta_loss": residual}
         if _is_held(architecture, mine[0]):
             for name, members in neurons.items():
                 kept = _with_clean_neurons(layer, residual, activation, clean.activation, members)
-                losses[f"held.{name}"] = layer.losses(kept, clean.target.expand(len(mine), -1)) - clean.loss
+                streams[f"held.{name}"] = kept
+        target = clean.target.expand(len(mine), -1)
+        losses = {
+            name: torch.where(moved, layer.losses(stream, target) - clean.loss, 0) for name, stream in streams.items()
+        }
         sums.add(chosen, clean.mine, change, losses)
     return sums.effects(list(ablations), varies)
 
@@ -253,10 +257,11 @@ def _passes(architecture: Architecture, ablations: Sequence[Ablation], together:
 
 def _rerun(
     architecture: Architecture, clean: _CleanBatch, ablations: Sequence[Ablation], means: Mapping[int, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Activations (ablations, rows, N) of the last MLP and inputs (ablations, rows, d) of the final norm.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Activations (ablations, rows, N) of the last MLP, inputs (ablations, rows, d) of the final norm, and what moved.
 
-    All ablations start in the same layer.
+    The last, boolean (ablations, rows), says whether a replaced head's output moved at the row or before. All
+    ablations start in the same layer.
     """
     start = ablations[0].lowest_layer
     residual = clean.residual[start]
@@ -266,9 +271,9 @@ def _rerun(
     with heads_replaced(architecture, ablations, means, moved), Recorder(modules) as recorder:
         run_from(architecture, start, residual.repeat(len(ablations), 1, 1))
     after = {name: values.unflatten(0, moved.shape[:2])[:, *clean.at] for name, values in recorder.inputs.items()}
-    at_rows = moved[:, *clean.at][..., None]
-    reaches = at_rows & (start in reachable_layers(architecture))
-    return torch.where(reaches, after["mlp"], clean.activation), torch.where(at_rows, after["x"], clean.stream)
+    at_rows = moved[:, *clean.at]
+    reaches = at_rows[..., None] & (start in reachable_layers(architecture))
+    return torch.where(reaches, after["mlp"], clean.activation), after["x"], at_rows
 
 
 def _with_clean_neurons(
