@@ -44,7 +44,17 @@ def test_everything_promised_is_there(smoke_run):
         for name in ("groups", "controls"):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
-    for name in (*MEASURES, "groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics"):
+    for name in (
+        *MEASURES,
+        "groups",
+        "group_match",
+        "neuron_types",
+        "weightwatcher",
+        "conditions",
+        "dynamics",
+        "audit",
+        "provenance",
+    ):
         assert (results / "tables" / f"{name}.csv").exists()
     organization = pd.read_csv(results / "tables/organization.csv")
     assert {"random", "matched", "shift"} <= set(organization["measure"].str.split(".").str[1])
@@ -64,7 +74,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 57
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 61
     assert all("finished in" in log.read_text() for log in logs)
 
 
