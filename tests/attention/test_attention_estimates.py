@@ -8,10 +8,11 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from rareneurons.attention.estimates import Effort, attention_estimates
 from rareneurons.attention.heads import planned_ablations
-from rareneurons.attention.on_neurons import averages, readout_weights
+from rareneurons.attention.on_neurons import readout_weights
 from rareneurons.attention.routing import head_effects
 from rareneurons.models.architectures import architecture_of
 from rareneurons.rows import candidate_rows
+from rareneurons.stats import benjamini_hochberg
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName
 
 GROUPS = {
@@ -121,6 +122,8 @@ def test_numbers_equal_those_computed_from_the_effects_by_hand(found):
     assert only(table, condition="rare", group="plateau", measure="head_effect.bos.random")["value"] == pytest.approx(
         size[:, 0].mean()
     )
+    null = only(table, condition="rare-common", group="plateau", measure="selectivity.bos.matched.null_mean")
+    assert null["value"] == pytest.approx((matched[:, 0] - matched[:, 1]).mean())
     layer = next(n for n, each in enumerate(ablations) if (each.unit, each.kind) == ("layer", "mean"))
     whole = only(heads, condition="rare", group="plateau", measure="layer_effect.mean", layer=0)
     assert whole["value"] == pytest.approx(effects.by_neuron[layer, 0, members].mean())
@@ -132,6 +135,24 @@ def test_numbers_equal_those_computed_from_the_effects_by_hand(found):
     assert len(against) == (0 if kind == "gpt_neox" else 2 * 2)  # layers and conditions
     if sets:
         assert only(against, condition="rare", layer=1)["n"] == 6
+
+
+def test_p_are_adjusted_over_heads_number_by_number(found):
+    _, _, heads = found
+    for measure in ("selectivity.mean", "selectivity.bos", "delta_loss.zero", "pattern_entropy"):
+        mine = heads[(heads["measure"] == measure) & (heads["condition"] == "rare-common")]
+        np.testing.assert_allclose(mine["q_value"], benjamini_hochberg(mine["p_value"].to_numpy()))
+        assert (mine["q_value"] > mine["p_value"]).any()
+
+
+def test_permuted_heads_take_the_ranks_of_the_measured_ones(found):
+    _, _, heads = found
+    mine = heads[(heads["condition"] == "common") & (heads["group"] == "plateau")]
+    effects = mine[mine["measure"] == "head_effect.zero.matched"].set_index(["layer", "head"])["value"]
+    permuted = mine[mine["measure"] == "head_effect.zero.permuted.null_mean"].set_index(["layer", "head"])["value"]
+    assert effects.rank().equals(permuted.rank().loc[effects.index])
+    assert permuted.mean() == pytest.approx(effects.mean())
+    assert np.ptp(permuted) < np.ptp(effects)
 
 
 def test_two_heads_are_too_few_for_one_to_stand_out(found):
@@ -170,14 +191,6 @@ def test_a_parallel_model_of_one_layer_has_a_reason_and_losses():
 def test_without_groups_there_are_losses_and_patterns():
     table, heads = tables(tiny_model("gpt2"), {})
     assert set(table["group"]) == set(heads["group"]) == {"all"}
-
-
-def test_neurons_that_do_not_vary_are_left_out_of_averages():
-    varies = np.array([True, False, True, True, False])
-    drawn = np.array([[0, 1], [2, 3], [1, 4]])
-    np.testing.assert_allclose(
-        averages(drawn, varies), np.array([[1, 0, 0, 0, 0], [0, 0, 0.5, 0.5, 0], [np.nan] * 5]).T
-    )
 
 
 def test_the_same_generator_gives_the_same_tables():
