@@ -133,8 +133,22 @@ def test_numbers_equal_those_computed_from_the_effects_by_hand(found):
     sets = [n for n, each in enumerate(ablations) if each.unit == "set"]
     against = heads[heads["measure"] == "layer_effect.mean.random_sets.null_mean"]
     assert len(against) == (0 if kind == "gpt_neox" else 2 * 2)  # layers and conditions
+    mean = only(table, condition="rare", group="plateau", measure="layer_effect.mean")
+    assert mean["ci_low"] < mean["value"] < mean["ci_high"]
     if sets:
         assert only(against, condition="rare", layer=1)["n"] == 6
+        null = effects.by_neuron[sets][:, 0, members].mean(-1)
+        tested = only(heads, condition="rare", group="plateau", measure="layer_effect.mean.random_sets", layer=0)
+        assert tested["value"] == whole["value"]
+        assert tested["p_value"] == pytest.approx((1 + (null >= whole["value"]).sum()) / 7)
+        assert only(against, condition="rare", layer=0)["value"] == pytest.approx(null.mean())
+    shares = []
+    for first in range(reach):
+        (place,) = effects.places("layer", "mean", [first])
+        mine = effects.by_neuron[effects.places("head", "mean", [first])][:, 0, members].mean(-1)
+        shares.append(mine.max() / effects.by_neuron[place, 0, members].mean())
+    share = only(table, condition="rare", group="plateau", measure="largest_head_share.mean")
+    assert share["value"] == pytest.approx(np.mean(shares))
 
 
 def test_p_are_adjusted_over_heads_number_by_number(found):
