@@ -130,6 +130,8 @@ def test_numbers_equal_those_computed_from_the_effects_by_hand(found):
     mediated = only(heads, condition="rare", group="plateau", measure="mediated_loss.mean", layer=0, head=-1)
     held = effects.by_document["delta_loss"][layer, 0] - effects.by_document["held.p"][layer, 0]
     assert mediated["value"] == pytest.approx(held.sum() / masks[0].sum())
+    null = only(heads, condition="rare", group="plateau", measure="mediated_loss.mean.null_mean", layer=0, head=-1)
+    assert (null["n"], null["ci_low"] <= null["value"] <= null["ci_high"]) == (3, True)
     sets = [n for n, each in enumerate(ablations) if each.unit == "set"]
     against = heads[heads["measure"] == "layer_effect.mean.random_sets.null_mean"]
     assert len(against) == (0 if kind == "gpt_neox" else 2 * 2)  # layers and conditions
