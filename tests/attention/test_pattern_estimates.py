@@ -59,3 +59,12 @@ def test_labels_are_shuffled_within_documents(rng):
         null = heads["pattern_divergence.shuffled.null_mean", "rare-common", *place]
         assert null.value == pytest.approx(apart.value)
         assert null.ci_high - null.ci_low == pytest.approx(0, abs=1e-12)
+
+
+def test_intervals_lie_about_the_value_though_repeated_documents_are_less_alike(rng):
+    _, belongs, _ = made_up(rng, by_document=False)
+    sample = Sample(("rare", "common"), belongs.sum(-1), document_weights(12, 300, rng))
+    many = Patterns(rng.dirichlet(np.ones(5), size=(240, 20)), rng.random((240, 20)))
+    found = pattern_estimates(many, [(0, head) for head in range(20)], belongs, sample, 99, rng)
+    apart = next(each for _, _, each in found.groups if each.measure == "pattern_divergence.shuffled")
+    assert apart.ci_low < apart.value < apart.ci_high
