@@ -8,9 +8,10 @@ import torch
 from conftest import NO_CLOSED_FORM, TINY, rms_norm, tiny_model
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM
+from transformers.pytorch_utils import Conv1D
 
 from rareneurons.errors import CheckpointError
-from rareneurons.models.architectures import Conv1D, architecture_of, projection_rows
+from rareneurons.models.architectures import architecture_of, projection_rows
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.models.weights import weight_matrices
@@ -40,7 +41,7 @@ def test_every_architecture_opens_and_its_parts_make_the_logits(kind, tmp_path):
     n_neurons, width = layer.output_weight.shape
     assert all(weight.shape == (n_neurons, width) for weight in layer.input_weights.values())
     assert opened.n_layers == 2
-    assert opened.parallel_blocks == (kind == "gpt_neox")
+    assert opened.parallel_blocks == (kind in ("gpt_neox", "phi"))
 
 
 def test_last_layer_survives_arrays(folder):
@@ -147,7 +148,7 @@ def test_unknown_architecture_is_refused_by_name(tmp_path):
     config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     model = BertForMaskedLM(config)
     model.save_pretrained(tmp_path)
-    message = "found 'bert', which no adapter knows; known are gemma2.* An adapter .* must say where the blocks"
+    message = "found 'bert', which no adapter knows; known are gemma, gemma2.* An adapter .* must say where the blocks"
     with pytest.raises(CheckpointError, match=f"{tmp_path}: model_type: {message}"):
         open_checkpoint(str(tmp_path))
     with pytest.raises(CheckpointError, match=message):
