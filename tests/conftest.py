@@ -57,8 +57,9 @@ GPT2 = {
     "eos_token_id": 0,
 }
 GEMMA = GATED | {"head_dim": 4, "query_pre_attn_scalar": 4, "sliding_window": 8}
-# Four experts, two a position; with the shared expert's eight, Qwen2-MoE has 24 neurons a layer, too.
+# 24 neurons a layer here, too: four experts, or three and a shared one, two a position; each is chosen somewhere.
 EXPERTS = GATED | {"intermediate_size": 6, "moe_intermediate_size": 6, "num_experts": 4, "num_experts_per_tok": 2}
+SHARED_EXPERT = {"num_experts": 3, "moe_intermediate_size": 4, "shared_expert_intermediate_size": 12}
 # model_type -> class and configuration
 TINY = {
     "gpt_neox": ("GPTNeoXForCausalLM", GPT_NEOX),
@@ -80,7 +81,7 @@ TINY = {
     "gemma3_text": ("Gemma3ForCausalLM", GEMMA | {"layer_types": ["sliding_attention", "full_attention"]}),
     "olmoe": ("OlmoeForCausalLM", EXPERTS),
     "mixtral": ("MixtralForCausalLM", EXPERTS),
-    "qwen2_moe": ("Qwen2MoeForCausalLM", EXPERTS | {"moe_intermediate_size": 4, "shared_expert_intermediate_size": 8}),
+    "qwen2_moe": ("Qwen2MoeForCausalLM", EXPERTS | SHARED_EXPERT),
     "qwen3_moe": ("Qwen3MoeForCausalLM", EXPERTS | {"head_dim": 4, "norm_topk_prob": True}),
 }
 MIXTURES = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe"]

@@ -79,7 +79,7 @@ def test_float64_checkpoint_computes_in_float64(kind, tmp_path):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("kind", ["llama", "qwen3", "olmo2", "gemma2"])
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "olmo2", "gemma2", "gemma3_text", "olmoe"])
 def test_norms_of_a_float64_checkpoint_keep_float64(kind, tmp_path):
     """Against the tests' own RMSNorm; transformers' own, which rounds to float32, is 1e-8 off."""
     tiny_model(kind).save_pretrained(tmp_path)
@@ -90,6 +90,15 @@ def test_norms_of_a_float64_checkpoint_keep_float64(kind, tmp_path):
         x = torch.randn(7, len(norm.weight), dtype=torch.float64)
         torch.testing.assert_close(norm(x), rms_norm(norm, x), atol=1e-14, rtol=1e-14)
         assert (type(norm).forward(norm, x) - norm(x)).abs().max() > 1e-9
+
+
+@pytest.mark.oracle
+def test_olmo_s_norm_of_a_float64_checkpoint_keeps_float64(tmp_path):
+    tiny_model("olmo").save_pretrained(tmp_path)
+    norm = open_checkpoint(str(tmp_path), torch.float64).final_norm_module
+    x = torch.randn(7, 16, dtype=torch.float64)
+    torch.testing.assert_close(norm(x), torch.nn.functional.layer_norm(x, (16,), eps=1e-5), atol=1e-14, rtol=1e-14)
+    assert (type(norm).forward(norm, x) - norm(x)).abs().max() > 1e-9
 
 
 def test_conv1d_rows_are_inputs():
@@ -150,6 +159,18 @@ def test_unknown_architecture_is_refused_by_name(tmp_path):
     model.save_pretrained(tmp_path)
     message = "found 'bert', which no adapter knows; known are gemma, gemma2.* An adapter .* must say where the blocks"
     with pytest.raises(CheckpointError, match=f"{tmp_path}: model_type: {message}"):
+        open_checkpoint(str(tmp_path))
+    with pytest.raises(CheckpointError, match=message):
+        architecture_of(model)
+
+
+@pytest.mark.faults
+def test_attention_to_later_tokens_is_refused_before_the_weights_are_read(tmp_path):
+    model = tiny_model("gemma3_text", use_bidirectional_attention=True)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    message = "model_type 'gemma3_text', use_bidirectional_attention: found true; expected causal attention"
+    with pytest.raises(CheckpointError, match=f"{tmp_path}: {message}"):
         open_checkpoint(str(tmp_path))
     with pytest.raises(CheckpointError, match=message):
         architecture_of(model)
