@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import NO_CLOSED_FORM, TINY, rms_norm, tiny_model
+from conftest import MIXTURES, NO_CLOSED_FORM, TINY, rms_norm, tiny_model
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM
 from transformers.pytorch_utils import Conv1D
@@ -15,6 +15,7 @@ from rareneurons.models.architectures import architecture_of, projection_rows
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.models.weights import weight_matrices
+from rareneurons.trace import Recorder
 
 
 @pytest.fixture
@@ -42,6 +43,31 @@ def test_every_architecture_opens_and_its_parts_make_the_logits(kind, tmp_path):
     assert all(weight.shape == (n_neurons, width) for weight in layer.input_weights.values())
     assert opened.n_layers == 2
     assert opened.parallel_blocks == (kind in ("gpt_neox", "phi"))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", [kind for kind in TINY if kind not in MIXTURES])
+def test_input_weights_are_rows_of_their_neurons(kind):
+    """Neuron 5 of a doubled row is doubled, or with its row at zero silent (gated) or constant; the others stay."""
+    architecture = architecture_of(tiny_model(kind))
+
+    def activations():
+        with torch.inference_mode(), Recorder({"a": architecture.mlp_output(0)}) as recorder:
+            architecture.base(input_ids=torch.arange(1, 9)[None], use_cache=False)
+        return recorder.inputs["a"][0]
+
+    before, expected = activations(), {"w_up": lambda a: 2 * a, "w_gate": torch.zeros_like, "w_in": lambda a: a[:1]}
+    for name, weight in architecture.mlp_inputs(0).items():
+        row = weight[5].clone()
+        weight[5] = 2 * row if name == "w_up" else 0 * row
+        after = activations()
+        weight[5] = row
+        torch.testing.assert_close(
+            after[:, 5], expected[name](after[:, 5] if name == "w_in" else before[:, 5]).expand(8)
+        )
+        others = [n for n in range(24) if n != 5]
+        torch.testing.assert_close(after[:, others], before[:, others])
+        assert (after[:, 5] - before[:, 5]).abs().max() > 1e-3
 
 
 def test_last_layer_survives_arrays(folder):
