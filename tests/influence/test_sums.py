@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from rareneurons.influence.sums import (
     InfluenceSums,
@@ -69,7 +68,7 @@ def test_experts_go_by_the_neuron_s_number(rng):
     table = influence_frame(
         CheckpointName("m", "step8"), 1, {"rare/heldout": sums_of([rng.normal(size=(2, 2))])}, np.array([5, 0])
     )
-    found = with_experts(table, torch.tensor([7, 0, 0, 0, 0, 9]))
+    found = with_experts(table, np.array([7, 0, 0, 0, 0, 9]))
     assert list(found.columns) == [*INFLUENCE_COLUMNS, "expert"]
     assert found["expert"].tolist() == [9, 7]
     assert with_experts(table, None) is table

@@ -139,7 +139,7 @@ def test_numbers_of_experts_follow_the_flat_order(kind):
     assert architecture.expert_of_neuron(1).tolist() == expected
     again = LastLayer.from_arrays(architecture.last_layer().to("cpu", torch.float64).arrays())
     assert again.expert.tolist() == expected
-    assert again.expert.dtype == torch.int64
+    assert again.expert.dtype == np.int64
     assert architecture_of(tiny_model("llama")).expert_of_neuron(1) is None
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from rareneurons.tables import INFLUENCE_COLUMNS, CheckpointName
 
@@ -99,14 +98,14 @@ def influence_frame(
     return checkpoint.labelled(pd.concat(parts, ignore_index=True))[INFLUENCE_COLUMNS]
 
 
-def with_experts(table: pd.DataFrame, expert: torch.Tensor | None) -> pd.DataFrame:
+def with_experts(table: pd.DataFrame, expert: np.ndarray | None) -> pd.DataFrame:
     """An influence table of one layer with the column ``expert``, in a mixture of experts; else as it is.
 
     Args:
         table: has the column ``neuron``.
-        expert: (neurons of the layer,) the expert of each; None in models without experts.
+        expert: int64 (neurons of the layer,), the expert of each; None in models without experts.
     """
-    return table if expert is None else table.assign(expert=expert.numpy()[table["neuron"]])
+    return table if expert is None else table.assign(expert=expert[table["neuron"]])
 
 
 FIELDS = ("document", "n_rows", "signed", "absolute")

@@ -81,7 +81,7 @@ class LastLayer:
     input_weights: Mapping[str, torch.Tensor]
     mlp_norm: Norm | None = None
     logit_cap: float | None = None
-    expert: torch.Tensor | None = None
+    expert: np.ndarray | None = None
 
     @property
     def no_closed_form(self) -> str | None:
@@ -131,7 +131,7 @@ class LastLayer:
         if self.logit_cap is not None:
             arrays["logit_cap"] = np.asarray([self.logit_cap])
         if self.expert is not None:
-            arrays["expert"] = self.expert.numpy()
+            arrays["expert"] = self.expert
         return arrays
 
     @classmethod
@@ -149,5 +149,5 @@ class LastLayer:
             },
             Norm.from_arrays(arrays, "mlp_norm") if "mlp_norm_gain" in arrays else None,
             float(arrays["logit_cap"][0]) if "logit_cap" in arrays else None,
-            torch.from_numpy(arrays["expert"]) if "expert" in arrays else None,
+            arrays.get("expert"),
         )

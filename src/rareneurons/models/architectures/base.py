@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedConfig
@@ -62,7 +63,7 @@ class Architecture(ABC):
     def attention_output(self, layer: int) -> nn.Module:
         """Output projection of the layer's attention; its input is the heads' outputs side by side."""
 
-    def expert_of_neuron(self, layer: int) -> torch.Tensor | None:
+    def expert_of_neuron(self, layer: int) -> np.ndarray | None:
         """Which expert each of the layer's neurons belongs to, int64 (N,); None in models without experts."""
         return None
 

@@ -8,6 +8,7 @@ expert, whose activation is its gate times its own, come last, and count as the 
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -151,11 +152,11 @@ class Mixture(Llama):
             "w_up": torch.cat([up.flatten(0, 1), *(part.up_proj.weight for part in shared)]),
         }
 
-    def expert_of_neuron(self, layer: int) -> torch.Tensor | None:
+    def expert_of_neuron(self, layer: int) -> np.ndarray | None:
         """Number of each neuron's expert, -1 in a layer with a dense MLP."""
         n_neurons = len(self.mlp_output_weight(layer))
         wide = self.mixture(layer)
         if wide is None:
-            return torch.full((n_neurons,), -1)
+            return np.full(n_neurons, -1)
         n_experts, _, width = wide.mixture.experts.down_proj.shape
-        return (torch.arange(n_neurons) // width).clamp_max(n_experts)  # a shared expert may be wider than the others
+        return np.minimum(np.arange(n_neurons) // width, n_experts)  # a shared expert may be wider than the others
