@@ -67,8 +67,8 @@ def operations(shape: Shape, config: dict, n_rows: int) -> dict[str, float]:
     """Float32 operations of a checkpoint's three heavy jobs.
 
     ``trace``: one pass over all documents. ``influence``: the series' products, 2 T V (4 d + 3 N). ``attention``: whole
-    passes over its documents, as many as its layer evaluations make (docs/methods.md): every head and layer three times,
-    the random sets once, each from its lowest layer up.
+    passes over its documents, as many as its layer evaluations make (docs/methods.md): every head and layer three
+    times, the random sets once, each from its lowest layer up.
     """
     rows, attention = config["rows"], config["attention"]
     n, heads = shape.layers, shape.heads
