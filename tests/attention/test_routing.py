@@ -19,6 +19,7 @@ from rareneurons.trace import Recorder
 
 GROUP = np.array([1, 4, 7])
 TOLERANCE = 1e-9
+PARALLEL = ["gpt_neox", "phi"]
 
 
 def readouts(varies):
@@ -117,7 +118,7 @@ def test_equals_whole_passes_with_heads_replaced_by_hand(kind):
     ablations = planned_ablations(architecture, 2, np.random.default_rng(0))
     found = measured(architecture, blocks, ablations)
     slow = BruteForce(architecture, blocks)
-    document, reach = slow.rows["document"].to_numpy(), 1 if kind == "gpt_neox" else 2
+    document, reach = slow.rows["document"].to_numpy(), 1 if kind in PARALLEL else 2
     assert {each.unit for each in ablations} >= {"head", "layer"}
     assert {each.kind for each in ablations} == {"mean", "zero", "bos"}
     for number, ablation in enumerate(ablations):
@@ -188,10 +189,10 @@ def test_all_heads_and_layers_are_planned_and_sets_of_those_that_reach(kind, set
     assert all(len(set(heads)) == n for heads in drawn)
 
 
-def test_heads_of_a_parallel_last_layer_cannot_reach_it():
-    architecture, blocks = architecture_of(tiny_model("gpt_neox").double()), random_blocks(5)
+@pytest.mark.parametrize("kind", PARALLEL)
+def test_heads_of_a_parallel_last_layer_cannot_reach_it(kind):
+    architecture, blocks = architecture_of(tiny_model(kind).double()), random_blocks(5)
     assert list(reachable_layers(architecture)) == [0]
-    assert list(reachable_layers(architecture_of(tiny_model("gpt2")))) == [0, 1]
     ablations = planned_ablations(architecture, 2, np.random.default_rng(0))
     found = measured(architecture, blocks, ablations)
     last = [number for number, each in enumerate(ablations) if each.lowest_layer == 1]
@@ -204,8 +205,11 @@ def test_heads_of_a_parallel_last_layer_cannot_reach_it():
         change, delta, _ = slow.effects(ablations[number])
         assert (change == 0).all()
         assert np.abs(delta).max() > 0.01
-    architecture.model.config.use_parallel_residual = False
-    assert list(reachable_layers(architecture)) == [0, 1]
+
+
+def test_heads_of_a_sequential_last_layer_do_reach_it():
+    for model in (tiny_model("gpt2"), tiny_model("gpt_neox", use_parallel_residual=False)):
+        assert list(reachable_layers(architecture_of(model))) == [0, 1]
 
 
 def noisy(_module, inputs):
