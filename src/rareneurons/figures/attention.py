@@ -57,7 +57,7 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
         widest = gap["value"].abs().max() if len(gap) else 1
         parts = [*((each, "viridis", 0, top) for each in effects), (gap, "PuOr_r", -widest, widest)]
         names = [
-            f"{name} (sd), n = {each['n'].max() if len(each) else 0}"
+            f"{name}, n = {each['n'].max() if len(each) else 0}"
             for name, each in zip(conditions, effects, strict=True)
         ]
         for axis, name, (table, colours, low, high) in zip(line, [*names, f"{rare} − {common}"], parts, strict=True):
@@ -67,7 +67,7 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
             axis.set_xlabel("head")
             axis.set_xticks(*_ticks(shape[1]))
             axis.set_yticks(*_ticks(shape[0]))
-            figure.colorbar(image, ax=axis, label=UNIT if axis is line[2] else "")
+            figure.colorbar(image, ax=axis, label=UNIT if axis is line[2] else "sd")
         marked = gap[gap["q_value"] <= alpha]
         line[2].plot(marked["head"], marked["layer"], "o", color="black", markersize=2.5)
         line[0].set_ylabel(f"{_title(model, group)}\nlayer")
