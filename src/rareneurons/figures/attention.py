@@ -57,8 +57,7 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
         widest = gap["value"].abs().max() if len(gap) else 1
         parts = [*((each, "viridis", 0, top) for each in effects), (gap, "PuOr_r", -widest, widest)]
         names = [
-            f"{name}, n = {each['n'].max() if len(each) else 0}"
-            for name, each in zip(conditions, effects, strict=True)
+            f"{name}, n = {each['n'].max() if len(each) else 0}" for name, each in zip(conditions, effects, strict=True)
         ]
         for axis, name, (table, colours, low, high) in zip(line, [*names, f"{rare} − {common}"], parts, strict=True):
             image = axis.imshow(_grid(table, shape), origin="lower", aspect="auto", cmap=colours, vmin=low, vmax=high)
