@@ -142,7 +142,8 @@ def main() -> None:
         table = compared(settings.run, config)
     else:
         table = costs(config, settings.rate)
-        table.loc[len(table)] = {"model": "all"} | table.drop(columns=["model", "a checkpoint GiB", "memory GiB"]).sum()
+        total = table.drop(columns=["model", "a checkpoint GiB", "memory GiB"]).sum().to_dict()
+        table = pd.concat([table, pd.DataFrame([{"model": "all"} | total])])
     print(table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep=""))
 
 

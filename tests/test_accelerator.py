@@ -8,6 +8,8 @@ import pytest
 import torch
 from conftest import NO_CLOSED_FORM, PROJECT, TINY, random_blocks, tiny_model
 
+from rareneurons.attention.estimates import Effort as HeadEffort
+from rareneurons.attention.estimates import attention_estimates
 from rareneurons.influence.last_mlp import influence_by_document
 from rareneurons.influence.other_layers import Effort, influence_of_layers
 from rareneurons.models.architectures import architecture_of
@@ -71,6 +73,29 @@ def test_other_layers(kind):
         tables.append(influence_of_layers(architecture, name, blocks, rows, "all", "mean", effort, rng)[0])
     # Rotary angles are float32 in transformers, whatever the model's precision is: 3e-8 nats between the devices.
     pd.testing.assert_frame_equal(*tables, check_exact=False, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gpt_neox", "gpt2", "llama"])
+def test_attention(kind):
+    """Effects of all heads in float64; p-values are left out, which a rank that changes places moves by a step."""
+    tables = []
+    for device in ("cpu", "cuda"):
+        blocks = random_blocks(6)
+        rows = candidate_rows(blocks).assign(split="heldout", in_rare=lambda table: table["target"] % 2 == 0)
+        rows["in_common"] = ~rows["in_rare"]
+        controls = np.arange(3, 24).reshape(7, 3)
+        groups = {"plateau": (np.arange(3), {"random": controls, "matched": controls})}
+        architecture = architecture_of(tiny_model(kind).double().to(device))
+        effort = HeadEffort(2, 5, 6, 4, 60, 40, 0.05)
+        name, rng = CheckpointName("tiny", "step4"), np.random.default_rng(0)
+        tables.append(attention_estimates(architecture, name, blocks, rows, ("rare", "common"), groups, effort, rng))
+    for found, expected in zip(*tables, strict=True):
+        assert found["measure"].tolist() == expected["measure"].tolist()
+        effects = found["measure"].str.match("head_effect|layer_effect|delta_loss|pattern_|first_token")
+        assert effects.sum() > 20
+        pd.testing.assert_series_equal(
+            found.loc[effects, "value"], expected.loc[effects, "value"], check_exact=False, atol=1e-6, rtol=1e-5
+        )
 
 
 @pytest.mark.faults
