@@ -37,6 +37,7 @@ FIGURES = [
     "communities",
     "attention",
     "spectra",
+    "hill_plot",
     "weightwatcher",
 ]
 
@@ -68,6 +69,8 @@ TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
 # The condition the claims are about, and the one it is held against.
 CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
+# The head of the curve by the fixed cut, as large at all checkpoints; chosen anew at each, and the last one's followed.
+HEAD_GROUPS = ["fixed_plateau", "final_fixed_plateau"]
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
 CHECKPOINT_TABLES += (
     ["other_layers", "screening"] if config["other_layers"]["layers"] else []
@@ -120,6 +123,20 @@ def every_checkpoint(file):
     ]
 
 
+def followed_back(*files):
+    """Input function: files of a model's last checkpoint, whose groups are followed back; none if it is the only one."""
+
+    def inputs(wildcards):
+        if len(checkpoints_of(wildcards.model)) == 1:
+            return {}
+        folder = f"{wildcards.model}/{last_checkpoint_of(wildcards.model)}"
+        return {
+            f"final_{Path(file).stem}": in_run(f"{folder}/{file}") for file in files
+        }
+
+    return inputs
+
+
 def tables():
     return expand(
         in_run("tables/{table}.csv"),
@@ -127,7 +144,9 @@ def tables():
             *CHECKPOINT_TABLES,
             "conditions",
             "dynamics",
+            "final_head",
             "paper_table_1",
+            "paper_table_2",
             "paper_table_3",
         ],
     )
@@ -135,7 +154,9 @@ def tables():
 
 def figures():
     several = any(len(checkpoints_of(model)) > 1 for model in MODELS)
-    names = FIGURES + ["dynamics"] * several + ["training_loss"] * bool(TRAINED)
+    names = (
+        FIGURES + ["dynamics", "course"] * several + ["training_loss"] * bool(TRAINED)
+    )
     return expand(
         in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]
     )
