@@ -307,6 +307,13 @@ def test_noise_is_hardly_ever_a_course():
     assert verdicts.count("supported") + verdicts.count("contradicted") <= 3
 
 
+def test_a_measure_that_comes_back_is_neither_gradual_nor_abrupt():
+    overshoot = 0.1 * RISING + 0.3 * ((STEPS >= 16) & (STEPS < 256))
+    row = c6(overshoot, 0 * RISING, 0.002)
+    assert row["verdict"] == "undecided"
+    assert "goes further than it stays" in row["sentence"]
+
+
 def test_a_jump_between_distant_checkpoints_is_not_called_abrupt():
     far = np.array([0, 4000, 14000, 24000, 34000, 44000, 54000, 64000, 74000, 143000])
     row = c6(0.3 * (far > 0), 0 * far, 0.002, steps=far)

@@ -329,6 +329,8 @@ def _course(name: str, find: Finder, sign: int, margin: float, bounds: Bounds) -
     answer, meaning = "open", "too uncertain to tell gradual from abrupt"
     if part["ci_high"] < bounds.abrupt_share and _follows_step(trend, sign, bounds.alpha / 2):
         answer, meaning = "gradual", "gradual"
+    elif part["ci_low"] > 1:
+        meaning = "it goes further than it stays, neither gradual nor abrupt"
     elif part["ci_low"] > bounds.abrupt_share:
         answer, meaning = ("abrupt", "abrupt") if near else ("open", "too far apart to tell gradual from abrupt")
     told += f"; the largest part of it between neighbouring checkpoints, {_interval(part)} of it, lies from step "
@@ -392,10 +394,10 @@ def _course_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) 
         "rule: a measure emerges if the interval of its change from first to last checkpoint is clear of zero; "
         f"gradually if less than {bounds.abrupt_share:.0%} of the change lies between two neighbouring checkpoints and "
         f"it follows step (rank correlation, p at most {bounds.alpha / 2:g}); abruptly if more lies between two whose "
-        f"steps differ by a factor of at most {bounds.abrupt_factor:g}; all by interval. Supported if one of two "
-        "measures emerges gradually and none abruptly; contradicted if the other way round, or if both change by less "
-        f"than would matter ({bounds.specialization_margin:g} of the influence, {bounds.dimension_reduction:.1%} of the "
-        "dimension)"
+        f"steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more than all of it, as in a measure "
+        "that comes back; all by interval. Supported if one of two measures emerges gradually and none abruptly; "
+        "contradicted if the other way round, or if both change by less than would matter "
+        f"({bounds.specialization_margin:g} of the influence, {bounds.dimension_reduction:.1%} of the dimension)"
     )
     row = _filled(claim, model, bounds.condition, None)
     row |= {key: shown.change[key] for key in ("value", "ci_low", "ci_high", "n")}
