@@ -61,3 +61,11 @@ def test_course_has_a_row_a_measure_and_marks_who_is_followed_back():
     assert figure.axes[2].get_yscale() == "log"
     assert figure.axes[0].get_yscale() == "linear"
     assert figure.axes[2].get_xlabel() == "training step"
+
+
+def test_course_of_a_release_has_a_bar_where_a_band_has_no_width():
+    release = measures("d", groups=("boost",)).query("step == 0").assign(step=-1)
+    figure = course_of_training([Course(release, "d", "d", ["rare"], ["boost"])])
+    bars = [found for found in figure.axes[0].collections if type(found).__name__ == "LineCollection"]
+    assert bars[0].get_segments()[0].tolist() == [[-1, 0.4], [-1, 0.8]]
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["main"]

@@ -50,3 +50,5 @@ def test_hill_plots_show_the_larger_group_of_each_model_and_matrix():
     assert lines["the paper's k"].get_xdata()[0] == 3
     assert lines["stable region"].get_xdata().tolist() == [4, 5, 6, 7]
     assert len(figure.axes[3].lines) == 0, "model b has no input weights here"
+    nobody = hill_plots(plots[0].iloc[:0])
+    assert "no group" in nobody.axes[0].get_title()

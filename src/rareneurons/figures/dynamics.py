@@ -76,6 +76,8 @@ def _draw_course(
     label += ", final neurons" if followed else ""
     line = "--" if followed else "-"
     axis.fill_between(value["step"], value["ci_low"], value["ci_high"], color=colour, alpha=0.2, linewidth=0)
+    if len(value) == 1:  # a band has no width there
+        axis.vlines(value["step"], value["ci_low"], value["ci_high"], color=colour, linewidth=0.7)
     axis.plot(value["step"], value["value"], line, color=colour, marker="o", markersize=2, label=label)
     null = table[table["measure"] == f"{measure}.null_mean"].sort_values("step")
     if len(null) and with_controls:

@@ -20,7 +20,8 @@ def hill_plots(plots: pd.DataFrame) -> Figure:
     Args:
         plots: tables of ``spectra.group.hill_plot_frame`` of each model's last checkpoint.
     """
-    models, matrices = models_of(plots), list(dict.fromkeys(plots["matrix"]))
+    models = models_of(plots) or ["no group is large enough"]
+    matrices = [str(matrix) for matrix in dict.fromkeys(plots["matrix"])] or ["w_out"]
     figure, axes = panels(len(matrices), len(models), height=2.0)
     for matrix, line in zip(matrices, axes, strict=True):
         for model, axis in zip(models, line, strict=True):

@@ -11,7 +11,7 @@ def random_edge(n: int, width: int) -> float:
     """Largest eigenvalue that correlations of n random weight rows of ``width`` exceed in at most 5 % of draws.
 
     Marchenko-Pastur's edge with Tracy-Widom's fluctuation (Johnstone 2001, Annals of Statistics 29, 295-327).
-    That is the law of covariances; correlations, whose eigenvalues have a fixed sum, exceed it in 1 to 2 %.
+    That is the law of covariances; correlations, whose eigenvalues have a fixed sum, exceed it less often.
     """
     root = np.sqrt(width - 1) + np.sqrt(n)
     spread = root * (1 / np.sqrt(width - 1) + 1 / np.sqrt(n)) ** (1 / 3)
