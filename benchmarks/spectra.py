@@ -1,6 +1,6 @@
 """What the spectrum of a few neurons' weights can tell: exponents of weights with a known tail, and without one.
 
-python benchmarks/spectra.py [neurons] [dimensions] [draws]        (35 neurons, 1,024 dimensions, 400 draws)
+.venv/bin/python benchmarks/spectra.py [neurons] [dimensions] [draws]        (35 neurons, 1,024 dimensions, 400 draws)
 """
 
 import sys
