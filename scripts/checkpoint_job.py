@@ -1,21 +1,48 @@
 """What the scripts that open a checkpoint share: device, threads and blocks."""
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from device import device_of
+from job import announce
 
+from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.tokens import Blocks
+
+T = TypeVar("T")
 
 
 def open_job_checkpoint(job, dtype: torch.dtype = torch.float32) -> Architecture:
     """The checkpoint a job is about, in the given precision on the configured device, with the job's threads."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(job.threads)
-    return open_checkpoint(job.params.folder, dtype, device_of(job.params.device))
+    return open_checkpoint(job.params.folder, dtype, device_of(job.params.device, dtype == torch.float64))
+
+
+def smaller_batch_if_needed(work: Callable[[int], T], batch_size: int, key: str) -> T:
+    """``work(batch_size)``, once more with half the batch if the accelerator's memory doesn't hold it.
+
+    Raises:
+        CheckpointError: half the batch is too much as well; names the configuration's key.
+    """
+    half = max(1, batch_size // 2)
+    try:
+        return work(batch_size)
+    except torch.OutOfMemoryError as error:
+        announce(f"out of memory with {key}: {batch_size} ({error}); trying again with {half}")
+    torch.cuda.empty_cache()
+    try:
+        return work(half)
+    except torch.OutOfMemoryError as error:
+        raise CheckpointError(
+            f"{key}: neither {batch_size} nor {half} blocks a pass fit the device's memory ({error}); lower it, or set "
+            "device: cpu"
+        ) from error
 
 
 def read_blocks(file: str) -> Blocks:

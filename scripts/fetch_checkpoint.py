@@ -1,29 +1,29 @@
-"""Download one checkpoint; record which commit and which files it was."""
+"""Download one checkpoint, at the commit that the audit saw, and check it."""
 
-import hashlib
+import json
+import os
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
-from job import atomic, run, write_json
+from job import remove, run, write_json
 
-WEIGHTS = ["*.safetensors", "model.safetensors.index.json"]
-FALLBACK = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
+from rareneurons.errors import HubError
+from rareneurons.models.hub import download
 
 
 def main(job):
-    repository, revision = job.params.repository, job.wildcards.checkpoint
-    info = HfApi().model_info(repository, revision=revision)
-    names = [file.rfilename for file in info.siblings]
-    weights = WEIGHTS if any(name.endswith(".safetensors") for name in names) else FALLBACK
-    with atomic(job.output.folder) as partial:
-        snapshot_download(repository, revision=info.sha, allow_patterns=["config.json", *weights], local_dir=partial)
-        hashes = {}
-        for file in sorted(path for path in Path(partial).iterdir() if path.is_file()):
-            with open(file, "rb") as content:
-                hashes[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
-    write_json(
-        {"repository": repository, "revision": revision, "commit": info.sha, "sha256": hashes}, job.output.manifest
-    )
+    listing = json.loads(Path(job.input.listing).read_text(encoding="utf-8"))
+    if "missing" in listing:
+        raise HubError(
+            f"{job.wildcards.model}/{job.wildcards.checkpoint}: {listing['missing']}. Take it out of `checkpoints`; "
+            f"--keep-going computes the others. Once the hub has it, delete {job.input.listing} and run again"
+        )
+    folder = Path(job.output.folder)
+    partial = folder.with_name(".weights.partial")  # survives a failure, so that what was downloaded is kept
+    hashes = download(listing["repository"], listing["commit"], listing["files"], str(partial))
+    origin = {key: listing[key] for key in ("repository", "revision", "commit")}
+    write_json(origin | {"sha256": hashes}, str(partial / "origin.json"))
+    remove(folder)
+    os.replace(partial, folder)
 
 
 run(main, snakemake)

@@ -12,8 +12,14 @@ from rareneurons.errors import CorpusError
 
 def main(job):
     with atomic(job.output[0]) as partial:
-        with urllib.request.urlopen(job.params.url) as response, open(partial, "wb") as file:
-            shutil.copyfileobj(response, file)
+        try:
+            with urllib.request.urlopen(job.params.url, timeout=60) as response, open(partial, "wb") as file:
+                shutil.copyfileobj(response, file)
+        except OSError as error:
+            raise CorpusError(
+                f"tokenizers[].counts.url: {job.params.url} cannot be read ({error}); nothing was kept. Run again "
+                "where there is internet, or download it and use counts: {source: file, file: ...}"
+            ) from error
         found = hashlib.sha256(Path(partial).read_bytes()).hexdigest()
         if found != job.params.sha256:
             raise CorpusError(

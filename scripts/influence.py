@@ -23,7 +23,7 @@ def main(job):
     if layer.no_closed_form is not None:
         logging.info("no closed form: %s; every pair runs again from the MLP's output projection", layer.no_closed_form)
     by_document, pairs = last_mlp.influence_by_document(
-        layer.to(device_of(job.params.device), torch.float32),
+        layer.to(device_of(job.params.device, float64=True), torch.float32),
         trace,
         last_mlp.reference_values(trace, settings["reference"], document, generator(job)),
         rows["target"].to_numpy(),

@@ -55,6 +55,11 @@ def run(main: Callable, job) -> None:
         logging.info("finished in %.1f s", time.time() - started)
 
 
+def announce(text: str) -> None:
+    """Say something in the log and on the terminal."""
+    print(text, file=_Lines())
+
+
 def progress(description: str) -> Callable[[Iterable], Iterable]:
     """Wrapper for a loop that reports to the log and the terminal every ten seconds."""
 

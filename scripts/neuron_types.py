@@ -27,7 +27,7 @@ def main(job):
     direction = unigram_direction(np.load(job.input.counts), len(layer.unembedding))
     properties = weight_properties(layer, direction)
     properties["frequency_effect"] = frequency_effects(
-        layer.to(device_of(job.params.device), torch.float32),
+        layer.to(device_of(job.params.device, float64=True), torch.float32),
         read_array(job.input.trace, "residual")[heldout],
         read_array(job.input.trace, "activation")[heldout],
         read_array(job.input.trace, "mean_activation"),

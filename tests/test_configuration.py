@@ -22,9 +22,71 @@ def load(overlay: str | None = None) -> dict:
 SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
 
 
-def check(config: dict) -> None:
+FOLDERS = {"there": [], "run": ["checkpoint-500", "step1000", "logs"], "empty": ["logs"]}
+
+
+def check(config: dict) -> dict:
     configuration.validate_shape(config, SCHEMA)
-    configuration.validate_sense(config, exists=lambda path: path == "there")
+    config = configuration.expanded(config, FOLDERS.get)
+    configuration.validate_sense(config, exists=lambda path: path.split("/")[0] in FOLDERS)
+    return config
+
+
+def with_model(**model) -> dict:
+    config = load()
+    config["models"] = [{"name": "mine", "tokenizer": "pythia"} | model]
+    return config
+
+
+def test_a_folder_is_one_release_or_a_checkpoint_a_subfolder():
+    alone = check(with_model(source="local", folder="there"))
+    assert alone["models"][0]["folders"] == {"main": "there"}
+    run = check(with_model(source="local", folder="run"))
+    assert run["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/step1000"}
+
+
+def test_all_is_every_step_of_the_schedule():
+    hub = {"source": "hub", "repository": "a/b", "schedule": "pythia"}
+    steps = check(with_model(**hub, checkpoints="all"))["models"][0]["checkpoints"]
+    assert len(steps) == 154
+    assert steps[:3] == [0, 1, 2]
+    assert steps[-1] == 143000
+
+
+HUB = {"source": "hub", "repository": "a/b"}
+WRONG_MODELS = {
+    "no such folder": (
+        {"source": "local", "folder": "nowhere"},
+        r"models\[0\]\.folder: 'nowhere' is not there",
+    ),
+    "no checkpoint in it": (
+        {"source": "local", "folder": "empty"},
+        r"models\[0\]\.folder: 'empty' holds neither config.json nor folders .*; found logs",
+    ),
+    "folder and folders": (
+        {"source": "local", "folder": "there", "folders": {"main": "there"}},
+        r"models\[0\]: found folder and folders; expected exactly one of folder, folders",
+    ),
+    "all of unknown steps": (HUB | {"checkpoints": "all"}, r"models\[0\]\.checkpoints: found 'all', but without"),
+    "another word": (HUB | {"checkpoints": "some"}, r"models\[0\]\.checkpoints: 'all' was expected"),
+    "no owner": (HUB | {"repository": "gpt2", "checkpoints": [1]}, r"models\[0\]\.repository: 'gpt2' does not match"),
+    "pinned but not used": (
+        HUB | {"checkpoints": ["main"], "commits": {"step4": "a" * 40}},
+        r"models\[0\]\.commits\.step4: .* not among `checkpoints`; those are main",
+    ),
+    "pinned to a branch": (
+        HUB | {"checkpoints": ["main"], "commits": {"main": "v1"}},
+        r"models\[0\]\.commits\.main: 'v1' does not match",
+    ),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("wrong", WRONG_MODELS)
+def test_impossible_sources_are_refused(wrong):
+    model, message = WRONG_MODELS[wrong]
+    with pytest.raises(ConfigurationError, match=message):
+        check(with_model(**model))
 
 
 @pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml"])

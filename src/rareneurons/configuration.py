@@ -1,6 +1,7 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -45,6 +46,49 @@ def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
     if errors:
         raise ConfigurationError(_schema_message(errors[0]))
+
+
+def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | None]) -> dict[str, Any]:
+    """The configuration with ``checkpoints: all`` and ``folder`` of its models written out.
+
+    A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder whose name ends in a
+    number is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
+
+    Args:
+        config: passed :func:`validate_shape`.
+        subfolders: names of the folders in a folder; None if there is no such folder, empty if it has a config.json.
+
+    Raises:
+        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule.
+    """
+    models = [_expanded_model(model, f"models[{place}]", subfolders) for place, model in enumerate(config["models"])]
+    return {**config, "models": models}
+
+
+def _expanded_model(
+    model: Mapping[str, Any], where: str, subfolders: Callable[[str], list[str] | None]
+) -> Mapping[str, Any]:
+    if model.get("checkpoints") == "all":
+        known = available_steps(model)
+        if known is None:
+            raise ConfigurationError(
+                f"{where}.checkpoints: found 'all', but without `schedule` nobody can know a hub model's steps; "
+                "list the steps, or add `schedule: pythia` if it has Pythia's"
+            )
+        return {**model, "checkpoints": sorted(known)}
+    if "folder" not in model:
+        return model
+    names = subfolders(model["folder"])
+    if names is None:
+        raise ConfigurationError(f"{where}.folder: {model['folder']!r} is not there; give an existing folder")
+    steps = {int(found[0]): name for name in names if (found := re.findall(r"\d+$", name))}
+    if names and not steps:
+        raise ConfigurationError(
+            f"{where}.folder: {model['folder']!r} holds neither config.json nor folders whose names end in a training "
+            f"step; found {', '.join(sorted(names)[:8])}. Give a folder as save_pretrained writes it, or one of those"
+        )
+    folders = {f"step{step}": f"{model['folder']}/{steps[step]}" for step in sorted(steps)} or {"main": model["folder"]}
+    return {key: value for key, value in model.items() if key != "folder"} | {"folders": folders}
 
 
 def available_steps(model: Mapping[str, Any]) -> set[int] | None:
@@ -146,6 +190,12 @@ def _validate_model(
                 raise ConfigurationError(
                     f"{where}.folders.{checkpoint}: {folder!r} is not there; give an existing folder"
                 )
+    names = [checkpoint_name(step) for step in model.get("checkpoints", [])]
+    for name in model.get("commits", {}):
+        if name not in names:
+            raise ConfigurationError(
+                f"{where}.commits.{name}: {name} is not among `checkpoints`; those are {', '.join(names)}"
+            )
     known = available_steps(model)
     if known is None:
         return

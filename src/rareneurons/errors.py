@@ -15,3 +15,7 @@ class CorpusError(RareNeuronsError):
 
 class CheckpointError(RareNeuronsError):
     """A checkpoint is missing, incomplete, of an unknown architecture, or holds NaN or infinity."""
+
+
+class HubError(RareNeuronsError):
+    """The model hub cannot be reached, does not hold what was asked for, or served a damaged file."""

@@ -139,7 +139,7 @@ def test_truncated_file_is_refused(folder):
 def test_missing_folder_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         open_checkpoint(str(tmp_path / "nowhere"))
-    with pytest.raises(CheckpointError, match=r"no \*\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"no model\*\.safetensors"):
         weight_matrices(str(tmp_path))
 
 

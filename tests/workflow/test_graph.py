@@ -45,7 +45,7 @@ def test_everything_promised_is_there(smoke_run):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
     others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_head")
-    for name in (*MEASURES, *others):
+    for name in (*MEASURES, *others, "audit", "provenance"):
         assert (results / "tables" / f"{name}.csv").exists()
     for name in ("coordination", "spectra"):
         followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
@@ -71,7 +71,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 58
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 62
     assert all("finished in" in log.read_text() for log in logs)
 
 

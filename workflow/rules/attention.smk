@@ -14,8 +14,11 @@ rule attention:
         in_run("logs/attention/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/attention/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
         attention=config["attention"],

@@ -48,10 +48,20 @@ def validated(config):
     )
     try:
         configuration.validate_shape(config, schema)
+        config = configuration.expanded(config, subfolders)
         configuration.validate_sense(config, os.path.exists)
     except ConfigurationError as error:
         raise WorkflowError(f"Configuration: {error}") from None
     return in_fixed_order(config)
+
+
+def subfolders(path):
+    """Names of the folders in a folder; none where it is a checkpoint itself, None where there is no such folder."""
+    if not Path(path).is_dir():
+        return None
+    if (Path(path) / "config.json").exists():
+        return []
+    return [entry.name for entry in Path(path).iterdir() if entry.is_dir()]
 
 
 def in_fixed_order(value):
@@ -143,8 +153,10 @@ def tables():
         table=[
             *CHECKPOINT_TABLES,
             "conditions",
+            "audit",
             "dynamics",
             "final_head",
+            "provenance",
             "paper_table_1",
             "paper_table_2",
             "paper_table_3",
@@ -155,7 +167,9 @@ def tables():
 def figures():
     several = any(len(checkpoints_of(model)) > 1 for model in MODELS)
     names = (
-        FIGURES + ["dynamics", "course"] * several + ["training_loss"] * bool(TRAINED)
+        FIGURES
+        + ["audit", "dynamics", "course"] * several
+        + ["training_loss"] * bool(TRAINED)
     )
     return expand(
         in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]
@@ -178,6 +192,32 @@ def checkpoint_folder(wildcards):
     if entry["source"] == "hub":
         return in_run(f"{wildcards.model}/{wildcards.checkpoint}/weights")
     return entry["folders"][wildcards.checkpoint]
+
+
+def revision_of(wildcards):
+    """Branch or, where the configuration pins it, commit of a hub model's checkpoint."""
+    pinned = MODELS[wildcards.model].get("commits", {})
+    return pinned.get(wildcards.checkpoint, wildcards.checkpoint)
+
+
+def folders_of(wildcards):
+    """Checkpoint -> folder, of a trained or local model."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] == "local":
+        return entry["folders"]
+    training = in_run(f"{wildcards.model}/training")
+    return {name: f"{training}/{name}" for name in checkpoints_of(wildcards.model)}
+
+
+def checkpoint_slot(wildcards):
+    """How much of the resource `weights` a job takes that stands between a checkpoint's download and its deletion.
+
+    These jobs go before downloads (`priority`), so one starts only when fewer than `weights` checkpoints are in work:
+    that many are on disk at most. Naming finished work as a download's input would do the same, but then an added
+    checkpoint, or one that fails, would reach its neighbours.
+    """
+    fetched = MODELS[wildcards.model]["source"] == "hub"
+    return int(fetched and not config["keep"]["weights"])
 
 
 def tokenizer_folder(name):

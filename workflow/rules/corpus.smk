@@ -1,6 +1,7 @@
 # Documents, tokenizers, and the token counts of the training corpus.
 
 
+# Local rules run where snakemake was started, and there alone do retries of a rule not multiply.
 localrules:
     fetch_corpus,
     fetch_tokenizer,
@@ -17,6 +18,7 @@ rule fetch_corpus:
     wildcard_constraints:
         corpus=one_of(named(CORPORA, "hub")),
         file="[^/]+",
+    retries: 2
     conda:
         "../../envs/rareneurons.yaml"
     params:
@@ -79,6 +81,7 @@ rule fetch_tokenizer:
         in_run("benchmarks/fetch_tokenizer/{tokenizer}.tsv")
     wildcard_constraints:
         tokenizer=one_of(named(TOKENIZERS, "hub")),
+    retries: 2
     conda:
         "../../envs/rareneurons.yaml"
     params:
@@ -121,6 +124,7 @@ rule fetch_counts:
         in_run("benchmarks/fetch_counts/{tokenizer}.tsv")
     wildcard_constraints:
         tokenizer=one_of(counted_by("url")),
+    retries: 2
     conda:
         "../../envs/rareneurons.yaml"
     params:

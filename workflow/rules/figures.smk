@@ -288,6 +288,23 @@ rule figure_training_loss:
         "../../scripts/figure_training_loss.py"
 
 
+rule figure_audit:
+    input:
+        in_run("tables/audit.csv"),
+    output:
+        **figure_files("audit", "Data"),
+    log:
+        in_run("logs/figures/audit.log"),
+    benchmark:
+        in_run("benchmarks/figures/audit.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_audit"),
+    script:
+        "../../scripts/figure_audit.py"
+
+
 rule figure_dynamics:
     input:
         head=in_run("tables/final_head.csv"),

@@ -13,8 +13,11 @@ rule influence:
         in_run("logs/influence/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/influence/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         influence=config["influence"],
         device=config["device"],

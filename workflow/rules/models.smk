@@ -23,7 +23,7 @@ rule train_model:
     wildcard_constraints:
         model=one_of(TRAINED),
     # Training is the long pole of a run on this machine: start it first.
-    priority: 10
+    priority: 30
     conda:
         "../../envs/rareneurons.yaml"
     params:
@@ -36,23 +36,28 @@ rule train_model:
 
 
 rule fetch_checkpoint:
+    input:
+        listing=in_run("{model}/{checkpoint}/hub_files.json"),
+        # Nothing else may keep a fetched checkpoint waiting: see checkpoint_slot.
+        rows=rows_of_model("rows.parquet"),
     output:
         folder=(
             directory(in_run("{model}/{checkpoint}/weights"))
             if config["keep"]["weights"]
             else temp(directory(in_run("{model}/{checkpoint}/weights")))
         ),
-        manifest=in_run("{model}/{checkpoint}/weights.json"),
     log:
         in_run("logs/fetch_checkpoint/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/fetch_checkpoint/{model}/{checkpoint}.tsv")
     wildcard_constraints:
         model=one_of(named(MODELS, "hub")),
+    retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
-        repository=lambda wildcards: MODELS[wildcards.model]["repository"],
         code=code_of("fetch_checkpoint"),
     script:
         "../../scripts/fetch_checkpoint.py"

@@ -13,8 +13,11 @@ rule other_layers:
         in_run("logs/other_layers/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/other_layers/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
         other_layers=config["other_layers"],

@@ -12,8 +12,11 @@ rule regimes:
         in_run("logs/regimes/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/regimes/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         regimes=config["regimes"],
         pair=CONDITION_PAIR,
@@ -37,8 +40,11 @@ rule groups:
         in_run("logs/groups/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/groups/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         cuts=config["regimes"]["cuts"],
         condition=config["groups"]["condition"],

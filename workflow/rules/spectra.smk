@@ -41,8 +41,11 @@ rule weightwatcher:
         in_run("logs/weightwatcher/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/weightwatcher/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
         seed=config["seed"],

@@ -9,12 +9,16 @@ rule trace:
     output:
         trace=trace_file("trace.safetensors"),
         last_layer=trace_file("last_layer.safetensors"),
+        provenance=in_run("{model}/{checkpoint}/provenance.json"),
     log:
         in_run("logs/trace/{model}/{checkpoint}.log"),
     benchmark:
         in_run("benchmarks/trace/{model}/{checkpoint}.tsv")
+    priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
         batch_size=config["trace"]["batch_size"],

@@ -1,6 +1,8 @@
-"""Weight matrices of a checkpoint folder, read without building the model."""
+"""Weights of a checkpoint folder, read without building the model."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,28 @@ import torch
 from safetensors import safe_open
 
 from rareneurons.errors import CheckpointError
+
+
+def weight_files(names: Iterable[str]) -> list[str]:
+    """Of a checkpoint's file names those that transformers reads the weights from, an index before its shards.
+
+    Safetensors go before ``.bin`` files, a single file before shards. Empty where there are no weights.
+    """
+    names = set(names)
+    for stem, suffix in (("model", "safetensors"), ("pytorch_model", "bin")):
+        single, index = f"{stem}.{suffix}", f"{stem}.{suffix}.index.json"
+        if single in names:
+            return [single]
+        shards = sorted(name for name in names if fnmatch(name, f"{stem}-*-of-*.{suffix}"))
+        if index in names and shards:
+            return [index, *shards]
+    return []
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def stored_tensors(folder: str) -> Iterator[tuple[str, torch.Tensor]]:
@@ -18,18 +42,18 @@ def stored_tensors(folder: str) -> Iterator[tuple[str, torch.Tensor]]:
     Raises:
         CheckpointError: the folder has neither.
     """
-    files = sorted(Path(folder).glob("*.safetensors"))
-    for file in files:
-        with safe_open(file, framework="pt") as stored:
-            for name in stored.keys():  # noqa: SIM118  safe_open is no dictionary
-                yield name, stored.get_tensor(name)
-    if files:
-        return
-    pickled = sorted(Path(folder).glob("pytorch_model*.bin"))
-    if not pickled:
-        raise CheckpointError(f"{folder}: holds no *.safetensors and no pytorch_model*.bin; fetch or save it again")
-    for file in pickled:
-        yield from torch.load(file, map_location="cpu", weights_only=True).items()
+    names = weight_files(path.name for path in Path(folder).glob("*"))
+    if not names:
+        raise CheckpointError(
+            f"{folder}: holds no model*.safetensors and no pytorch_model*.bin; fetch or save it again"
+        )
+    for name in names:
+        if name.endswith(".safetensors"):
+            with safe_open(Path(folder) / name, framework="pt") as stored:
+                for key in stored.keys():  # noqa: SIM118  safe_open is no dictionary
+                    yield key, stored.get_tensor(key)
+        elif name.endswith(".bin"):
+            yield from torch.load(Path(folder) / name, map_location="cpu", weights_only=True).items()
 
 
 def weight_matrices(folder: str) -> dict[str, np.ndarray]:

@@ -1,0 +1,36 @@
+"""Hashes of a model's checkpoint folders, and whether they are what their names say."""
+
+from pathlib import Path
+
+from audit_job import write_findings
+from job import progress, run
+
+from rareneurons.models.audit import StoredCheckpoint
+from rareneurons.models.weight_sample import weight_sample
+from rareneurons.models.weights import sha256_of, weight_files
+from rareneurons.tables import CheckpointName
+
+
+def stored(name: CheckpointName, folder: Path) -> StoredCheckpoint:
+    """One folder: its files with their hashes, and a sample of its weights."""
+    names = weight_files(file.name for file in folder.glob("*"))
+    if not names:
+        return StoredCheckpoint(name, str(folder), missing="found no model*.safetensors and no pytorch_model*.bin")
+    files = {
+        name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in ["config.json", *names]
+        if (folder / name).exists()
+    }
+    return StoredCheckpoint(
+        name, str(folder), files=files, sample=weight_sample(names, lambda n: open(folder / n, "rb"))
+    )
+
+
+def main(job):
+    model = job.wildcards.model
+    folders = progress(f"hash {model}")(job.params.folders.items())
+    found = [stored(CheckpointName(model, checkpoint), Path(folder)) for checkpoint, folder in folders]
+    write_findings(job, found)
+
+
+run(main, snakemake)

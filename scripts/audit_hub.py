@@ -1,0 +1,36 @@
+"""Are a hub model's checkpoints what their names say? Hashes as listed, and a sample read over the network."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from audit_job import write_findings
+from job import progress, run
+
+from rareneurons.models.audit import StoredCheckpoint
+from rareneurons.models.hub import opened_on_hub
+from rareneurons.models.weight_sample import weight_sample
+from rareneurons.tables import CheckpointName
+
+CONNECTIONS = 8
+
+
+def stored(model: str, file: str) -> StoredCheckpoint:
+    """What a listing says, with a sample of the weights."""
+    listing = json.loads(Path(file).read_text(encoding="utf-8"))
+    name, source = CheckpointName(model, Path(file).parent.name), f"hub {listing['repository']}"
+    if "missing" in listing:
+        return StoredCheckpoint(name, source, listing["revision"], missing=listing["missing"])
+    sample = weight_sample(listing["files"], partial(opened_on_hub, listing["repository"], listing["commit"]))
+    return StoredCheckpoint(name, source, listing["revision"], listing["commit"], listing["files"], sample)
+
+
+def main(job):
+    model = job.wildcards.model
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        found = list(progress(f"sample {model}")(pool.map(partial(stored, model), job.input)))
+    write_findings(job, found)
+
+
+run(main, snakemake)

@@ -1,0 +1,21 @@
+"""One table of what every number of the run came from."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from job import run, write_csv
+
+from rareneurons.provenance import package_versions, provenance_frame
+
+
+def main(job):
+    checkpoints = [json.loads(Path(file).read_text(encoding="utf-8")) for file in job.input.checkpoints]
+    settings = {"seed": job.params.seed, "device asked for": job.params.device} | package_versions()
+    for file in map(Path, job.input.corpora):
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        settings[f"corpus {file.parent.name}"] = f"sha256 {manifest['sha256']}"
+    write_csv(provenance_frame(settings, checkpoints, pd.read_csv(job.input.audit)), job.output[0])
+
+
+run(main, snakemake)

@@ -1,0 +1,180 @@
+"""Are the checkpoints of a run what their names say? Files, hashes and distances, before anything is computed.
+
+Published runs hold checkpoints that are not: branches that serve the final weights under an early step, two steps with
+the same weights, missing files (EleutherAI/pythia issues 83, 202, 205, 206). Trends over such a run are wrong.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rareneurons.tables import IDENTITY, CheckpointName
+
+AUDIT_COLUMNS = [
+    *IDENTITY,
+    "source",
+    "revision",
+    "commit",
+    "n_files",
+    "bytes",
+    "weights_hash",
+    "identical_to",
+    "distance_to_previous",
+    "detour",
+    "distance_to_last",
+    "finding",
+    "left_out",
+    "reason",
+]
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """What lies under a checkpoint's name.
+
+    ``files``: name -> ``size`` (bytes) and ``sha256``; ``sample``: parameter -> some of its values, float32, empty
+    where they could not be read; ``missing``: why there is no usable checkpoint, else empty.
+    """
+
+    name: CheckpointName
+    source: str
+    revision: str = ""
+    commit: str = ""
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sample: Mapping[str, np.ndarray] = field(default_factory=dict)
+    missing: str = ""
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over the hashes of the files that hold weights, in the order of their names; empty without them."""
+        hashes = [
+            str(self.files[name]["sha256"]) for name in sorted(self.files) if name.endswith((".safetensors", ".bin"))
+        ]
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
+
+
+def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nearness: float) -> pd.DataFrame:
+    """What is wrong with the checkpoints of one model.
+
+    ``finding`` is the first that applies:
+
+    * ``missing``: no such revision, or no weights in it;
+    * ``duplicate``: the same weights as a later step. The later one counts: where this was seen in published runs, late
+      weights stood under an early name;
+    * ``outlier``: the way from the step before over this one to the step after is more than ``detour`` times the direct
+      one. It is 1 on a straight path, 1.4 (the root of 2) on a random walk, 2 for independent noise around one point;
+    * ``misplaced``: its distance to the last checkpoint is less than ``nearness`` times that of some later checkpoint,
+      as when late weights, not quite the last ones, stand under an early name. Outliers don't count;
+    * ``ok``.
+
+    Distances are Euclidean, between the samples, as a share of the last checkpoint's norm. The first and the last
+    checkpoint have no detour.
+
+    Args:
+        checkpoints: of one model; those without a training step are compared by hash alone.
+        detour: largest ratio of the two ways, above 1.
+        nearness: between 0 and 1.
+
+    Returns:
+        ``AUDIT_COLUMNS``, one row a checkpoint in the order of steps; ``left_out`` of every statement about training.
+    """
+    ordered = sorted(checkpoints, key=lambda checkpoint: checkpoint.name.step)
+    findings = {checkpoint.name.checkpoint: _duplicate_or_missing(checkpoint, ordered) for checkpoint in ordered}
+    path = [c for c in ordered if c.name.step >= 0 and c.sample and findings[c.name.checkpoint][0] == "ok"]
+    steps = [checkpoint.name.checkpoint for checkpoint in path]
+    distances = _distances([checkpoint.sample for checkpoint in path])
+    ways = _detours(distances)
+    outlier = np.nan_to_num(ways) > detour
+    for place in np.flatnonzero(outlier).tolist():
+        findings[steps[place]] = (
+            "outlier",
+            f"{ways[place]:.3g} times the direct way from {steps[place - 1]} to {steps[place + 1]}; at most {detour:g}",
+        )
+    for place in _misplaced(distances, outlier, nearness):
+        later = place + 1 + int(np.argmax(np.where(outlier, 0, distances[-1])[place + 1 :]))
+        findings[steps[place]] = (
+            "misplaced",
+            f"lies {distances[-1, place]:.3g} from {steps[-1]}, the later {steps[later]} {distances[-1, later]:.3g}",
+        )
+    measured = {
+        step: (distances[place, place - 1] if place else np.nan, ways[place], distances[-1, place])
+        for place, step in enumerate(steps)
+    }
+    records = [
+        _record(checkpoint, ordered, *measured.get(checkpoint.name.checkpoint, (np.nan,) * 3))
+        | dict(zip(("finding", "reason"), findings[checkpoint.name.checkpoint], strict=True))
+        for checkpoint in ordered
+    ]
+    frame = pd.DataFrame(records)
+    return frame.assign(left_out=frame["finding"] != "ok")[AUDIT_COLUMNS]
+
+
+def _identical(checkpoint: StoredCheckpoint, others: Sequence[StoredCheckpoint]) -> list[StoredCheckpoint]:
+    """Other checkpoints with the same weights."""
+    own = checkpoint.weights_hash
+    return [other for other in others if own and other is not checkpoint and other.weights_hash == own]
+
+
+def _duplicate_or_missing(checkpoint: StoredCheckpoint, others: Sequence[StoredCheckpoint]) -> tuple[str, str]:
+    if checkpoint.missing:
+        return "missing", checkpoint.missing
+    later = [other for other in _identical(checkpoint, others) if other.name.step > checkpoint.name.step >= 0]
+    if later:
+        return "duplicate", f"the same weights as {later[-1].name.checkpoint}"
+    return "ok", ""
+
+
+def _record(
+    checkpoint: StoredCheckpoint, others: Sequence[StoredCheckpoint], previous: float, way: float, last: float
+) -> dict[str, Any]:
+    return checkpoint.name.columns() | {
+        "source": checkpoint.source,
+        "revision": checkpoint.revision,
+        "commit": checkpoint.commit,
+        "n_files": len(checkpoint.files),
+        "bytes": sum(file["size"] for file in checkpoint.files.values()),
+        "weights_hash": checkpoint.weights_hash,
+        "identical_to": " ".join(other.name.checkpoint for other in _identical(checkpoint, others)),
+        "distance_to_previous": previous,
+        "detour": way,
+        "distance_to_last": last,
+    }
+
+
+def _distances(samples: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """Distances (checkpoints, checkpoints) over the parameters in all samples, in units of the last one's norm."""
+    if not samples:
+        return np.zeros((0, 0))
+    common = [
+        key for key, values in samples[-1].items() if all(key in s and s[key].shape == values.shape for s in samples)
+    ]
+    if not common:
+        return np.full((len(samples),) * 2, np.nan)
+    vectors = [np.concatenate([sample[key] for key in common]).astype(np.float64) for sample in samples]
+    norm = np.linalg.norm(vectors[-1])
+    return np.array([[np.linalg.norm(a - b) / norm for b in vectors] for a in vectors])
+
+
+def _detours(distances: np.ndarray) -> np.ndarray:
+    """For each checkpoint the way over it between its neighbours, in units of the direct one; NaN at both ends."""
+    ways = np.full(len(distances), np.nan)
+    for place in range(1, len(distances) - 1):
+        before, after = distances[place - 1, place], distances[place, place + 1]
+        direct = distances[place - 1, place + 1]
+        if direct > 0:
+            ways[place] = (before + after) / direct
+    return ways
+
+
+def _misplaced(distances: np.ndarray, outlier: np.ndarray, nearness: float) -> list[int]:
+    """Places of checkpoints that lie much nearer to the last one than a later checkpoint does."""
+    found = []
+    for place in range(len(distances) - 2):
+        later = np.where(outlier, 0, distances[-1])[place + 1 : -1]
+        if not outlier[place] and distances[-1, place] < nearness * later.max():
+            found.append(place)
+    return found

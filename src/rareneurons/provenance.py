@@ -1,0 +1,61 @@
+"""What a number came from: packages, device, seed, and which files of which commit each checkpoint was."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+import torch
+
+PACKAGES = (
+    "rareneurons",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "pandas",
+    "weightwatcher",
+    "snakemake",
+)
+PROVENANCE_COLUMNS = ["subject", "item", "value"]
+
+
+def device_name(device: str) -> str:
+    """A device's name as people know it: the accelerator's model, or ``cpu`` with the machine's architecture."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})" if device == "cpu" else device
+
+
+def package_versions() -> dict[str, str]:
+    """Python's version and those of the packages that compute."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def provenance_frame(
+    settings: Mapping[str, Any], checkpoints: Iterable[Mapping[str, Any]], audit: pd.DataFrame
+) -> pd.DataFrame:
+    """All that is known, in long form.
+
+    Args:
+        settings: item -> value, of the whole run.
+        checkpoints: of each its ``model``, ``checkpoint`` and what its pass recorded.
+        audit: the audit table; what it knows of a checkpoint's source, commit and weights is added.
+
+    Returns:
+        ``subject`` (``run`` or ``model/checkpoint``), ``item``, ``value`` (text); empty values are left out.
+    """
+    known = audit.set_index(["model", "checkpoint"])[
+        ["source", "revision", "commit", "weights_hash", "bytes", "finding"]
+    ]
+    records = [("run", item, value) for item, value in settings.items()]
+    for entry in checkpoints:
+        model, checkpoint = entry["model"], entry["checkpoint"]
+        recorded = {item: value for item, value in entry.items() if item not in ("model", "checkpoint")}
+        everything = known.loc[(model, checkpoint)].to_dict() | recorded
+        records += [(f"{model}/{checkpoint}", item, value) for item, value in everything.items()]
+    frame = pd.DataFrame(records, columns=PROVENANCE_COLUMNS)
+    frame["value"] = frame["value"].map(lambda value: "" if pd.isna(value) else str(value))
+    return frame[frame["value"] != ""].reset_index(drop=True)

@@ -1,0 +1,148 @@
+"""The checkpoint audit on planted runs: every known kind of fault is named, an honest run is left alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rareneurons.models.audit import AUDIT_COLUMNS, StoredCheckpoint, checkpoint_audit
+from rareneurons.tables import CheckpointName
+
+pytestmark = pytest.mark.calibration
+STEPS = [0, 1, 4, 16, 64, 256, 1000, 4000, 14000, 54000, 104000, 143000]
+
+
+def random_walk(rng: np.random.Generator, steps=STEPS, drift: float = 1.0, size: int = 2000) -> list[np.ndarray]:
+    """Weights at the steps: a drift that slows down and noise that adds up, as in training with decaying rates."""
+    direction, weights = rng.normal(size=size), [rng.normal(size=size)]
+    for before, after in zip(steps, steps[1:], strict=False):
+        stride = np.log1p(after) - np.log1p(before)
+        weights.append(weights[-1] + 0.1 * stride * drift * direction + 0.3 * np.sqrt(stride) * rng.normal(size=size))
+    return weights
+
+
+def stored(step: int, weights: np.ndarray, **changes) -> StoredCheckpoint:
+    name = CheckpointName("model", f"step{step}" if step >= 0 else "main")
+    files = {
+        "config.json": {"size": 10, "sha256": "c"},
+        "model.safetensors": {"size": 1000, "sha256": f"{hash(weights.tobytes()):x}"},
+    }
+    half = len(weights) // 2
+    sample = {"a": weights[:half].astype(np.float32), "b": weights[half:].astype(np.float32)}
+    return StoredCheckpoint(name, "hub lab/model", **{"files": files, "sample": sample} | changes)
+
+
+def audited(weights, steps=STEPS) -> pd.DataFrame:
+    return table_of([stored(step, values) for step, values in zip(steps, weights, strict=True)])
+
+
+def table_of(checkpoints: list[StoredCheckpoint]) -> pd.DataFrame:
+    return checkpoint_audit(checkpoints, detour=3, nearness=0.5).set_index("checkpoint")
+
+
+def findings(audit: pd.DataFrame) -> dict[str, str]:
+    assert (audit["left_out"] == (audit["finding"] != "ok")).all()
+    assert (audit["reason"].eq("") == (audit["finding"] == "ok")).all()
+    return audit.loc[audit["finding"] != "ok", "finding"].to_dict()
+
+
+@pytest.mark.parametrize("drift", [0.0, 1.0, 10.0])
+def test_honest_runs_have_no_findings(rng, drift):
+    for _ in range(50):
+        assert findings(audited(random_walk(rng, drift=drift))) == {}
+
+
+def test_honest_run_that_ends_in_noise_around_a_point(rng):
+    """Independent noise around one point has detours of 2."""
+    for _ in range(20):
+        weights = random_walk(rng, STEPS[:6])
+        weights += [weights[-1] + 0.2 * rng.normal(size=2000) for _ in STEPS[6:]]
+        audit = audited(weights)
+        assert findings(audit) == {}
+        np.testing.assert_allclose(audit["detour"].iloc[7:-1], 2, atol=0.1)
+
+
+def test_final_weights_under_many_early_steps(rng):
+    """Pythia 2.8B: most of the early branches serve the final model's weights, exactly."""
+    weights = random_walk(rng)
+    for place in (0, 1, 2, 3, 7):
+        weights[place] = weights[-1]
+    audit = audited(weights)
+    assert findings(audit) == dict.fromkeys(["step0", "step1", "step4", "step16", "step4000"], "duplicate")
+    assert audit.loc["step0", "reason"] == "the same weights as step143000"
+    assert audit.loc["step143000", "identical_to"] == "step0 step1 step4 step16 step4000"
+
+
+def test_weights_of_the_end_that_are_not_quite_the_last_ones(rng):
+    weights = random_walk(rng)
+    for place in (0, 1, 2):
+        weights[place] = weights[-1] + 0.02 * rng.normal(size=2000)
+    audit = audited(weights)
+    assert findings(audit) == dict.fromkeys(["step0", "step1", "step4"], "misplaced")
+    assert "from step143000, the later step16 " in audit.loc["step4", "reason"]
+
+
+def test_first_two_steps_alike(rng):
+    """All of Pythia: the first step of warm-up has learning rate 0."""
+    weights = random_walk(rng)
+    weights[0] = weights[1]
+    assert findings(audited(weights)) == {"step0": "duplicate"}
+
+
+@pytest.mark.parametrize("place", [1, 5, 10])
+def test_weights_of_another_run(rng, place):
+    for _ in range(20):
+        weights = random_walk(rng)
+        weights[place] = random_walk(rng)[place]
+        audit = audited(weights)
+        assert findings(audit) == {f"step{STEPS[place]}": "outlier"}
+        assert "times the direct way from" in audit.loc[f"step{STEPS[place]}", "reason"]
+
+
+def test_missing_checkpoint_and_a_release_without_step(rng):
+    weights = random_walk(rng)
+    checkpoints = [stored(step, values) for step, values in zip(STEPS, weights, strict=True)]
+    checkpoints[3] = stored(16, weights[3], missing="no branch 'step16'", files={}, sample={})
+    checkpoints.append(stored(-1, weights[-1]))
+    audit = table_of(checkpoints)
+    assert findings(audit) == {"step16": "missing"}
+    assert audit.loc["main", "identical_to"] == "step143000", "a release may be the last step"
+    assert np.isnan(audit.loc["main", "distance_to_last"])
+    assert audit.loc["step64", "distance_to_previous"] > 0
+
+
+@pytest.mark.oracle
+def test_distances_are_euclidean_in_units_of_the_last_norm(rng):
+    weights = random_walk(rng, STEPS[:4])
+    audit = audited(weights, STEPS[:4])
+    norm = np.linalg.norm(weights[-1])
+    for place in (1, 2, 3):
+        row = audit.loc[f"step{STEPS[place]}"]
+        assert row["distance_to_previous"] == pytest.approx(np.linalg.norm(weights[place] - weights[place - 1]) / norm)
+        assert row["distance_to_last"] == pytest.approx(np.linalg.norm(weights[place] - weights[-1]) / norm)
+    way = np.linalg.norm(weights[0] - weights[1]) + np.linalg.norm(weights[1] - weights[2])
+    assert audit.loc["step1", "detour"] == pytest.approx(way / np.linalg.norm(weights[0] - weights[2]), rel=1e-5)
+    assert audit["detour"].isna().tolist() == [True, False, False, True]
+
+
+def test_without_samples_hashes_still_speak(rng):
+    weights = random_walk(rng, STEPS[:3])
+    weights[0] = weights[2]
+    checkpoints = [stored(step, values, sample={}) for step, values in zip(STEPS[:3], weights, strict=True)]
+    audit = table_of(checkpoints)
+    assert findings(audit) == {"step0": "duplicate"}
+    assert audit["distance_to_last"].isna().all()
+
+
+def test_samples_of_another_shape_are_compared_where_they_agree(rng):
+    weights = random_walk(rng, STEPS[:3])
+    checkpoints = [stored(step, values) for step, values in zip(STEPS[:3], weights, strict=True)]
+    other = dict(checkpoints[1].sample) | {"b": np.zeros(3, np.float32)}
+    checkpoints[1] = stored(1, weights[1], sample=other)
+    expected = np.linalg.norm(weights[0][:1000] - weights[2][:1000]) / np.linalg.norm(weights[2][:1000])
+    audit = table_of(checkpoints)
+    assert audit["distance_to_last"].iloc[0] == pytest.approx(expected)
+    nothing = [checkpoints[0], stored(1, weights[1], sample={"c": np.zeros(3, np.float32)}), checkpoints[2]]
+    assert table_of(nothing)["distance_to_last"].isna().all()
+    alone = checkpoint_audit(checkpoints[:1], 3, 0.5)
+    assert list(alone.columns) == AUDIT_COLUMNS
+    assert alone["finding"].tolist() == ["ok"]

@@ -1,0 +1,73 @@
+"""Samples of weights from files of either format."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from rareneurons.errors import CheckpointError
+from rareneurons.models.weight_sample import weight_sample
+
+
+def sampled(folder, names):
+    return weight_sample(names, lambda name: open(folder / name, "rb"))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_the_middle_of_every_matrix(tmp_path, dtype, name):
+    weights = {
+        "a": torch.randn(70, 90),
+        "b": torch.randn(3, 5),
+        "norm": torch.randn(7),
+        "mask": torch.ones(1, 1, 4, 4, dtype=torch.bool),
+        "ids": torch.arange(6).reshape(2, 3),
+    }
+    weights = {key: value.to(dtype) if value.is_floating_point() else value for key, value in weights.items()}
+    {"model.safetensors": save_file}.get(name, torch.save)(weights, tmp_path / name)
+    found = sampled(tmp_path, ["model.safetensors.index.json", name])
+    assert sorted(found) == ["a", "b"]
+    np.testing.assert_array_equal(found["a"], weights["a"].float().flatten()[(6300 - 4096) // 2 :][:4096])
+    np.testing.assert_array_equal(found["b"], weights["b"].float().flatten())
+    assert found["a"].dtype == np.float32
+
+
+def test_bin_with_shared_storage_reads_each_part_s_own_values(tmp_path):
+    whole = torch.randn(8, 4)
+    torch.save({"first": whole[:4], "second": whole[4:], "turned": whole.T}, tmp_path / "pytorch_model.bin")
+    found = sampled(tmp_path, ["pytorch_model.bin"])
+    np.testing.assert_array_equal(found["second"], whole[4:].flatten())
+    np.testing.assert_array_equal(found["first"], whole[:4].flatten())
+    assert "turned" not in found, "its values don't lie in order"
+
+
+def test_bin_of_the_old_format_gives_no_sample_and_runs_nothing(tmp_path):
+    save = partial(torch.save, _use_new_zipfile_serialization=False)
+    save({"a": torch.randn(8, 4)}, tmp_path / "pytorch_model.bin")
+    assert sampled(tmp_path, ["pytorch_model.bin"]) == {}
+
+
+@pytest.mark.faults
+def test_bin_that_would_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"a": Evil()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="pytorch_model.bin: holds more than tensors"):
+        sampled(tmp_path, ["pytorch_model.bin"])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_at_most_24_matrices_evenly_spread(tmp_path):
+    weights = {f"layer.{number:03}": torch.full((2, 2), float(number)) for number in range(100)}
+    save_file(weights, tmp_path / "model.safetensors")
+    found = sampled(tmp_path, ["model.safetensors"])
+    assert len(found) == 24
+    numbers = sorted(int(name[-3:]) for name in found)
+    assert numbers[0] == 0
+    assert numbers[-1] == 99
+    assert max(np.diff(numbers)) <= 5

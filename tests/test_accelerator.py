@@ -1,0 +1,82 @@
+"""The same numbers on CUDA as on the CPU; skipped where there is no such device."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import NO_CLOSED_FORM, PROJECT, TINY, random_blocks, tiny_model
+
+from rareneurons.influence.last_mlp import influence_by_document
+from rareneurons.influence.other_layers import Effort, influence_of_layers
+from rareneurons.models.architectures import architecture_of
+from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.rows import candidate_rows
+from rareneurons.tables import CheckpointName
+from rareneurons.trace import trace_rows
+
+sys.path.append(str(PROJECT / "scripts"))
+from checkpoint_job import smaller_batch_if_needed
+
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+def traced(kind: str, device: str, folder) -> tuple:
+    tiny_model(kind).save_pretrained(folder)
+    architecture = open_checkpoint(str(folder), device=device)
+    blocks = random_blocks(8)
+    rows = candidate_rows(blocks)
+    return architecture.last_layer(), vars(trace_rows(architecture, blocks, rows, 3)), rows
+
+
+def effects(layer, trace, rows, memory_bytes: int) -> np.ndarray:
+    everything = {"all": np.ones(len(rows), dtype=bool)}
+    columns = (rows[name].to_numpy() for name in ("target", "document"))
+    sums, _ = influence_by_document(
+        layer, trace, trace["mean_activation"], *columns, everything, memory_bytes=memory_bytes
+    )
+    return sums["all"].signed.sum(0) / len(rows)
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_trace_and_influence(kind, tmp_path):
+    layer, expected, rows = traced(kind, "cpu", tmp_path / "cpu")
+    on_cuda, found, _ = traced(kind, "cuda", tmp_path / "cuda")
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=2e-4, rtol=2e-4, err_msg=name)
+    memory = 2**26 if kind in NO_CLOSED_FORM else 2**20
+    slow = effects(layer, expected, rows, memory)
+    assert np.abs(slow).max() > 0.001
+    # The device's arithmetic alone, then all of it.
+    np.testing.assert_allclose(effects(on_cuda, expected, rows, memory), slow, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(effects(on_cuda, found, rows, memory), slow, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["gpt_neox", "llama"])
+def test_other_layers(kind):
+    tables = []
+    for device in ("cpu", "cuda"):
+        architecture = architecture_of(tiny_model(kind).double().to(device))
+        blocks = random_blocks(8)
+        rows = candidate_rows(blocks)
+        rows["split"] = np.where(rows["block"] % 2, "heldout", "discovery")
+        rows = rows.assign(in_rare=rows["position"] % 2 == 0, in_common=rows["position"] % 2 == 1)
+        effort = Effort(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
+        rng = np.random.default_rng(1)
+        name = CheckpointName("tiny", "step3")
+        tables.append(influence_of_layers(architecture, name, blocks, rows, "all", "mean", effort, rng)[0])
+    # Rotary angles are float32 in transformers, whatever the model's precision is: 3e-8 nats between the devices.
+    pd.testing.assert_frame_equal(*tables, check_exact=False, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.faults
+def test_out_of_memory_of_the_device_halves_the_batch():
+    free = torch.cuda.mem_get_info()[0]
+    taken = smaller_batch_if_needed(
+        lambda eighths: torch.empty(eighths * (free // 8), dtype=torch.uint8, device="cuda").numel(), 12, "batch"
+    )
+    assert taken == 6 * (free // 8)

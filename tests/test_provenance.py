@@ -1,0 +1,44 @@
+"""The table of where numbers come from."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rareneurons.models.audit import StoredCheckpoint, checkpoint_audit
+from rareneurons.provenance import PROVENANCE_COLUMNS, device_name, package_versions, provenance_frame
+from rareneurons.tables import CheckpointName
+
+
+def test_everything_known_of_a_checkpoint_stands_under_its_name():
+    files = {"model.safetensors": {"size": 5, "sha256": "ab"}}
+    names = [CheckpointName("a", "step0"), CheckpointName("a", "step4")]
+    sample = {"w": np.ones(3, np.float32)}
+    found = [StoredCheckpoint(name, "hub lab/a", "b", "c0ffee", files, sample) for name in names]
+    audit = checkpoint_audit(found, 3, 0.5)
+    checkpoints = [{"model": "a", "checkpoint": "step4", "device": "H100", "precision": "float32"}]
+    frame = provenance_frame({"seed": 3}, checkpoints, audit)
+    assert list(frame.columns) == PROVENANCE_COLUMNS
+    known = {(row.subject, row.item): row.value for row in frame.itertuples()}
+    assert known["run", "seed"] == "3"
+    assert known["a/step4", "commit"] == "c0ffee"
+    assert known["a/step4", "weights_hash"] == found[1].weights_hash
+    assert known["a/step4", "bytes"] == "5"
+    assert known["a/step4", "device"] == "H100"
+    assert not any(subject == "a/step0" for subject, _ in known), "it has not been run"
+
+
+def test_what_is_not_known_is_left_out(tmp_path):
+    audit = checkpoint_audit([StoredCheckpoint(CheckpointName("a", "main"), "/folder")], 3, 0.5)
+    audit.to_csv(tmp_path / "audit.csv", index=False)
+    checkpoints = [{"model": "a", "checkpoint": "main", "device": "cpu"}]
+    frame = provenance_frame({}, checkpoints, pd.read_csv(tmp_path / "audit.csv"))
+    assert "commit" not in set(frame["item"])
+    assert frame.loc[frame["item"] == "source", "value"].tolist() == ["/folder"]
+
+
+def test_versions_and_device():
+    versions = package_versions()
+    assert versions["torch"] == torch.__version__.split("+")[0] or versions["torch"] == torch.__version__
+    assert {"python", "transformers", "snakemake", "rareneurons"} <= set(versions)
+    assert device_name("cpu").startswith("cpu (")
+    assert device_name("mps") == "mps"

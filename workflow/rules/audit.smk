@@ -1,0 +1,123 @@
+# What the checkpoints are, before anything is computed: on the hub without a download, local folders by their hashes;
+# and where every number of the run comes from.
+
+
+localrules:
+    list_files,
+    audit_hub,
+
+
+rule list_files:
+    output:
+        in_run("{model}/{checkpoint}/hub_files.json"),
+    log:
+        in_run("logs/list_files/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/list_files/{model}/{checkpoint}.tsv")
+    wildcard_constraints:
+        model=one_of(named(MODELS, "hub")),
+    # All models are listed and audited before the first download.
+    priority: 20
+    retries: 2
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        repository=lambda wildcards: MODELS[wildcards.model]["repository"],
+        revision=revision_of,
+        code=code_of("list_files"),
+    script:
+        "../../scripts/list_files.py"
+
+
+rule audit_hub:
+    input:
+        lambda wildcards: [
+            in_run(f"{wildcards.model}/{name}/hub_files.json")
+            for name in checkpoints_of(wildcards.model)
+        ],
+    output:
+        audit=in_run("{model}/audit.parquet"),
+    log:
+        in_run("logs/audit/{model}.log"),
+    benchmark:
+        in_run("benchmarks/audit/{model}.tsv")
+    wildcard_constraints:
+        model=one_of(named(MODELS, "hub")),
+    priority: 20
+    retries: 2
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        bounds=config["audit"],
+        code=code_of("audit_hub"),
+    script:
+        "../../scripts/audit_hub.py"
+
+
+rule audit_folders:
+    input:
+        lambda wildcards: (
+            in_run(f"{wildcards.model}/training")
+            if wildcards.model in TRAINED
+            else list(MODELS[wildcards.model]["folders"].values())
+        ),
+    output:
+        audit=in_run("{model}/audit.parquet"),
+    log:
+        in_run("logs/audit/{model}.log"),
+    benchmark:
+        in_run("benchmarks/audit/{model}.tsv")
+    wildcard_constraints:
+        model=one_of([*TRAINED, *named(MODELS, "local")]),
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        folders=folders_of,
+        bounds=config["audit"],
+        code=code_of("audit_folders"),
+    script:
+        "../../scripts/audit_folders.py"
+
+
+rule audit:
+    input:
+        [in_run(f"{model}/audit.parquet") for model in MODELS],
+    output:
+        report(
+            in_run("tables/audit.csv"), caption="../report/audit.rst", category="Data"
+        ),
+    log:
+        in_run("logs/audit.log"),
+    benchmark:
+        in_run("benchmarks/audit.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("join_tables"),
+    script:
+        "../../scripts/join_tables.py"
+
+
+rule provenance:
+    input:
+        checkpoints=every_checkpoint("provenance.json"),
+        corpora=[in_run(f"inputs/corpora/{name}/manifest.json") for name in CORPORA],
+        audit=in_run("tables/audit.csv"),
+    output:
+        report(
+            in_run("tables/provenance.csv"),
+            caption="../report/provenance.rst",
+            category="Data",
+        ),
+    log:
+        in_run("logs/provenance.log"),
+    benchmark:
+        in_run("benchmarks/provenance.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        seed=config["seed"],
+        device=config["device"],
+        code=code_of("provenance"),
+    script:
+        "../../scripts/provenance.py"
