@@ -41,6 +41,7 @@ def test_hill_plots_show_the_larger_group_of_each_model_and_matrix():
         for group, n in (("plateau", 8), ("fixed_plateau", 33))
     ]
     plots.append(plot_of("b", "w_out", "plateau", 40))
+    plots += [plot_of("a", "w_out", group, 60) for group in ("suppress_plateau", "final_fixed_plateau")]
     figure = hill_plots(pd.concat(plots))
     assert [figure.axes[2].get_xlabel(), figure.axes[2].get_ylabel()] == ["k, eigenvalues in the tail", "Hill exponent"]
     assert figure.axes[0].get_title() == "a, output weights"

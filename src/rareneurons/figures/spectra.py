@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rareneurons.figures.style import GROUP_COLOURS, NULL_COLOUR, models_of, panels
+from rareneurons.groups import HEADS
 
 MATRIX_NAMES = {"w_out": "output weights", "w_in": "input weights", "w_gate": "gate weights", "w_up": "up weights"}
 
@@ -20,6 +21,7 @@ def hill_plots(plots: pd.DataFrame) -> Figure:
     Args:
         plots: tables of ``spectra.group.hill_plot_frame`` of each model's last checkpoint.
     """
+    plots = plots[plots["group"].isin(HEADS)]
     models = models_of(plots) or ["no group is large enough"]
     matrices = [str(matrix) for matrix in dict.fromkeys(plots["matrix"])] or ["w_out"]
     figure, axes = panels(len(matrices), len(models), height=2.0)
