@@ -407,6 +407,14 @@ def test_tail_row_says_exponents_interval_p_trend_and_plateau():
         "fixed cut",
     ):
         assert part in row["sentence"]
+    assert "followed back" not in row["sentence"]
+    tables = tables_for(["a"])
+    names = (("fixed_plateau", RISING), ("final_fixed_plateau", -RISING))
+    rng = np.random.default_rng(0)
+    tables["dynamics"] = pd.concat(course_of("hill.w_out.matched.ratio", v, 0.001, rng, group) for group, v in names)
+    said = decide(tables, BOUNDS).set_index("claim").loc["C7", "sentence"]
+    assert "rank correlation with step 1 (" in said
+    assert "(the final neurons followed back: -1 (95 % interval -1 to -1)" in said
     with_plateau = c7({"w_out": {}}, {"w_out": FALLING}, plateau=(1, 0), group="plateau")
     assert "fixed cut" not in with_plateau["sentence"]
     assert "(plateau, rare)" in with_plateau["statistic"]

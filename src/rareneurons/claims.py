@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rareneurons.tables import CLAIM_COLUMNS, last_checkpoints
+from rareneurons.tables import CLAIM_COLUMNS, FINAL_PREFIX, last_checkpoints
 
 
 @dataclass(frozen=True)
@@ -346,6 +346,14 @@ def _head_group(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) 
     return "fixed_plateau", "; there is no plateau to speak of, these are the neurons before the first fixed cut"
 
 
+def _followed_back(group: str, measure: str, model: str, dynamics: pd.DataFrame, condition: str) -> str:
+    """What to say of the trend of the last checkpoint's group, followed back; it decides nothing."""
+    trend = _number(f"{FINAL_PREFIX}{group}", f"{measure}.trend", model, dynamics, condition)
+    if trend is None:
+        return ""
+    return f" (the final neurons followed back: {_interval(trend)}, p = {trend['p_value']:.2g})"
+
+
 def _course_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
     """C6: does the head come to matter for rare targets more than for common ones, or to act together; how fast?"""
     claim, dynamics = COURSE_CLAIM, tables["dynamics"]
@@ -389,6 +397,7 @@ def _course_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) 
         "at no checkpoint" if first is None or not np.isfinite(first["value"]) else f"from step {first['value']:.0f}"
     )
     told = "; ".join(course.told for course in courses.values())
+    told += _followed_back(group, f"{measure}.difference", model, dynamics, bounds.condition)
     told += f"; the plateau test passes {passes}{no_plateau}"
     rule = (
         "rule: a measure emerges if the interval of its change from first to last checkpoint is clear of zero; "
@@ -474,7 +483,8 @@ def _tail_of(
     if change is None or trend is None:
         return verdict, row, f"{told}; no trend over fewer than four checkpoints"
     told += f"; the ratio of both changes by {_interval(change)}, rank correlation with step {_interval(trend)}"
-    return verdict, row, f"{told}, p = {trend['p_value']:.2g}"
+    followed = _followed_back(group, f"{measure}.ratio", model, tables["dynamics"], condition)
+    return verdict, row, f"{told}, p = {trend['p_value']:.2g}{followed}"
 
 
 def _unmeasured(claim: Claim, measure: str, model: str, condition: str) -> dict[str, object]:
