@@ -41,7 +41,8 @@ def main(job):
         pairs.quartic,
         pairs.rerun,
     )
-    write_parquet(sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document), job.output.table)
+    table = sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document)
+    write_parquet(sums.with_experts(table, layer.expert), job.output.table)
     write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)
 
 

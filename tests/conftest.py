@@ -15,24 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    Gemma2Config,
-    Gemma2ForCausalLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    GPTNeoXConfig,
-    GPTNeoXForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-    Olmo2Config,
-    Olmo2ForCausalLM,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
+import transformers
 from transformers.models.gemma2 import modeling_gemma2
 
 from rareneurons.tokens import Blocks
@@ -53,66 +36,102 @@ GATED = {
     "eos_token_id": 0,
     "pad_token_id": None,
 }
-TINY = {
-    "gpt_neox": lambda: GPTNeoXForCausalLM(
-        GPTNeoXConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=32,
-            bos_token_id=0,
-            eos_token_id=0,
-        )
-    ),
-    "gpt2": lambda: GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=VOCABULARY,
-            n_embd=16,
-            n_inner=24,
-            n_layer=2,
-            n_head=2,
-            n_positions=32,
-            bos_token_id=0,
-            eos_token_id=0,
-        )
-    ),
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(**GATED)),
-    "mistral": lambda: MistralForCausalLM(MistralConfig(**GATED)),
-    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**GATED)),
-    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**GATED, head_dim=4)),
-    "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**GATED)),
-    "gemma2": lambda: Gemma2ForCausalLM(
-        Gemma2Config(**GATED, head_dim=4, query_pre_attn_scalar=4, sliding_window=8, final_logit_softcapping=4.0)
-    ),
+GPT_NEOX = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
 }
-NO_CLOSED_FORM = ["olmo2", "gemma2"]
+GPT2 = {
+    "vocab_size": VOCABULARY,
+    "n_embd": 16,
+    "n_inner": 24,
+    "n_layer": 2,
+    "n_head": 2,
+    "n_positions": 32,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
+GEMMA = GATED | {"head_dim": 4, "query_pre_attn_scalar": 4, "sliding_window": 8}
+# 24 neurons a layer here, too: four experts, or three and a shared one, two a position; each is chosen somewhere.
+EXPERTS = GATED | {"intermediate_size": 6, "moe_intermediate_size": 6, "num_experts": 4, "num_experts_per_tok": 2}
+SHARED_EXPERT = {"num_experts": 3, "moe_intermediate_size": 4, "shared_expert_intermediate_size": 12}
+# model_type -> class and configuration
+TINY = {
+    "gpt_neox": ("GPTNeoXForCausalLM", GPT_NEOX),
+    "gpt2": ("GPT2LMHeadModel", GPT2),
+    "llama": ("LlamaForCausalLM", GATED),
+    "mistral": ("MistralForCausalLM", GATED),
+    "qwen2": ("Qwen2ForCausalLM", GATED),
+    "qwen3": ("Qwen3ForCausalLM", GATED | {"head_dim": 4}),
+    "olmo": ("OlmoForCausalLM", GATED),
+    "phi": ("PhiForCausalLM", GATED | {"partial_rotary_factor": 0.5}),
+    "phi3": ("Phi3ForCausalLM", GATED),
+    "gemma": ("GemmaForCausalLM", GATED | {"head_dim": 4}),
+    "olmo2": ("Olmo2ForCausalLM", GATED),
+    "olmo3": (
+        "Olmo3ForCausalLM",
+        GATED | {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
+    ),
+    "gemma2": ("Gemma2ForCausalLM", GEMMA | {"final_logit_softcapping": 4.0}),
+    "gemma3_text": ("Gemma3ForCausalLM", GEMMA | {"layer_types": ["sliding_attention", "full_attention"]}),
+    "olmoe": ("OlmoeForCausalLM", EXPERTS),
+    "mixtral": ("MixtralForCausalLM", EXPERTS),
+    "qwen2_moe": ("Qwen2MoeForCausalLM", EXPERTS | SHARED_EXPERT),
+    "qwen3_moe": ("Qwen3MoeForCausalLM", EXPERTS | {"head_dim": 4, "norm_topk_prob": True}),
+}
+MIXTURES = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe"]
+NO_CLOSED_FORM = ["olmo2", "olmo3", "gemma2", "gemma3_text"]
+CLOSED_FORM = ["olmo2", "gemma2"]
 CLOSED_FORM = [kind for kind in TINY if kind not in NO_CLOSED_FORM]
 
 
-def tiny_model(kind: str, seed: int = 0) -> torch.nn.Module:
-    """A random model whose weights are large enough for ablations to matter."""
+def tiny_model(kind: str, seed: int = 0, **changes) -> torch.nn.Module:
+    """A random model whose weights are large enough for ablations to matter; ``changes`` to its configuration."""
+    name, settings = TINY[kind]
+    causal_model = getattr(transformers, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = TINY[kind]()
+        model = causal_model(causal_model.config_class(**(settings | changes)))
         with torch.no_grad():
             for name, weight in model.named_parameters():
-                if weight.ndim == 2:
+                if weight.ndim > 1:
                     weight.mul_(8)
                 elif "norm" in name or "ln_" in name or name.endswith("bias"):
                     weight.add_(0.3 * torch.randn_like(weight))
     for module in model.modules():
-        if type(module).__name__.endswith("RMSNorm"):
-            module.forward = partial(rms_norm, module)
+        for ending, in_its_precision in OWN_PRECISION.items():
+            if type(module).__name__.endswith(ending):
+                module.forward = partial(in_its_precision, module)
+    if kind in MIXTURES:
+        model.set_experts_implementation("eager")  # the default one has no float64
     return model.eval().requires_grad_(False)
 
 
 def rms_norm(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """RMSNorm in its input's precision; transformers' own rounds to float32 even in a float64 model."""
-    gemma = type(module).__name__ == "Gemma2RMSNorm"
+    gemma = "Gemma" in type(module).__name__
     gain, epsilon = (1 + module.weight, module.eps) if gemma else (module.weight, module.variance_epsilon)
     return gain * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + epsilon)
+
+
+def olmo_norm(_module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return (x - x.mean(-1, keepdim=True)) * torch.rsqrt(x.var(-1, correction=0, keepdim=True) + 1e-5)
+
+
+def router(module: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    logits = x @ module.weight.T
+    weights, chosen = torch.softmax(logits, -1).topk(module.top_k)
+    if type(module).__name__ == "MixtralTopKRouter" or module.norm_topk_prob:
+        weights = weights / weights.sum(-1, keepdim=True)
+    return logits, weights, chosen
+
+
+# In their input's precision; transformers' own round to float32 even in a float64 model.
+OWN_PRECISION = {"RMSNorm": rms_norm, "OlmoLayerNorm": olmo_norm, "TopKRouter": router}
 
 
 def gemma2_attention(module, query, key, value, attention_mask, scaling, softcap, **_):

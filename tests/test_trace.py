@@ -53,6 +53,14 @@ def test_means_of_all_layers_leave_out_padding_and_first_positions():
 
 
 @pytest.mark.faults
+def test_tokens_of_another_tokenizer_are_refused():
+    blocks = random_blocks(2)
+    blocks.tokens[1, 5] = 61
+    with pytest.raises(CheckpointError, match="token 61 occurs .* vocabulary ends at 60"):
+        trace_rows(architecture_of(tiny_model("gpt2")), blocks, candidate_rows(blocks), batch_size=2)
+
+
+@pytest.mark.faults
 def test_non_finite_residual_is_named():
     trace = Trace(np.zeros((3, 2)), np.array([[0.0], [np.inf], [np.nan]]), np.zeros(2), np.array([1]))
     with pytest.raises(CheckpointError, match=r"residual .* at 2 of 3 rows, first at row 1"):

@@ -81,15 +81,18 @@ def trace_rows(
         The trace, one entry a row in the order of ``rows``.
 
     Raises:
-        CheckpointError: an activation or residual is NaN or infinite.
+        CheckpointError: an activation or residual is NaN or infinite, or a token has no embedding.
     """
+    refuse_other_vocabulary(architecture, blocks)
     last = architecture.n_layers - 1
     device = architecture.unembedding.device
     block_of_row, position_of_row = rows["block"].to_numpy(), rows["position"].to_numpy()
     everything = candidate_rows(blocks)
     evaluated = {block: group["position"].to_numpy() for block, group in everything.groupby("block")}
-    activations, residuals = [], []
-    total = np.zeros(architecture.mlp_output_weight(last).shape[0])
+    n_neurons, width = architecture.mlp_output_weight(last).shape
+    activations = np.empty((len(rows), n_neurons), dtype=np.float32)
+    residuals = np.empty((len(rows), width), dtype=np.float32)
+    total = np.zeros(n_neurons)
     n_positions = 0
     modules = {"activation": architecture.mlp_output(last), "residual": architecture.final_norm_module}
     for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
@@ -101,13 +104,14 @@ def trace_rows(
             )
         activation, residual = recorder.inputs["activation"], recorder.inputs["residual"]
         for place, block in enumerate(batch):
-            mine = torch.from_numpy(position_of_row[block_of_row == block]).to(device)
-            activations.append(activation[place, mine].float().cpu().numpy())
-            residuals.append(residual[place, mine].float().cpu().numpy())
+            here = block_of_row == block
+            mine = torch.from_numpy(position_of_row[here]).to(device)
+            activations[here] = activation[place, mine].float().cpu().numpy()
+            residuals[here] = residual[place, mine].float().cpu().numpy()
             at = torch.from_numpy(evaluated[block]).to(device)
             total += activation[place, at].double().sum(0).cpu().numpy()
             n_positions += len(evaluated[block])
-    trace = Trace(np.concatenate(activations), np.concatenate(residuals), total / n_positions, np.asarray([last]))
+    trace = Trace(activations, residuals, total / n_positions, np.asarray([last]))
     refuse_non_finite_trace(trace)
     return trace
 
@@ -154,6 +158,20 @@ def mean_activations(
         for layer, total in totals.items():
             total += recorder.inputs[str(layer)][at].double().sum(0).cpu().numpy()
     return {layer: total / len(evaluated) for layer, total in totals.items()}
+
+
+def refuse_other_vocabulary(architecture: Architecture, blocks: Blocks) -> None:
+    """Raise unless the model knows every token; rows of its unembedding beyond the tokenizer's are fine.
+
+    Raises:
+        CheckpointError: the model's vocabulary ends before the largest token.
+    """
+    words, largest = len(architecture.unembedding), int(blocks.tokens.max())
+    if largest >= words:
+        raise CheckpointError(
+            f"trace: token {largest} occurs in the evaluation documents, but the model's vocabulary ends at "
+            f"{words - 1}; expected a model trained with this tokenizer. Name its own under `tokenizer`"
+        )
 
 
 def refuse_non_finite_trace(trace: Trace) -> None:

@@ -53,3 +53,11 @@ def test_hill_plots_show_the_larger_group_of_each_model_and_matrix():
     assert len(figure.axes[3].lines) == 0, "model b has no input weights here"
     nobody = hill_plots(plots[0].iloc[:0])
     assert "no group" in nobody.axes[0].get_title()
+
+
+def test_weightwatcher_map_has_one_row_for_all_experts():
+    names = [f"model.layers.{layer}.mlp.experts.{expert}.up_proj.weight" for layer in (0, 1) for expert in range(3)]
+    table = pd.DataFrame({"model": "a", "step": 0, "matrix": names, "alpha": [2.0, 3.0, 7.0, 1.0, 1.0, np.nan]})
+    axis = weightwatcher_map(table, {"alpha": "alpha"}).axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["0.mlp.experts.up_proj", "1.mlp.experts.up_proj"]
+    assert axis.collections[0].get_array().ravel().tolist() == [4.0, 1.0]

@@ -14,6 +14,7 @@ from rareneurons.influence.closed_form import delta_loss_matrix
 from rareneurons.influence.last_mlp import influence_by_document, reference_values, rows_of_other_documents
 from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document
 from rareneurons.models.architectures import architecture_of
+from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer, Norm
 from rareneurons.rows import candidate_rows
 from rareneurons.trace import trace_rows
@@ -41,6 +42,41 @@ def test_equals_hooked_forward_pass(kind, reference, rng):
     )
     assert np.abs(slow).max() > 0.01, "ablations without effect would test nothing"
     np.testing.assert_allclose(found.numpy(), slow, atol=1e-9, rtol=0)
+
+
+VARIANTS = {
+    "tied": ("llama", {"tie_word_embeddings": True}),
+    "tied GPT-NeoX": ("gpt_neox", {"tie_word_embeddings": True}),
+    "untied": ("gpt2", {"tie_word_embeddings": False}),
+    "untied Gemma": ("gemma", {"tie_word_embeddings": False}),
+    "biases": ("llama", {"mlp_bias": True, "attention_bias": True}),
+    "bias of the unembedding": ("phi", {}),
+    "padded vocabulary": ("llama", {"vocab_size": 72}),  # the blocks hold tokens below 61
+}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_equal_hooked_passes_of_the_saved_model(variant, tmp_path):
+    """From a folder, as users' models come, into the closed form."""
+    kind, changes = VARIANTS[variant]
+    model = tiny_model(kind, **changes)
+    model.save_pretrained(tmp_path)
+    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    assert tied == variant.startswith("tied")
+    architecture = open_checkpoint(str(tmp_path), torch.float64)
+    blocks = random_blocks(3)
+    rows = candidate_rows(blocks)
+    activation, residual = float64_trace(architecture, blocks, rows)
+    target, zero = torch.from_numpy(rows["target"].to_numpy().astype(np.int64)), torch.zeros(24).double()
+    layer = architecture.last_layer()
+    found, _ = delta_loss_matrix(layer, residual, activation, zero, target, method="exact")
+    twin = architecture_of(model.double())
+    slow = [hooked_delta_loss(twin, blocks, rows, neuron, 0.0) for neuron in range(24)]
+    assert np.abs(slow).max() > 0.01
+    np.testing.assert_allclose(found.numpy(), np.stack(slow, axis=1), atol=1e-9, rtol=0)
+    if variant == "bias of the unembedding":
+        assert (layer.logit_bias - layer.unembedding @ layer.norm.bias).abs().max() > 0.1
 
 
 @pytest.fixture
@@ -180,6 +216,7 @@ def test_memory_stays_within_its_budget(megabytes):
     setup = """
 import torch
 from rareneurons.influence.closed_form import delta_loss_tiles
+from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer, Norm
 torch.set_num_threads(1)
 g = torch.Generator().manual_seed(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, random_blocks, tiny_model
+from conftest import MIXTURES, TINY, random_blocks, tiny_model
 from oracles import hooked_delta_loss
 
 from rareneurons.errors import CheckpointError, ConfigurationError, CorpusError
@@ -38,7 +38,8 @@ def run(kind="llama", asked="all", reference="mean", effort=EFFORT, n_blocks=8, 
 def test_tables_equal_hooked_passes(kind):
     """Every number of both tables from hooked passes of all neurons of layer 0, held at zero."""
     architecture, blocks, rows, influence, screening = run(kind, reference="zero")
-    assert list(influence.columns) == [*INFLUENCE_COLUMNS, "role", "first_order_delta_loss"]
+    expert = ["expert"] if kind in MIXTURES else []
+    assert list(influence.columns) == [*INFLUENCE_COLUMNS, "role", "first_order_delta_loss", *expert]
     assert list(screening.columns) == [*MEASURE_COLUMNS, "layer"]
     assert set(influence["layer"]) == set(screening["layer"]) == {0}
     assert len(influence) == (6 + 9) * 2 * 2

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from rareneurons.influence.sums import InfluenceSums, blocked_arrays, clustered_mean, influence_frame, sums_of_arrays
+from rareneurons.influence.sums import (
+    InfluenceSums,
+    blocked_arrays,
+    clustered_mean,
+    influence_frame,
+    sums_of_arrays,
+    with_experts,
+)
 from rareneurons.tables import INFLUENCE_COLUMNS, CheckpointName
 
 
@@ -55,6 +62,16 @@ def test_influence_table(rng):
     assert set(frame["step"]) == {8}
     assert set(frame["n_rows"]) == {5}
     np.testing.assert_allclose(frame["mean_delta_loss"][:4], sums.signed.sum(0) / 5)
+
+
+def test_experts_go_by_the_neuron_s_number(rng):
+    table = influence_frame(
+        CheckpointName("m", "step8"), 1, {"rare/heldout": sums_of([rng.normal(size=(2, 2))])}, np.array([5, 0])
+    )
+    found = with_experts(table, np.array([7, 0, 0, 0, 0, 9]))
+    assert list(found.columns) == [*INFLUENCE_COLUMNS, "expert"]
+    assert found["expert"].tolist() == [9, 7]
+    assert with_experts(table, None) is table
 
 
 def test_blocks_are_the_same_documents_for_every_condition_of_a_split(rng):

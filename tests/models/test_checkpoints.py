@@ -5,15 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import NO_CLOSED_FORM, TINY, rms_norm, tiny_model
+from conftest import MIXTURES, NO_CLOSED_FORM, TINY, rms_norm, tiny_model
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM
+from transformers.pytorch_utils import Conv1D
 
 from rareneurons.errors import CheckpointError
-from rareneurons.models.architectures import Conv1D, architecture_of, projection_rows
+from rareneurons.models.architectures import architecture_of, projection_rows
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.models.weights import weight_matrices
+from rareneurons.trace import Recorder
 
 
 @pytest.fixture
@@ -40,7 +42,32 @@ def test_every_architecture_opens_and_its_parts_make_the_logits(kind, tmp_path):
     n_neurons, width = layer.output_weight.shape
     assert all(weight.shape == (n_neurons, width) for weight in layer.input_weights.values())
     assert opened.n_layers == 2
-    assert opened.parallel_blocks == (kind == "gpt_neox")
+    assert opened.parallel_blocks == (kind in ("gpt_neox", "phi"))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", [kind for kind in TINY if kind not in MIXTURES])
+def test_input_weights_are_rows_of_their_neurons(kind):
+    """Neuron 5 of a doubled row is doubled, or with its row at zero silent (gated) or constant; the others stay."""
+    architecture = architecture_of(tiny_model(kind))
+
+    def activations():
+        with torch.inference_mode(), Recorder({"a": architecture.mlp_output(0)}) as recorder:
+            architecture.base(input_ids=torch.arange(1, 9)[None], use_cache=False)
+        return recorder.inputs["a"][0]
+
+    before, expected = activations(), {"w_up": lambda a: 2 * a, "w_gate": torch.zeros_like, "w_in": lambda a: a[:1]}
+    for name, weight in architecture.mlp_inputs(0).items():
+        row = weight[5].clone()
+        weight[5] = 2 * row if name == "w_up" else 0 * row
+        after = activations()
+        weight[5] = row
+        torch.testing.assert_close(
+            after[:, 5], expected[name](after[:, 5] if name == "w_in" else before[:, 5]).expand(8)
+        )
+        others = [n for n in range(24) if n != 5]
+        torch.testing.assert_close(after[:, others], before[:, others])
+        assert (after[:, 5] - before[:, 5]).abs().max() > 1e-3
 
 
 def test_last_layer_survives_arrays(folder):
@@ -78,7 +105,7 @@ def test_float64_checkpoint_computes_in_float64(kind, tmp_path):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("kind", ["llama", "qwen3", "olmo2", "gemma2"])
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "olmo2", "gemma2", "gemma3_text", "olmoe"])
 def test_norms_of_a_float64_checkpoint_keep_float64(kind, tmp_path):
     """Against the tests' own RMSNorm; transformers' own, which rounds to float32, is 1e-8 off."""
     tiny_model(kind).save_pretrained(tmp_path)
@@ -89,6 +116,15 @@ def test_norms_of_a_float64_checkpoint_keep_float64(kind, tmp_path):
         x = torch.randn(7, len(norm.weight), dtype=torch.float64)
         torch.testing.assert_close(norm(x), rms_norm(norm, x), atol=1e-14, rtol=1e-14)
         assert (type(norm).forward(norm, x) - norm(x)).abs().max() > 1e-9
+
+
+@pytest.mark.oracle
+def test_olmo_s_norm_of_a_float64_checkpoint_keeps_float64(tmp_path):
+    tiny_model("olmo").save_pretrained(tmp_path)
+    norm = open_checkpoint(str(tmp_path), torch.float64).final_norm_module
+    x = torch.randn(7, 16, dtype=torch.float64)
+    torch.testing.assert_close(norm(x), torch.nn.functional.layer_norm(x, (16,), eps=1e-5), atol=1e-14, rtol=1e-14)
+    assert (type(norm).forward(norm, x) - norm(x)).abs().max() > 1e-9
 
 
 def test_conv1d_rows_are_inputs():
@@ -147,8 +183,20 @@ def test_unknown_architecture_is_refused_by_name(tmp_path):
     config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     model = BertForMaskedLM(config)
     model.save_pretrained(tmp_path)
-    message = "found 'bert', which no adapter knows; known are gemma2.* An adapter .* must say where the blocks"
+    message = "found 'bert', which no adapter knows; known are gemma, gemma2.* An adapter .* must say where the blocks"
     with pytest.raises(CheckpointError, match=f"{tmp_path}: model_type: {message}"):
+        open_checkpoint(str(tmp_path))
+    with pytest.raises(CheckpointError, match=message):
+        architecture_of(model)
+
+
+@pytest.mark.faults
+def test_attention_to_later_tokens_is_refused_before_the_weights_are_read(tmp_path):
+    model = tiny_model("gemma3_text", use_bidirectional_attention=True)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    message = "model_type 'gemma3_text', use_bidirectional_attention: found true; expected causal attention"
+    with pytest.raises(CheckpointError, match=f"{tmp_path}: {message}"):
         open_checkpoint(str(tmp_path))
     with pytest.raises(CheckpointError, match=message):
         architecture_of(model)

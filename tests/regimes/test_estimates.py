@@ -132,7 +132,9 @@ def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
     names = {(c, g, e.measure) for c, g, e in est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)}
     assert ("rare", "boost", "mean_abs.fixed.power_law_exponent") in names
     assert not any(".auto." in measure or ".test.plateau" in measure for _, _, measure in names)
-    assert est.no_plateau_bands(sums, ("rare", "common"), 99, rng).empty
+    bands = est.no_plateau_bands(sums, ("rare", "common"), 99, rng)
+    assert bands.empty
+    assert bands["ln_influence_low"].dtype == bands["ln_influence_high"].dtype == bands["ln_rank"].dtype == float
 
 
 def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng):

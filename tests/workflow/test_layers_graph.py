@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import GATED, snakemake
+from conftest import snakemake, tiny_model
 from oracles import hooked_delta_loss
 from safetensors.numpy import load_file
-from transformers import Olmo2Config, Olmo2ForCausalLM
 
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.rows import condition_names, condition_split_masks
@@ -73,32 +72,21 @@ def test_other_layers_equal_hooked_passes(project):
                 assert found.mean_abs_delta_loss == pytest.approx(np.abs(twin[mask]).mean(), abs=1e-9)
 
 
-@pytest.mark.oracle
-def test_norm_after_the_mlp_goes_through_the_tail_and_says_why(project):
-    """A random OLMo 2: every second neuron's float64 hooked passes against the table, at most 1e-6 nats apart."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = Olmo2ForCausalLM(Olmo2Config(**(GATED | {"vocab_size": 512})))
-        with torch.no_grad():
-            for weight in model.parameters():
-                if weight.ndim == 2:
-                    weight.mul_(8)
-    model.save_pretrained(project / "olmo")
+def beside_the_trained_one(project, name: str, model: torch.nn.Module) -> tuple[str, str]:
+    """Overlay with a model in a local folder."""
+    model.save_pretrained(project / name)
     models = yaml.safe_load((project / "config/smoke.yaml").read_text())["models"]
-    olmo = {"name": "olmo", "source": "local", "tokenizer": "docstrings-512", "folders": {"main": "olmo"}}
-    both = overlay(project, "olmo.yaml", models=[*models, olmo])
-    snakemake(project, "results/smoke/olmo/main/influence.parquet", *both)
+    entry = {"name": name, "source": "local", "tokenizer": "docstrings-512", "folders": {"main": name}}
+    return overlay(project, f"{name}.yaml", models=[*models, entry])
+
+
+def assert_equals_hooked_passes(project, name: str, table: pd.DataFrame) -> None:
+    """Every second neuron's float64 passes against the table: at most 1e-6 nats apart."""
     results = project / "results/smoke"
-    log = (results / "logs/influence/olmo/main.log").read_text()
-    assert "no closed form: a norm stands between the last MLP and the residual stream" in log
-    table = pd.read_parquet(results / "olmo/main/influence.parquet")
-    assert list(table.columns) == INFLUENCE_COLUMNS
-    assert set(table["neuron"]) == set(range(24))
-    by_document = load_file(results / "olmo/main/influence_by_document.safetensors")
-    assert by_document["rare/heldout/signed"].shape == (20, 24)
-    mean = load_file(results / "olmo/main/trace.safetensors")["mean_activation"]
-    architecture = open_checkpoint(str(project / "olmo"), torch.float64)
+    mean = load_file(results / name / "main/trace.safetensors")["mean_activation"]
+    architecture = open_checkpoint(str(project / name), torch.float64)
     blocks, rows = evaluated(results)
+    assert set(table["neuron"]) == set(range(24))
     assert table["mean_abs_delta_loss"].max() > 1e-2, "effects must be far above the tolerance"
     for neuron in range(0, 24, 2):
         twin = hooked_delta_loss(architecture, blocks, rows, neuron, float(mean[neuron]))
@@ -106,3 +94,32 @@ def test_norm_after_the_mlp_goes_through_the_tail_and_says_why(project):
             mask = condition_split_masks(rows)[f"{found.condition}/{found.split}"]
             assert found.mean_delta_loss == pytest.approx(twin[mask].mean(), abs=1e-6)
             assert found.mean_abs_delta_loss == pytest.approx(np.abs(twin[mask]).mean(), abs=1e-6)
+
+
+@pytest.mark.oracle
+def test_norm_after_the_mlp_goes_through_the_tail_and_says_why(project):
+    with_olmo = beside_the_trained_one(project, "olmo", tiny_model("olmo2", vocab_size=512))
+    snakemake(project, "results/smoke/olmo/main/influence.parquet", *with_olmo)
+    results = project / "results/smoke"
+    log = (results / "logs/influence/olmo/main.log").read_text()
+    assert "no closed form: a norm stands between the last MLP and the residual stream" in log
+    table = pd.read_parquet(results / "olmo/main/influence.parquet")
+    assert list(table.columns) == INFLUENCE_COLUMNS
+    by_document = load_file(results / "olmo/main/influence_by_document.safetensors")
+    assert by_document["rare/heldout/signed"].shape == (20, 24)
+    assert_equals_hooked_passes(project, "olmo", table)
+
+
+@pytest.mark.oracle
+def test_mixture_with_a_padded_vocabulary(project):
+    """Experts and a shared one; the model has eight words more than the tokenizer."""
+    with_mixture = beside_the_trained_one(project, "mixture", tiny_model("qwen2_moe", vocab_size=520))
+    results = project / "results/smoke/mixture/main"
+    wanted = ["influence", "neuron_types", "spectra", "no_plateau_bands", "weightwatcher", "coordination"]
+    snakemake(project, *(f"results/smoke/mixture/main/{name}.parquet" for name in wanted), *with_mixture)
+    table = pd.read_parquet(results / "influence.parquet")
+    assert list(table.columns) == [*INFLUENCE_COLUMNS, "expert"]
+    assert (table["expert"] == (table["neuron"] // 4).clip(upper=3)).all()
+    assert_equals_hooked_passes(project, "mixture", table)
+    matrices = pd.read_parquet(results / "weightwatcher.parquet")["matrix"]
+    assert matrices.str.contains(r"layers\.1\.mlp\.experts\.\d\.").sum() == 9

@@ -1,5 +1,6 @@
 """Figure of the checkpoint audit."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,8 +30,8 @@ def checkpoint_distances(audit: pd.DataFrame) -> Figure:
         _draw(axis, mine)
         axis.set_title(f"{model}, n = {len(mine)}")
         step_axis(axis, mine["step"].tolist())
-        axis.set_xlim(-0.4, 1.5 * mine["step"].max())
-    axes[0][0].set_ylim(-0.04, 1.05 * several[list(LINES)].max(axis=None))
+        axis.set_xlim(-0.4, 1.5 * max(mine["step"]))
+    axes[0][0].set_ylim(-0.04, 1.05 * np.nan_to_num(several[list(LINES)].to_numpy(), nan=0.1).max())
     axes[0][0].set_ylabel("distance of weights\n(share of the last norm)")
     labelled = {
         label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)

@@ -1,5 +1,6 @@
 """Figures of weight spectra."""
 
+import re
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -63,13 +64,14 @@ def _draw_hill_plot(axis: Axes, plot: pd.DataFrame) -> None:
 
 
 def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """WeightWatcher's columns for each matrix against training step, a row a column, a panel a model.
+    """WeightWatcher's columns for each matrix against training step, a row a column, a panel a model; of experts, their mean.
 
     Args:
         table: WeightWatcher tables over models and checkpoints.
         columns: which columns -> colour-bar label; the scale ends where 95 % of the values do.
     """
     models = models_of(table)
+    table = table.assign(matrix=[_short_matrix_name(str(name)) for name in table["matrix"]])
     n_matrices = max(table[table["model"] == model]["matrix"].nunique() for model in models)
     size = (3.6 * len(models), len(columns) * (0.16 * n_matrices + 0.9))
     figure, axes = plt.subplots(len(columns), len(models), figsize=size, squeeze=False)
@@ -81,7 +83,6 @@ def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure
 
 
 def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
-    table = table.assign(matrix=[_short_matrix_name(str(name)) for name in table["matrix"]])
     grid = table.pivot_table(index="matrix", columns="step", values=column, dropna=False)
     grid = grid.loc[sorted(grid.index, key=_numbers_first)]
     bar = {"label": label, "extend": "max"}
@@ -95,7 +96,8 @@ def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
 
 
 def _short_matrix_name(name: str) -> str:
-    parts = name.removesuffix(".weight").split(".")
+    """Name without what all blocks share, and without the number of an expert: a map has one row for all experts."""
+    parts = re.sub(r"(\.experts)\.\d+", r"\1", name).removesuffix(".weight").split(".")
     numbers = [i for i, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[numbers[0] :]) if numbers else parts[-1]
 

@@ -13,7 +13,7 @@ import torch
 from rareneurons.errors import CheckpointError, ConfigurationError, CorpusError
 from rareneurons.influence.rerun import rerun_delta_loss
 from rareneurons.influence.screening import attribution_scores, candidates_and_sample, screening_estimates
-from rareneurons.influence.sums import influence_frame
+from rareneurons.influence.sums import influence_frame, with_experts
 from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.layer_selection import layers_asked_for
@@ -71,7 +71,8 @@ def influence_of_layers(
 
     Returns:
         Influence, one row per neuron, condition and split: ``INFLUENCE_COLUMNS`` plus ``role`` (``candidate`` or
-        ``sample``) and ``first_order_delta_loss`` (nats). Screening, ``MEASURE_COLUMNS`` plus ``layer``.
+        ``sample``), ``first_order_delta_loss`` (nats) and, in a mixture of experts, ``expert``. Screening,
+        ``MEASURE_COLUMNS`` plus ``layer``.
 
     Raises:
         ConfigurationError: the model lacks a layer, or a layer has fewer neurons than ``effort.top``.
@@ -111,7 +112,7 @@ def influence_of_layers(
         )
         _refuse_non_finite(checkpoint, layer, "effects", effects)
         table = _influence_table(checkpoint, layer, chosen, of_layer, effects, rows["document"].to_numpy(), masks)
-        influence.append(table)
+        influence.append(with_experts(table, architecture.expert_of_neuron(layer)))
         screening.append(_screening_table(checkpoint, layer, table, condition_names(rows), effort.top))
     return pd.concat(influence, ignore_index=True), pd.concat(screening, ignore_index=True)
 

@@ -98,6 +98,16 @@ def influence_frame(
     return checkpoint.labelled(pd.concat(parts, ignore_index=True))[INFLUENCE_COLUMNS]
 
 
+def with_experts(table: pd.DataFrame, expert: np.ndarray | None) -> pd.DataFrame:
+    """An influence table of one layer with the column ``expert``, in a mixture of experts; else as it is.
+
+    Args:
+        table: has the column ``neuron``.
+        expert: int64 (neurons of the layer,), the expert of each; None in models without experts.
+    """
+    return table if expert is None else table.assign(expert=expert[table["neuron"]])
+
+
 FIELDS = ("document", "n_rows", "signed", "absolute")
 
 

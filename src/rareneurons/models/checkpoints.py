@@ -6,7 +6,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from rareneurons.errors import CheckpointError
-from rareneurons.models.architectures import Architecture, adapter_of, architecture_of
+from rareneurons.models.architectures import Architecture, architecture_of, refuse_unsupported
 
 
 def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Architecture:
@@ -16,7 +16,8 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
     folder has them, otherwise from ``.bin`` files read with ``weights_only``; remote code never runs.
 
     In float64 the forward pass keeps float64: attention runs in the form transformers prefers, because its eager form
-    rounds the softmax to float32 (Gemma 2 has no other), and the RMSNorms are replaced (:func:`keep_float64_in_norms`).
+    rounds the softmax to float32 (Gemma 2 has no other), and the norms that round are replaced
+    (:func:`keep_float64_in_norms`).
 
     Args:
         folder: a folder as ``save_pretrained`` writes it.
@@ -31,7 +32,7 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        adapter_of(config.model_type)  # refused before the weights are read: an unknown model may be large
+        refuse_unsupported(config)  # before the weights are read: an unknown model may be large
         opened: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
@@ -66,13 +67,13 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
 
 
 def keep_float64_in_norms(architecture: Architecture) -> None:
-    """Let every RMSNorm of a float64 model compute in float64.
+    """Let every RMSNorm, and OLMo's LayerNorm, of a float64 model compute in float64.
 
     Those of transformers round to float32 whatever the model's precision is. An effect is a difference of two losses:
     that rounding puts noise of about 1e-7 nats on each, and without it 1e-14 is left (random 6-layer Llamas).
     """
     for module in architecture.model.modules():
-        if type(module).__name__.endswith("RMSNorm"):
+        if type(module).__name__.endswith(("RMSNorm", "OlmoLayerNorm")):
             module.forward = architecture.norm_of(module).apply
 
 

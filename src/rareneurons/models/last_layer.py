@@ -70,7 +70,8 @@ class LastLayer:
     ``output_weight`` (N, d); ``unembedding`` (V, d); ``logit_bias`` (V,), the constant part of the logits (the
     norm's bias through the unembedding, plus the unembedding's own); ``norm`` the final norm; ``input_weights`` name
     -> (N, d), the input weights of the same neurons, which ablation does not use; ``mlp_norm`` the norm of the MLP's
-    output before it is added to the residual, where there is one; ``logit_cap`` the bound of soft-capped logits.
+    output before it is added to the residual, where there is one; ``logit_cap`` the bound of soft-capped logits;
+    ``expert`` int64 (N,) the neurons' experts, where there are any.
     """
 
     output_weight: torch.Tensor
@@ -80,6 +81,7 @@ class LastLayer:
     input_weights: Mapping[str, torch.Tensor]
     mlp_norm: Norm | None = None
     logit_cap: float | None = None
+    expert: np.ndarray | None = None
 
     @property
     def no_closed_form(self) -> str | None:
@@ -113,6 +115,7 @@ class LastLayer:
             {name: weight.to(device, dtype) for name, weight in self.input_weights.items()},
             None if self.mlp_norm is None else self.mlp_norm.to(device, dtype),
             self.logit_cap,
+            self.expert,
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -127,6 +130,8 @@ class LastLayer:
             arrays |= self.mlp_norm.arrays("mlp_norm")
         if self.logit_cap is not None:
             arrays["logit_cap"] = np.asarray([self.logit_cap])
+        if self.expert is not None:
+            arrays["expert"] = self.expert
         return arrays
 
     @classmethod
@@ -144,4 +149,5 @@ class LastLayer:
             },
             Norm.from_arrays(arrays, "mlp_norm") if "mlp_norm_gain" in arrays else None,
             float(arrays["logit_cap"][0]) if "logit_cap" in arrays else None,
+            arrays.get("expert"),
         )

@@ -59,17 +59,22 @@ def stored_tensors(folder: str) -> Iterator[tuple[str, torch.Tensor]]:
 def weight_matrices(folder: str) -> dict[str, np.ndarray]:
     """Every two-dimensional weight by parameter name, float32; tied matrices once, attention masks left out.
 
+    Experts that a file holds in one array (experts, outputs, inputs) are a matrix each, ``<name>.<expert>``.
+
     Raises:
         CheckpointError: no weights, or one that is NaN or infinite.
     """
     matrices = {}
     for name, tensor in stored_tensors(folder):
-        if tensor.ndim != 2 or not tensor.is_floating_point():
+        if tensor.ndim not in (2, 3) or not tensor.is_floating_point():
             continue
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
                 f"{folder}: weight {name!r} holds NaN or infinite values; nothing was computed. "
                 "Fetch the checkpoint again or leave it out of `checkpoints`"
             )
-        matrices[name] = tensor.float().numpy()
+        if tensor.ndim == 2:
+            matrices[name] = tensor.float().numpy()
+        else:
+            matrices |= {f"{name}.{number}": matrix.float().numpy() for number, matrix in enumerate(tensor)}
     return matrices

@@ -269,17 +269,17 @@ def no_plateau_bands(
         Columns ``condition``, ``group`` (the sign), ``ln_rank``, ``ln_influence_low``, ``ln_influence_high`` (central
         95 %, ln nats); curves too short to fit have no rows.
     """
-    parts = []
+    numbers, parts = ["ln_rank", "ln_influence_low", "ln_influence_high"], []
     for name in pair:
         means = _means(sums[f"{name}/heldout"])
         for sign in SIGNS:
             curve = means.curve(sign, "mean_abs")
             band = no_plateau_band(curve.ln_influence, means.relative_error(curve, "mean_abs"), n_curves, rng)
             if band is not None:
-                columns = dict(zip(("ln_rank", "ln_influence_low", "ln_influence_high"), band, strict=True))
+                columns = dict(zip(numbers, band, strict=True))
                 parts.append(pd.DataFrame({"condition": name, "group": sign, **columns}))
-    names = ["condition", "group", "ln_rank", "ln_influence_low", "ln_influence_high"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+    nothing = pd.DataFrame(columns=["condition", "group", *numbers]).astype(dict.fromkeys(numbers, float))
+    return pd.concat(parts, ignore_index=True) if parts else nothing
 
 
 def _with_intervals(
