@@ -307,6 +307,24 @@ def test_noise_is_hardly_ever_a_course():
     assert verdicts.count("supported") + verdicts.count("contradicted") <= 3
 
 
+def test_a_change_that_may_be_relevant_is_not_called_none():
+    row = c6(0.055 * RISING, 0 * RISING, 0.003)
+    assert row["ci_low"] < BOUNDS.specialization_margin < row["ci_high"]
+    assert row["verdict"] == "supported"
+
+
+def test_four_checkpoints_in_order_are_no_trend():
+    """Two orders of 24 are as extreme: p = 0.08 whatever the documents say."""
+    row = c6(0.1 * np.arange(4), np.zeros(4), 0.001, steps=STEPS[:4])
+    assert (row["verdict"], row["n"]) == ("undecided", 4)
+
+
+def test_half_of_the_change_in_one_step_is_undecided():
+    row = c6(0.3 * (0.6 * RISING + 0.4 * JUMP), 0 * RISING, 0.012)
+    assert row["verdict"] == "undecided"
+    assert "too uncertain to tell gradual from abrupt" in row["sentence"]
+
+
 def test_a_measure_that_comes_back_is_neither_gradual_nor_abrupt():
     overshoot = 0.1 * RISING + 0.3 * ((STEPS >= 16) & (STEPS < 256))
     row = c6(overshoot, 0 * RISING, 0.002)
