@@ -1,16 +1,13 @@
-"""Effect of each head on the plateau neurons at each model's last checkpoint."""
+"""Effect of each head on the plateau neurons at each model's last checkpoint: rare, common, difference."""
 
-import pandas as pd
-from figure_job import draw
+from figure_job import draw, joined
 from job import run
 
-from rareneurons.figures.attention import head_map
-from rareneurons.groups import MEASURED
-from rareneurons.tables import last_checkpoints
+from rareneurons.figures.attention import head_maps
 
 
 def main(job):
-    draw(job, head_map, last_checkpoints(pd.read_csv(job.input[0])), MEASURED)
+    draw(job, head_maps, joined(job.input), job.params.conditions, job.params.alpha)
 
 
 run(main, snakemake)

@@ -8,7 +8,6 @@ from rareneurons.claims import (
     CLAIMS,
     COURSE_CLAIM,
     DIMENSION_CLAIM,
-    OTHER_CLAIMS,
     TAIL_CLAIM,
     Bounds,
     claims_markdown,
@@ -17,7 +16,7 @@ from rareneurons.claims import (
 from rareneurons.dynamics.trends import measure_trends
 from rareneurons.tables import CLAIM_COLUMNS, MEASURE_COLUMNS, CheckpointName, Estimate, measure_frame
 
-BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.05, 0.125, 0.1, 0.05, 0.5, 4, 0.1)
+BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.05, 0.125, 0.1, 0.5, 0.05, 0.5, 4, 0.1)
 
 
 def frame(model, step, condition, group, measure, value, p=0.04):
@@ -55,6 +54,7 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     ]
     found["regimes"] = pd.concat([found["regimes"], *tests])
     found["organization"] = clusters(models)
+    found["attention"] = routing(models)
     found["coordination"] = pd.concat([dimension(model=model, step=step) for model in models for step in (2, 16)])
     found["dynamics"] = pd.DataFrame(columns=MEASURE_COLUMNS)
     found["spectra"] = pd.concat([tails(model=model, step=step) for model in models for step in (2, 16)])
@@ -89,6 +89,27 @@ def clusters(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, group="pl
     return pd.concat(frames).assign(q_value=q, reason=reason)
 
 
+def routing(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0, p=0.4, group="plateau", reason=""):
+    """What C5 reads, at two steps; only the last one's numbers are those given."""
+    frames = []
+    for model in models:
+        for step, shift in ((2, 5.0), (16, 0.0)):
+            difference = [
+                Estimate("largest_routing.mean.matched", value + shift, "sd", 300, low + shift, high + shift, p),
+                Estimate("routing_heads.mean", heads + shift, "heads", 12),
+                Estimate("selective_heads.mean", 3 + shift, "heads", 12),
+            ]
+            rare = [
+                Estimate("head_effect.mean.matched", effect + shift, "sd", 200),
+                Estimate("gini.mean.matched", 0.25, "share", 200, p_value=0.03),
+                Estimate("gini.mean.matched.null_mean", 0.2, "share", 100),
+                Estimate("largest_head_share.mean", 0.6, "share", 200),
+            ]
+            named = [("rare-common", group, each) for each in difference] + [("rare", group, each) for each in rare]
+            frames.append(measure_frame(CheckpointName(model, f"step{step}"), named))
+    return pd.concat(frames).assign(q_value=np.nan, reason=reason)
+
+
 def verdicts(**given) -> dict[str, str]:
     return decide(tables_for(["a"], **given), BOUNDS).set_index("claim")["verdict"].to_dict()
 
@@ -97,7 +118,7 @@ def test_one_row_a_claim_and_model_at_the_last_checkpoint():
     claims = decide(tables_for(["a", "b"]), BOUNDS)
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [c.name for c in CLAIMS for _ in "ab"]
-    by_rule = claims["claim"].isin(["C3", "C4", "C6", "C7"])
+    by_rule = claims["claim"].isin(["C3", "C4", "C5", "C6", "C7"])
     assert (claims.loc[~by_rule, "value"] == 1.6).all()
     assert claims.loc[claims["claim"] == "C4", "value"].tolist() == pytest.approx([0.1, 0.1])
     assert claims.loc[claims["claim"] == "C3", "sentence"].str.contains("at step16").all()
@@ -126,15 +147,6 @@ def test_plateau_rows_say_rule_p_and_power():
     assert row["p_value"] == 0.4
     assert "power to find a planted one is 30%, below the 80%" in row["sentence"]
     assert "at most 0.5 of the power law's" in row["reason"]
-
-
-def test_claims_without_a_rule_stay_undecided_and_say_why():
-    claims = decide(tables_for(["a"]), BOUNDS).set_index("claim")
-    without_rule = [claim for claim in OTHER_CLAIMS if claim.missing]
-    assert without_rule
-    for claim in without_rule:
-        assert claims.loc[claim.name, "verdict"] == "undecided"
-        assert claim.missing in claims.loc[claim.name, "sentence"]
 
 
 def clusters_row(plateau=(1, 0), **numbers) -> pd.Series:
@@ -173,6 +185,48 @@ def test_clusters_of_an_unmeasured_group_are_undecided_and_of_no_group_those_of_
     assert row["verdict"] == "undecided"
     assert "2 neurons, at least 3 are needed" in row["sentence"]
     assert "fixed_plateau" in clusters_row(group="fixed_plateau")["statistic"]
+
+
+def routing_row(plateau=(1, 0), **numbers) -> pd.Series:
+    tables = tables_for(["a"], plateau=plateau) | {"attention": routing(["a"], **numbers)}
+    return decide(tables, BOUNDS).set_index("claim").loc["C5"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ({"high": 0.049}, "supported"),  # 0.49 of a mean head's effect
+        ({"high": 0.051}, "undecided"),  # routing by half of it is not excluded
+        ({"high": 0.051, "heads": 1}, "contradicted"),
+        ({"high": 0.049, "heads": 1}, "supported"),  # found, but too small to be dedicated
+        ({"high": 0.049, "effect": 0.05}, "undecided"),
+        ({"value": np.nan, "high": 0.01, "reason": "2 heads reach"}, "undecided"),
+        ({"high": np.nan}, "undecided"),
+    ],
+)
+def test_no_routing_counts_only_where_routing_would_be_seen(numbers, expected):
+    row = routing_row(**numbers)
+    assert row["verdict"] == expected
+    assert row["bound"] == 0.5
+
+
+def test_routing_row_is_in_units_of_a_mean_head_and_says_its_numbers():
+    row = routing_row(value=0.03, low=0.01, high=0.06, heads=2, p=0.004)
+    assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((0.3, 0.1, 0.6))
+    assert row["p_value"] == 0.004
+    for said in (
+        "of 12 heads 3 move plateau more on rare rows and 2 route",
+        "0.3 of a mean head's effect",
+        "p = 0.004",
+        "0.25 (0.2 on",
+        "60%",
+    ):
+        assert said in row["sentence"]
+    assert "at step16" in row["sentence"]
+    assert "no plateau" not in row["sentence"]
+    assert "no plateau" in routing_row(plateau=(0, 0))["sentence"]
+    assert "fixed_plateau" in routing_row(group="fixed_plateau")["statistic"]
+    assert "2 heads reach" in routing_row(value=np.nan, reason="2 heads reach")["sentence"]
 
 
 def decided(**given) -> pd.Series:

@@ -18,6 +18,7 @@ class Bounds:
     ``alpha``: largest Benjamini-Hochberg adjusted p that counts as a difference; ``dimension_reduction``: reduction of
     the effective dimension, as a share of the matched groups' mean, that a "no" must exclude;
     ``modularity_margin``: smallest excess of modularity over matched controls that would be clusters;
+    ``routing_margin``: smallest routing by one head, as a share of a mean head's effect, that would be dedicated.
     ``specialization_margin``: smallest growth of the head's share of the influence that would be specialization;
     ``abrupt_share``: largest share of a gradual change that lies between two neighbouring checkpoints;
     ``abrupt_factor``: how far apart, as a ratio of steps, these may lie for a larger share to be called abrupt;
@@ -31,6 +32,7 @@ class Bounds:
     alpha: float
     dimension_reduction: float
     modularity_margin: float
+    routing_margin: float
     specialization_margin: float
     abrupt_share: float
     abrupt_factor: float
@@ -91,8 +93,8 @@ OTHER_CLAIMS = (
         "attention",
         "condition",
         "plateau",
-        "gini",
-        "selectivity for rare targets is not yet tested, nor single heads against whole layers",
+        "largest_routing.mean.matched",
+        "",
     ),
 )
 COURSE_CLAIM = Claim(
@@ -130,7 +132,7 @@ def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
     rows = [_plateau_row(claim, model, tables["regimes"], bounds) for claim in PLATEAU_CLAIMS for model in models]
     rows += [_dimension_row(model, tables, bounds) for model in models]
     for claim in OTHER_CLAIMS:
-        row_of = _clusters_row if claim.name == "C4" else _row
+        row_of = {"C4": _clusters_row, "C5": _routing_row}.get(claim.name, _row)
         rows += [row_of(claim, model, tables, bounds) for model in models]
     rows += [_course_row(model, tables, bounds) for model in models]
     rows += [_tail_row(model, tables, bounds) for model in models]
@@ -485,6 +487,62 @@ def _tail_of(
     told += f"; the ratio of both changes by {_interval(change)}, rank correlation with step {_interval(trend)}"
     followed = _followed_back(group, f"{measure}.ratio", model, tables["dynamics"], condition)
     return verdict, row, f"{told}, p = {trend['p_value']:.2g}{followed}"
+
+
+def _routing_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+    """C5: can any head move the group on rare rows, beyond common rows, matched groups and the other heads?"""
+    condition, table = _condition_of(claim, bounds), tables[claim.table]
+    difference = f"{condition}-{bounds.contrast}"
+    number = _number_or_fixed(claim, model, table, difference)
+    if number is None:
+        return _unmeasured(claim, claim.measure, model, difference)
+    group = str(number["group"])
+    row = _filled(claim, model, difference, number)
+    row["statistic"] = f"{claim.measure} over a mean head's effect ({group}, {difference})"
+    row["bound"] = bounds.routing_margin
+    size = _number(group, "head_effect.mean.matched", model, table, condition)
+    named = _number(group, "routing_heads.mean", model, table, difference)
+    selective = _number(group, "selective_heads.mean", model, table, difference)
+    if size is None or named is None or selective is None or not np.isfinite(number["value"]):
+        told = f"routing to {group} could not be told: {number['reason']}"
+    else:
+        row |= {key: number[key] / size["value"] for key in ("value", "ci_low", "ci_high")}
+        if number["ci_high"] < bounds.routing_margin * size["value"]:
+            row["verdict"] = "supported"
+        elif named["value"] > 0:
+            row["verdict"] = "contradicted"
+        told = (
+            f"of {named['n']:.0f} heads {selective['value']:.0f} move {group} more on {condition} rows and "
+            f"{named['value']:.0f} route; the strongest moves it {number['value']:.2g} standard deviations more than "
+            f"{bounds.contrast} rows, matched groups and other heads explain, {row['value']:.2g} of a mean head's "
+            f"effect (95 % interval from {row['ci_low']:.2g}; no head more than {row['ci_high']:.2g}), "
+            f"p = {number['p_value']:.2g} adjusted over heads"
+            f"{_concentration(group, model, table, condition)}"
+        )
+    test = _number("boost", "mean_abs.test.plateau", model, tables["regimes"], condition)
+    if test is not None and test["value"] != 1:
+        told += "; the plateau test finds no plateau, so the group is the head of the curve and not a regime of its own"
+    rule = (
+        f"rule: supported if the upper ends of all heads' intervals are below {bounds.routing_margin:g} of a mean "
+        "head's effect; contradicted if not, and a head routes: its selectivity's adjusted p and its p against matched "
+        "groups, adjusted over heads, are at most attention.alpha, and both intervals lie above 0"
+    )
+    sentence = f"{claim.text}: {row['verdict']} for {model} at {number['checkpoint']}; {told}."
+    return row | {"reason": f"{rule}; {told}", "sentence": sentence}
+
+
+def _concentration(group: str, model: str, table: pd.DataFrame, condition: str) -> str:
+    """Gini coefficient and the layers' strongest heads in words, empty where they were not measured."""
+    gini = _number(group, "gini.mean.matched", model, table, condition)
+    null = _number(group, "gini.mean.matched.null_mean", model, table, condition)
+    share = _number(group, "largest_head_share.mean", model, table, condition)
+    if gini is None or null is None or share is None:
+        return ""
+    return (
+        f"; on {condition} rows the Gini coefficient of heads' effects is {gini['value']:.2g} ({null['value']:.2g} on "
+        f"matched groups, p = {gini['p_value']:.2g}), the strongest head of a layer alone has {share['value']:.0%} of "
+        "the layer's effect"
+    )
 
 
 def _unmeasured(claim: Claim, measure: str, model: str, condition: str) -> dict[str, object]:

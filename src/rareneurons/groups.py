@@ -15,6 +15,8 @@ from rareneurons.tables import FINAL_PREFIX, Estimate
 
 Value = TypeVar("Value")
 ControlKind = Literal["random", "matched"]
+# Name of a group -> (its neurons (n,), kind of controls -> neurons of its control groups (m, n)).
+Controlled = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
 # Groups that are measured and get controls. Those by the fixed cuts stand beside the automatic ones.

@@ -105,11 +105,11 @@ def trace_rows(
         activation, residual = recorder.inputs["activation"], recorder.inputs["residual"]
         for place, block in enumerate(batch):
             here = block_of_row == block
-            mine = torch.from_numpy(position_of_row[here]).to(device)
-            activations[here] = activation[place, mine].float().cpu().numpy()
-            residuals[here] = residual[place, mine].float().cpu().numpy()
-            at = torch.from_numpy(evaluated[block]).to(device)
-            total += activation[place, at].double().sum(0).cpu().numpy()
+            mine, everywhere = torch.from_numpy(position_of_row[here]), torch.from_numpy(evaluated[block])
+            kept = activation[place].cpu()  # sums are taken in float64, which not every device has
+            activations[here] = kept[mine].float().numpy()
+            residuals[here] = residual[place, mine.to(device)].float().cpu().numpy()
+            total += kept[everywhere].double().sum(0).numpy()
             n_positions += len(evaluated[block])
     trace = Trace(activations, residuals, total / n_positions, np.asarray([last]))
     refuse_non_finite_trace(trace)

@@ -1,4 +1,4 @@
-# Does attention route to a group of neurons?
+# Does attention route rare tokens to a group of neurons?
 
 
 rule attention:
@@ -9,7 +9,8 @@ rule attention:
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
-        in_run("{model}/{checkpoint}/attention.parquet"),
+        table=in_run("{model}/{checkpoint}/attention.parquet"),
+        heads=in_run("{model}/{checkpoint}/heads.parquet"),
     log:
         in_run("logs/attention/{model}/{checkpoint}.log"),
     benchmark:
@@ -21,7 +22,8 @@ rule attention:
         weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
-        attention=config["attention"],
+        documents=config["attention"]["documents"],
+        effort=without(config["attention"], "documents"),
         conditions=CONDITION_PAIR,
         seed=config["seed"],
         device=config["device"],

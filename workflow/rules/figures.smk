@@ -194,7 +194,7 @@ rule figure_communities:
 
 rule figure_attention:
     input:
-        in_run("tables/attention.csv"),
+        last_checkpoints("heads.parquet"),
     output:
         **figure_files("attention", "Attention"),
     log:
@@ -204,9 +204,66 @@ rule figure_attention:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        conditions=CONDITION_PAIR,
+        alpha=config["attention"]["alpha"],
         code=code_of("figure_attention"),
     script:
         "../../scripts/figure_attention.py"
+
+
+rule figure_head_concentration:
+    input:
+        heads=last_checkpoints("heads.parquet"),
+        attention=last_checkpoints("attention.parquet"),
+    output:
+        **figure_files("head_concentration", "Attention"),
+    log:
+        in_run("logs/figures/head_concentration.log"),
+    benchmark:
+        in_run("benchmarks/figures/head_concentration.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        conditions=CONDITION_PAIR,
+        code=code_of("figure_head_concentration"),
+    script:
+        "../../scripts/figure_head_concentration.py"
+
+
+rule figure_heads_and_layers:
+    input:
+        last_checkpoints("heads.parquet"),
+    output:
+        **figure_files("heads_and_layers", "Attention"),
+    log:
+        in_run("logs/figures/heads_and_layers.log"),
+    benchmark:
+        in_run("benchmarks/figures/heads_and_layers.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        condition=config["groups"]["condition"],
+        code=code_of("figure_heads_and_layers"),
+    script:
+        "../../scripts/figure_heads_and_layers.py"
+
+
+rule figure_attention_patterns:
+    input:
+        last_checkpoints("heads.parquet"),
+    output:
+        **figure_files("attention_patterns", "Attention"),
+    log:
+        in_run("logs/figures/attention_patterns.log"),
+    benchmark:
+        in_run("benchmarks/figures/attention_patterns.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        conditions=CONDITION_PAIR,
+        code=code_of("figure_attention_patterns"),
+    script:
+        "../../scripts/figure_attention_patterns.py"
 
 
 rule figure_spectra:

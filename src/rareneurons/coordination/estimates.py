@@ -20,7 +20,7 @@ from rareneurons.coordination.measures import (
     row_measures,
 )
 from rareneurons.coordination.similarity import Activity, Moments, Similarities, activity, correlations, similarities
-from rareneurons.groups import SMALLEST_GROUP
+from rareneurons.groups import SMALLEST_GROUP, Controlled
 from rareneurons.stats import against_controls, percentile_interval
 from rareneurons.tables import FINAL_PREFIX, Estimate, beside_controls
 
@@ -29,8 +29,6 @@ WEIGHT_MEASURES = ("effective_dimension", "participation_ratio", "mean_cosine")
 RESAMPLED_CONTROLS = 8  # controls that are bootstrapped together with the group
 # Whom a group is compared with besides random neurons; neurons of the other sign have no neuron in common with it.
 PARTNERS = {"plateau": "suppress_plateau", "fixed_plateau": "suppress_plateau", "suppress_plateau": "plateau"}
-
-Controlled = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]
 
 
 def why_unknown(activation: np.ndarray, members: np.ndarray) -> str:

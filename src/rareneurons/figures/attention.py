@@ -1,57 +1,233 @@
-"""Figures of attention heads."""
+"""Figures of attention heads: maps, concentration, single heads against layers, patterns."""
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from rareneurons.figures.style import models_of
+from rareneurons.figures.style import COLUMN_WIDTH, NULL_COLOUR, colour_of, models_of, panels
+
+PREFERRED = ("plateau", "fixed_plateau")
+UNIT = "effect (sd)"
 
 
-def head_map(attention: pd.DataFrame, groups: Sequence[str]) -> Figure:
-    """Effect of each head on a group, layer by head, a row a model and a column a condition.
+def drawn_group(heads: pd.DataFrame, model: str) -> str | None:
+    """The group that a model is drawn for: plateau neurons or, without them, those by the fixed cuts."""
+    effects = heads[(heads["model"] == model) & heads["measure"].str.startswith("head_effect.mean")]
+    return next((name for name in PREFERRED if name in set(effects["group"])), None)
+
+
+def _of(heads: pd.DataFrame, model: str, group: str | None, measure: str, condition: str) -> pd.DataFrame:
+    mine = heads[(heads["model"] == model) & (heads["group"] == group) & (heads["condition"] == condition)]
+    return mine[mine["measure"] == measure]
+
+
+def _title(model: str, group: str | None) -> str:
+    return f"{model}, {group.replace('_', ' ')}" if group else f"{model}: no plateau group"
+
+
+def _errors(table: pd.DataFrame) -> np.ndarray:
+    """Lengths (2, n) of error bars."""
+    return np.clip(np.nan_to_num([table["value"] - table["ci_low"], table["ci_high"] - table["value"]]), 0, None)
+
+
+def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> Figure:
+    """Effect of ablating each head on a group, layer by head: either condition, and their difference; a row a model.
 
     Args:
-        attention: attention tables of one checkpoint a model.
-        groups: each model is drawn for the first of these that it has.
+        heads: tables of heads of one checkpoint a model.
+        conditions: rare and common.
+        alpha: largest adjusted p of a marked difference.
     """
-    effects = attention[attention["measure"] == "head_effect"]
-    drawn = {
-        model: next(name for name in groups if name in set(effects[effects["model"] == model]["group"]))
-        for model in models_of(effects)
-    }
-    effects = effects[effects["group"] == effects["model"].map(drawn)]
-    models, conditions = models_of(effects), list(dict.fromkeys(effects["condition"]))
-    figure, axes = plt.subplots(
-        len(models), len(conditions), figsize=(2.6 * len(conditions) + 0.6, 1.9 * len(models)), squeeze=False
-    )
+    models = models_of(heads)
+    rare, common = conditions
+    figure, axes = plt.subplots(len(models), 3, figsize=(2 * COLUMN_WIDTH, 0.35 + 1.75 * len(models)), squeeze=False)
     for model, line in zip(models, axes, strict=True):
-        mine = effects[effects["model"] == model]
-        everything = attention[attention["model"] == model]
-        n_layers, n_heads = int(everything["layer"].max()) + 1, int(everything["head"].max()) + 1
-        top = float(mine["value"].max())
-        for condition, axis in zip(conditions, line, strict=True):
-            part = mine[mine["condition"] == condition]
-            grid = np.full((n_layers, n_heads), np.nan)
-            grid[part["layer"], part["head"]] = part["value"]
-            sns.heatmap(
-                grid,
-                ax=axis,
-                vmin=0,
-                vmax=top,
-                cmap="viridis",
-                mask=np.isnan(grid),
-                annot=n_heads <= 8,
-                fmt=".2f",
-                annot_kws={"size": 6},
-                cbar_kws={"label": "effect (sd)"},
-            )
-            axis.set_facecolor("#dddddd")
-            axis.invert_yaxis()
-            axis.set_title(f"{model}, {drawn[model].replace('_', ' ')}\n{condition}, n = {int(part['n'].max())} rows")
+        group = drawn_group(heads, model)
+        shape = heads.loc[heads["model"] == model, ["layer", "head"]].max().to_numpy() + 1
+        unreachable = _of(heads, model, group, "structurally_zero", rare)
+        effects = [_of(heads, model, group, "head_effect.mean.matched", name) for name in conditions]
+        gap = _of(heads, model, group, "selectivity.mean", f"{rare}-{common}")
+        top = max([each["value"].max() for each in effects if len(each)], default=1)
+        widest = gap["value"].abs().max() if len(gap) else 1
+        parts = [*((each, "viridis", 0, top) for each in effects), (gap, "PuOr_r", -widest, widest)]
+        names = [
+            f"{name}, n = {each['n'].max() if len(each) else 0}" for name, each in zip(conditions, effects, strict=True)
+        ]
+        for axis, name, (table, colours, low, high) in zip(line, [*names, f"{rare} − {common}"], parts, strict=True):
+            image = axis.imshow(_grid(table, shape), origin="lower", aspect="auto", cmap=colours, vmin=low, vmax=high)
+            _hatch(axis, unreachable)
+            axis.set_title(name)
             axis.set_xlabel("head")
-            axis.set_ylabel("layer")
+            axis.set_xticks(*_ticks(shape[1]))
+            axis.set_yticks(*_ticks(shape[0]))
+            figure.colorbar(image, ax=axis, label=UNIT if axis is line[2] else "sd")
+        marked = gap[gap["q_value"] <= alpha]
+        line[2].plot(marked["head"], marked["layer"], "o", color="black", markersize=2.5)
+        line[0].set_ylabel(f"{_title(model, group)}\nlayer")
+    handles = [
+        Line2D([], [], color="black", marker="o", markersize=2.5, linestyle="", label=f"adjusted p ≤ {alpha:g}"),
+        Patch(facecolor="#dddddd", hatch="////", edgecolor="#777777", label="cannot reach the last MLP"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _grid(table: pd.DataFrame, shape: np.ndarray) -> np.ndarray:
+    grid = np.full(shape, np.nan)
+    grid[table["layer"], table["head"]] = table["value"]
+    return grid
+
+
+def _hatch(axis: Axes, table: pd.DataFrame) -> None:
+    for layer, head in zip(table["layer"], table["head"], strict=True):
+        axis.add_patch(
+            plt.Rectangle((head - 0.5, layer - 0.5), 1, 1, facecolor="#dddddd", edgecolor="#777777", hatch="////", lw=0)
+        )
+
+
+def _ticks(n: int) -> tuple[range, range]:
+    every = range(0, n, -(-n // 8))
+    return every, every
+
+
+def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequence[str]) -> Figure:
+    """Effects of heads on a group, sorted, with their Gini coefficient and the band of permuted heads; a panel a model.
+
+    Args:
+        heads: tables of heads of one checkpoint a model.
+        attention: attention tables of the same checkpoints.
+        conditions: rare and common.
+    """
+    models = models_of(heads)
+    figure, axes = panels(1, len(models), height=2.4)
+    for model, axis in zip(models, axes[0], strict=True):
+        group = drawn_group(heads, model)
+        for place, condition in enumerate(conditions):
+            effects = _of(heads, model, group, "head_effect.mean.matched", condition)
+            effects = effects.sort_values("value", ascending=False)
+            null = _of(heads, model, group, "head_effect.mean.permuted.null_mean", condition)
+            null = null.sort_values("value", ascending=False)
+            rank = np.arange(1, len(effects) + 1)
+            colour = colour_of(condition)
+            axis.fill_between(rank, null["ci_low"], null["ci_high"], color=colour, alpha=0.2, linewidth=0)
+            axis.errorbar(
+                rank,
+                effects["value"],
+                yerr=_errors(effects),
+                color=colour,
+                fmt="o-",
+                markersize=2.5,
+                linewidth=0.8,
+                elinewidth=0.7,
+                capsize=1.5,
+            )
+            if len(effects):
+                told = f"{condition}: {_gini(attention, model, group, condition)}"
+                axis.text(0.97, 0.95 - 0.09 * place, told, transform=axis.transAxes, ha="right", va="top", color=colour)
+        axis.set_title(_title(model, group))
+        axis.set_xlabel("head, by effect")
+    axes[0][0].set_ylim(0, None)
+    axes[0][0].set_ylabel(UNIT)
+    handles = [
+        Line2D([], [], color="black", marker="o", markersize=2.5, linewidth=0.8, label="heads, 95 % interval"),
+        Patch(facecolor=NULL_COLOUR, alpha=0.4, label="heads permuted within documents, 95 %"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(models) > 1 else 1)
+    return figure
+
+
+def _gini(attention: pd.DataFrame, model: str, group: str | None, condition: str) -> str:
+    measured, permuted = (
+        float(_of(attention, model, group, f"gini.mean.{name}", condition)["value"].iloc[0])
+        for name in ("permuted", "permuted.null_mean")
+    )
+    return f"Gini {measured:.2f}, permuted {permuted:.2f}"
+
+
+def heads_and_layers(heads: pd.DataFrame, condition: str) -> Figure:
+    """Effect on a group of single heads, of whole layers, and of random sets of as many heads; a panel a model.
+
+    Args:
+        heads: tables of heads of one checkpoint a model.
+        condition: which condition.
+    """
+    models = models_of(heads)
+    figure, axes = panels(1, len(models), height=2.4)
+    colour = colour_of(condition)
+    for model, axis in zip(models, axes[0], strict=True):
+        group = drawn_group(heads, model)
+        single = _of(heads, model, group, "head_effect.mean.matched", condition)
+        layers = _of(heads, model, group, "layer_effect.mean", condition).sort_values("layer")
+        sets = _of(heads, model, group, "layer_effect.mean.random_sets.null_mean", condition)
+        for low, high, mean in sets[["ci_low", "ci_high", "value"]].drop_duplicates().itertuples(index=False):
+            axis.axhspan(low, high, color=NULL_COLOUR, alpha=0.3, linewidth=0)
+            axis.axhline(mean, color=NULL_COLOUR, linewidth=0.8, linestyle="--")
+        axis.plot(single["layer"], single["value"], "o", color=colour, markersize=3, alpha=0.7, markeredgewidth=0)
+        axis.errorbar(
+            layers["layer"],
+            layers["value"],
+            yerr=_errors(layers),
+            color="black",
+            fmt="D",
+            markersize=4,
+            capsize=2,
+            linewidth=0.8,
+        )
+        axis.set_title(_title(model, group))
+        axis.set_xlabel("layer")
+        if len(layers):
+            axis.set_xticks(*_ticks(int(layers["layer"].max()) + 1))
+            axis.set_xlim(-0.5, layers["layer"].max() + 0.5)
+    axes[0][0].set_ylim(0, None)
+    axes[0][0].set_ylabel(f"{UNIT}, {condition} rows")
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=3, linestyle="", label="one head"),
+        Line2D([], [], color="black", marker="D", markersize=4, linestyle="", label="all heads of the layer, 95 %"),
+        Patch(facecolor=NULL_COLOUR, alpha=0.4, label="as many random heads, 95 %"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(models) > 1 else 1)
+    return figure
+
+
+def pattern_similarity(heads: pd.DataFrame, conditions: Sequence[str]) -> Figure:
+    """How alike each head attends from rare and from common rows: cosine, and divergence against shuffled labels.
+
+    Args:
+        heads: tables of heads of one checkpoint a model.
+        conditions: rare and common.
+    """
+    models = models_of(heads)
+    figure, axes = panels(2, len(models), height=1.7)
+    difference = "-".join(conditions)
+    for model, (upper, lower) in zip(models, axes.T, strict=True):
+        tables = [
+            _of(heads, model, "all", measure, difference)
+            for measure in ("pattern_cosine", "pattern_divergence.shuffled", "pattern_divergence.shuffled.null_mean")
+        ]
+        alike, apart, null = tables
+        n_heads = alike["head"].max() + 1
+        for axis, table in ((upper, alike), (lower, apart)):
+            place = table["layer"] + (table["head"] - (n_heads - 1) / 2) / (1.4 * n_heads)
+            if axis is lower:
+                axis.vlines(place, null["ci_low"], null["ci_high"], color=NULL_COLOUR, linewidth=3, alpha=0.6)
+            axis.errorbar(
+                place, table["value"], yerr=_errors(table), fmt="o", color="black", markersize=2.5, elinewidth=0.7
+            )
+            axis.set_xticks(*_ticks(int(table["layer"].max()) + 1))
+        upper.set_title(f"{model}, n = {alike['n'].max()} rows")
+        lower.set_xlabel("layer (heads side by side)")
+    axes[0][0].set_ylabel("cosine")
+    axes[1][0].set_ylim(0, None)
+    axes[1][0].set_ylabel("divergence (bits)")
+    handles = [
+        Line2D([], [], color="black", marker="o", markersize=2.5, linestyle="", label="head, 95 % interval"),
+        Patch(facecolor=NULL_COLOUR, alpha=0.6, label="labels shuffled, 95 %"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure

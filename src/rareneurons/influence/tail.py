@@ -46,13 +46,13 @@ def rerun_tiles(
         here = slice(first_row, min(first_row + rows_a_tile, n_rows))
         output = activation[here].double() @ layer.output_weight
         stream = residual[here].double() - layer.added_to_residual(output)
-        before = _losses(layer, stream + layer.added_to_residual(output), target[here])
+        before = layer.losses(stream + layer.added_to_residual(output), target[here])
         for first_neuron in range(0, n_neurons, neurons_a_tile):
             mine = slice(first_neuron, min(first_neuron + neurons_a_tile, n_neurons))
             held = reference[mine] if reference.ndim == 1 else reference[here, mine]
             delta = held.double() - activation[here, mine].double()
             moved = layer.added_to_residual(output[:, None] + delta[..., None] * layer.output_weight[mine])
-            after = _losses(layer, stream[:, None] + moved, target[here, None].expand_as(delta))
+            after = layer.losses(stream[:, None] + moved, target[here, None].expand_as(delta))
             values = torch.where(delta == 0, 0, after - before[:, None])
             yield DeltaLoss(here, mine, values, PairCounts(rerun=values.numel()))
 
@@ -61,9 +61,3 @@ def _pairs_a_tile(layer: LastLayer, memory_bytes: int) -> int:
     """Pairs that run together: each holds four vectors over the vocabulary and six over the residual dimensions."""
     words, width = layer.unembedding.shape
     return max(1, memory_bytes // (8 * (4 * words + 6 * width)))
-
-
-def _losses(layer: LastLayer, residual: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Loss (...) of each target (...) for inputs (..., d) of the final norm."""
-    logits = layer.logits(residual)
-    return torch.logsumexp(logits, -1) - logits.gather(-1, target[..., None])[..., 0]

@@ -105,6 +105,11 @@ class LastLayer:
         """Logits (..., V) for inputs (..., d) of the final norm."""
         return soft_capped(self.norm.without_bias(residual) @ self.unembedding.T + self.logit_bias, self.logit_cap)
 
+    def losses(self, residual: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss (...) of integer targets (...) for inputs (..., d) of the final norm, nats, in their own precision."""
+        logits = self.logits(residual)
+        return torch.logsumexp(logits, -1) - logits.gather(-1, target[..., None])[..., 0]
+
     def to(self, device: str, dtype: torch.dtype) -> "LastLayer":
         """The same layer on another device or in another precision."""
         return LastLayer(

@@ -2,7 +2,7 @@
 
 A new architecture is one subclass of :class:`Architecture` and one entry in ``ARCHITECTURES``. It must say where
 the transformer blocks, the final norm and the unembedding live, and, within a block, the MLP's output projection,
-its input matrices, and the attention's output projection; and, where there is one, the norm between an MLP and the
+its input matrices, the attention and its output projection; and, where there is one, the norm between an MLP and the
 residual stream, and the bound of soft-capped logits.
 """
 
@@ -55,8 +55,8 @@ def adapter_of(model_type: str) -> type[Architecture]:
         raise CheckpointError(
             f"model_type: found {model_type!r}, which no adapter knows; known are {', '.join(sorted(ARCHITECTURES))}. "
             "An adapter (rareneurons.models.architectures) must say where the blocks, the final norm, the unembedding, "
-            "the MLP's input and output projections and the attention's output projection live, whether a norm stands "
-            "between an MLP and the residual stream, and whether logits are soft-capped."
+            "the MLP's input and output projections, the attention and its output projection live, whether a norm "
+            "stands between an MLP and the residual stream, and whether logits are soft-capped."
         )
     return ARCHITECTURES[model_type]
 

@@ -60,8 +60,17 @@ class Architecture(ABC):
         """Input weights of the layer's neurons by name, each (N, d): one row a neuron."""
 
     @abstractmethod
+    def attention(self, layer: int) -> nn.Module:
+        """The layer's attention; in its eager form it returns its output and its pattern (batch, heads, t, t)."""
+
+    @abstractmethod
     def attention_output(self, layer: int) -> nn.Module:
-        """Output projection of the layer's attention; its input is the heads' outputs side by side."""
+        """Output projection of the layer's attention; its input is the (query) heads' outputs side by side."""
+
+    def head_columns(self, layer: int, head: int) -> slice:
+        """Which columns of :meth:`attention_output`'s input hold a (query) head's output."""
+        width = len(projection_rows(self.attention_output(layer))) // self.n_heads
+        return slice(head * width, (head + 1) * width)
 
     def expert_of_neuron(self, layer: int) -> np.ndarray | None:
         """Which expert each of the layer's neurons belongs to, int64 (N,); None in models without experts."""

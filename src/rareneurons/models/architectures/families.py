@@ -36,6 +36,9 @@ class GPTNeoX(Architecture):
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
         return {"w_in": self.blocks[layer].mlp.dense_h_to_4h.weight}  # type: ignore[union-attr, dict-item]
 
+    def attention(self, layer: int) -> nn.Module:
+        return self.blocks[layer].attention  # type: ignore[return-value]
+
     def attention_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].attention.dense  # type: ignore[union-attr, return-value]
 
@@ -69,6 +72,9 @@ class GPT2(Architecture):
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
         return {"w_in": projection_rows(self.blocks[layer].mlp.c_fc).T}  # type: ignore[union-attr, arg-type]
 
+    def attention(self, layer: int) -> nn.Module:
+        return self.blocks[layer].attn  # type: ignore[return-value]
+
     def attention_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].attn.c_proj  # type: ignore[union-attr, return-value]
 
@@ -98,6 +104,9 @@ class Llama(Architecture):
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
         mlp = self.blocks[layer].mlp
         return {"w_gate": mlp.gate_proj.weight, "w_up": mlp.up_proj.weight}  # type: ignore[union-attr, dict-item]
+
+    def attention(self, layer: int) -> nn.Module:
+        return self.blocks[layer].self_attn  # type: ignore[return-value]
 
     def attention_output(self, layer: int) -> nn.Module:
         return self.blocks[layer].self_attn.o_proj  # type: ignore[union-attr, return-value]

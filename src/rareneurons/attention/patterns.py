@@ -1,0 +1,164 @@
+"""Attention patterns of each head on rare and on common rows.
+
+Alignment: a row's attention is laid out by distance back from the query (0 is the query itself) over a window; the
+first token stands apart whatever its distance, and what lies farther back than the window is one more place. A
+row's *profile* holds these ``window + 2`` shares, which sum to 1.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from rareneurons.models.architectures import Architecture
+from rareneurons.tokens import Blocks
+from rareneurons.trace import batches_of_blocks
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Attention at T rows of H heads, layer by layer.
+
+    ``profile`` float32 (T, H, window + 2): shares of distances 0, 1, ..., of what lies farther back, of the first
+    token. ``entropy`` (T, H): of the whole pattern over ln of the number of tokens it can see, 0 to 1.
+    """
+
+    profile: np.ndarray
+    entropy: np.ndarray
+
+    @property
+    def first_token(self) -> np.ndarray:
+        """Share (T, H) of the first token."""
+        return self.profile[..., -1]
+
+
+@contextmanager
+def visible_patterns(architecture: Architecture) -> Iterator[None]:
+    """While active, attention runs in its eager form, the one that returns its pattern."""
+    before = architecture.model.config._attn_implementation  # type: ignore[union-attr]
+    architecture.model.set_attn_implementation("eager")  # type: ignore[operator]
+    try:
+        yield
+    finally:
+        architecture.model.set_attn_implementation(before)  # type: ignore[operator]
+
+
+def profiles(pattern: torch.Tensor, position: torch.Tensor, window: int) -> torch.Tensor:
+    """Attention (T, H, keys) of queries at positions (T,) as profiles (T, H, window + 2)."""
+    distance = torch.arange(window, device=pattern.device)
+    key = position[:, None] - distance  # (T, window); at or before position 0 there is nothing to count
+    near = pattern.gather(-1, key.clamp_min(0)[:, None].expand(-1, pattern.shape[1], -1))
+    near = torch.where((key > 0)[:, None], near, 0)
+    first = pattern[..., :1]
+    rest = (1 - near.sum(-1, keepdim=True) - first).clamp_min(0)
+    return torch.cat([near, rest, first], -1)
+
+
+def entropies(pattern: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    """Entropy (T, H) of attention (T, H, keys) of queries at positions (T,) >= 1, over ln of the tokens in sight."""
+    nats = -torch.xlogy(pattern, pattern).sum(-1)
+    return nats / torch.log1p(position)[:, None]
+
+
+@torch.inference_mode()
+def attention_patterns(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    window: int,
+    batch_size: int,
+    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+) -> Patterns:
+    """Patterns of all heads at the rows; one pass over their blocks, in which attention is eager.
+
+    Args:
+        architecture: an open checkpoint.
+        blocks: evaluation blocks.
+        rows: T rows, in block and position order.
+        window: distances that are told apart.
+        batch_size: blocks a pass.
+        progress: wraps the loop over batches.
+    """
+    device = architecture.unembedding.device
+    block, positions = rows["block"].to_numpy(), rows["position"].to_numpy()
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    with visible_patterns(architecture):
+        for batch in progress(batches_of_blocks(np.unique(block), batch_size)):
+            mine = np.isin(block, batch)
+            place = torch.from_numpy(np.searchsorted(batch, block[mine])).to(device)
+            position = torch.from_numpy(positions[mine]).to(device)
+            longest = int(blocks.length[batch].max())
+            tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
+            with _PatternReader(architecture, place, position, window) as reader:
+                architecture.base(input_ids=tokens, use_cache=False)
+            found.append((torch.cat(reader.profiles, 1).cpu(), torch.cat(reader.entropies, 1).cpu()))
+    profile, entropy = (torch.cat(part).float().numpy() for part in zip(*found, strict=True))
+    return Patterns(profile, entropy)
+
+
+class _PatternReader:
+    """Reduces every layer's pattern to its rows as soon as it is there; a whole one has positions squared numbers."""
+
+    def __init__(self, architecture: Architecture, place: torch.Tensor, position: torch.Tensor, window: int) -> None:
+        self.profiles: list[torch.Tensor] = []
+        self.entropies: list[torch.Tensor] = []
+        self._architecture, self._place, self._position, self._window = architecture, place, position, window
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> "_PatternReader":
+        for layer in range(self._architecture.n_layers):
+            self._handles.append(self._architecture.attention(layer).register_forward_hook(self._read))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _read(self, _module: nn.Module, _inputs: tuple, output: tuple) -> None:
+        pattern = output[1][self._place, :, self._position]
+        self.profiles.append(profiles(pattern, self._position, self._window))
+        self.entropies.append(entropies(pattern, self._position))
+
+
+def divergence(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Jensen-Shannon divergence (...) of distributions (..., n), in bits: 0 where they are equal, at most 1."""
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -np.sum(p * np.log2(np.where(p > 0, p, 1)), axis=-1)
+
+    return np.maximum(entropy((first + second) / 2) - (entropy(first) + entropy(second)) / 2, 0)
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosine (...) of vectors (..., n)."""
+    return (first * second).sum(-1) / (np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1))
+
+
+def shuffled_divergences(
+    profile: np.ndarray, masks: np.ndarray, document: np.ndarray, n_permutations: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Divergence of the two conditions' mean profiles when labels are dealt out anew among each document's rows.
+
+    Args:
+        profile: (T, H, n) profiles.
+        masks: boolean (2, T).
+        document: (T,) document of each row.
+        n_permutations: how often.
+        rng: deals the labels.
+
+    Returns:
+        (permutations, H), bits. Rows of a document keep its numbers of labels.
+    """
+    flat = profile.reshape(len(profile), -1).astype(np.float64)
+    by_document = np.argsort(document, kind="stable")
+    found = np.empty((n_permutations, profile.shape[1]))
+    for number in range(n_permutations):
+        dealt = np.empty_like(masks)
+        dealt[:, by_document] = masks[:, np.lexsort((rng.random(len(document)), document))]
+        means = (dealt @ flat / dealt.sum(1)[:, None]).reshape(2, *profile.shape[1:])
+        found[number] = divergence(*means)
+    return found

@@ -1,0 +1,325 @@
+"""Effects of ablated heads on the last MLP's neurons and on the loss, by re-runs from the ablated layer up.
+
+The residual stream that enters each layer is kept. A head costs the layers from its own up, not a whole pass, and
+several ablations that start in the same layer share a pass as a batch; random and matched control groups cost nothing,
+because a pass gives all neurons of the last MLP. A head is replaced at *all* positions of a document.
+
+Effects are differences of two runs in the model's own precision: in float32 a row's loss is rounded by 1e-6 nats.
+Attention is causal, so rows up to which nothing moved have effects of exactly 0.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from rareneurons.attention.heads import Ablation, AblationKind, Unit, reachable_layers
+from rareneurons.models.architectures import Architecture
+from rareneurons.models.last_layer import LastLayer
+from rareneurons.models.partial_run import run_from
+from rareneurons.rows import candidate_rows
+from rareneurons.tokens import Blocks
+from rareneurons.trace import Recorder, batches_of_blocks
+
+Progress = Callable[[Iterable], Iterable]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What each of I ablations did, for C conditions, D documents and the N neurons of the last MLP.
+
+    ``varies`` boolean (N,): neurons that are not constant on the rows; the others have no unit of effect.
+    ``by_neuron`` float64 (I, C, N): mean over a condition's rows of ``|a_ablated - a| / sd(a)``, 0 where constant.
+    ``by_document`` name -> float64 (I, C, D), sums over a document's rows: of that effect averaged with the weights
+    ``readouts`` gave the name (sd); ``delta_loss`` and ``abs_delta_loss`` (nats); ``held.<name>``, the change of
+    the loss when the named neurons keep their clean values, NaN for ablations where that was not asked for.
+    ``belongs`` boolean (C, D, T): which rows belong to a condition and document.
+    """
+
+    ablations: list[Ablation]
+    varies: np.ndarray
+    by_neuron: np.ndarray
+    by_document: dict[str, np.ndarray]
+    belongs: np.ndarray
+
+    @property
+    def rows(self) -> np.ndarray:
+        """How many rows each document has of each condition, int64 (C, D)."""
+        return self.belongs.sum(-1)
+
+    def places(self, unit: Unit, kind: AblationKind, layers: Iterable[int]) -> np.ndarray:
+        """Indices of the ablations of one unit and kind that start in one of the layers, in their order."""
+        wanted = set(layers)
+        return np.array(
+            [
+                number
+                for number, each in enumerate(self.ablations)
+                if each.unit == unit and each.kind == kind and each.lowest_layer in wanted
+            ],
+            dtype=int,
+        )
+
+
+class _Rows:
+    """The rows that effects are read at, and the model that is run over their blocks."""
+
+    def __init__(self, architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, batch_size: int) -> None:
+        self.architecture, self.blocks = architecture, blocks
+        self.block, self.position = rows["block"].to_numpy(), rows["position"].to_numpy()
+        self.target = rows["target"].to_numpy().astype(np.int64)
+        self.device = architecture.unembedding.device
+        self.batches = batches_of_blocks(np.unique(self.block), batch_size)
+
+    def run(self, batch: np.ndarray, modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
+        """Inputs (blocks, positions, width) of modules in a whole pass over a batch of blocks."""
+        longest = int(self.blocks.length[batch].max())
+        tokens = torch.from_numpy(self.blocks.tokens[batch, :longest].astype(np.int64)).to(self.device)
+        with Recorder(modules) as recorder:
+            self.architecture.base(input_ids=tokens, use_cache=False)
+        return recorder.inputs
+
+    def of(self, batch: np.ndarray) -> np.ndarray:
+        """Row indices in a batch of blocks."""
+        return np.flatnonzero(np.isin(self.block, batch))
+
+    def places(self, batch: np.ndarray, mine: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where these rows lie in a pass over the batch: (block, position)."""
+        place = torch.from_numpy(np.searchsorted(batch, self.block[mine])).to(self.device)
+        return place, torch.from_numpy(self.position[mine]).to(self.device)
+
+
+def mean_head_outputs(rows: _Rows, progress: Progress) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+    """Mean ablation's references, and the neurons' unit of effect.
+
+    Returns:
+        Layer -> (width,), mean input of the attention's output projection over all evaluated positions of the
+        documents; (N,) standard deviations of the last MLP's neurons over the rows.
+    """
+    architecture = rows.architecture
+    outputs = {str(layer): architecture.attention_output(layer) for layer in range(architecture.n_layers)}
+    last_mlp = {"mlp": architecture.mlp_output(architecture.n_layers - 1)}
+    everything = candidate_rows(rows.blocks)
+    block, position = everything["block"].to_numpy(), everything["position"].to_numpy()
+    sums: dict[str, torch.Tensor] = {}
+    clean, n_positions = [], 0
+    for batch in progress(rows.batches):
+        recorded = rows.run(batch, outputs | last_mlp)
+        evaluated = np.flatnonzero(np.isin(block, batch))
+        at = np.searchsorted(batch, block[evaluated]), position[evaluated]
+        n_positions += len(evaluated)
+        for name in outputs:
+            sums[name] = sums.get(name, 0) + recorded[name][at].sum(0)
+        clean.append(recorded["mlp"][rows.places(batch, rows.of(batch))])
+    deviation = torch.cat(clean).std(0, correction=0)
+    return {int(name): total / n_positions for name, total in sums.items()}, deviation
+
+
+class _CleanBatch:
+    """A batch of blocks as the model runs it: what re-runs start from, and what they are compared with."""
+
+    def __init__(self, rows: _Rows, layer: LastLayer, batch: np.ndarray) -> None:
+        architecture = rows.architecture
+        modules = {str(number): block for number, block in enumerate(architecture.blocks)}
+        modules |= {"mlp": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
+        recorded = rows.run(batch, modules)
+        self.batch, self.mine = batch, rows.of(batch)
+        self.at = rows.places(batch, self.mine)
+        self.residual = [recorded[str(number)] for number in range(architecture.n_layers)]
+        self.activation = recorded["mlp"][self.at]
+        self.target = torch.from_numpy(rows.target[self.mine]).to(rows.device)
+        self.loss = layer.losses(recorded["x"][self.at], self.target)
+
+
+@contextmanager
+def heads_replaced(
+    architecture: Architecture, ablations: Sequence[Ablation], means: Mapping[int, torch.Tensor], moved: torch.Tensor
+) -> Iterator[None]:
+    """While active, the batch holds one copy of the same blocks an ablation, each with its heads replaced.
+
+    Args:
+        architecture: an open checkpoint.
+        ablations: one a copy.
+        means: layer -> (width,) references of mean ablation.
+        moved: boolean (ablations, blocks, positions); becomes true where a head's output moved there or before.
+    """
+
+    def hold(layer: int, inputs: torch.Tensor) -> torch.Tensor:
+        held = inputs.clone()
+        for copy, values in enumerate(held.unflatten(0, moved.shape[:2])):
+            for head in ablations[copy].heads_of(layer):
+                columns = architecture.head_columns(layer, head)
+                before = values[..., columns].clone()
+                values[..., columns] = _reference(ablations[copy].kind, before, means[layer][columns])
+                moved[copy] |= (values[..., columns] != before).any(-1).cumsum(-1) > 0
+        return held
+
+    layers = sorted({layer for ablation in ablations for layer, _ in ablation.heads})
+    handles = [
+        architecture.attention_output(layer).register_forward_pre_hook(
+            lambda _module, inputs, layer=layer: (hold(layer, inputs[0]), *inputs[1:])
+        )
+        for layer in layers
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _reference(kind: AblationKind, output: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """What stands in the place of a head's output (blocks, positions, width).
+
+    At position 0 a head can attend to position 0 alone, so its output there is the value that BOS-only gives.
+    """
+    if kind == "mean":
+        return mean.expand_as(output)
+    return torch.zeros_like(output) if kind == "zero" else output[:, :1].expand_as(output)
+
+
+@torch.inference_mode()
+def head_effects(
+    architecture: Architecture,
+    blocks: Blocks,
+    rows: pd.DataFrame,
+    masks: np.ndarray,
+    ablations: Sequence[Ablation],
+    readouts: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    held: Mapping[str, np.ndarray],
+    batch_size: int,
+    ablations_a_pass: int,
+    progress: Progress = iter,
+) -> Effects:
+    """Run every ablation and sum its effects by document.
+
+    Args:
+        architecture: an open checkpoint; its precision is that of the effects.
+        blocks: evaluation blocks.
+        rows: T rows, in block and position order.
+        masks: boolean (C, T), rows of each condition.
+        ablations: what is ablated; costs :func:`layer_evaluations` a document.
+        readouts: for the boolean (N,) of neurons that vary: name -> (N,) weights of an average over neurons.
+        held: name -> neurons that keep their clean values, in mean ablation of heads and layers that can move them.
+        batch_size: blocks a pass.
+        ablations_a_pass: copies of these blocks a pass, one an ablation.
+        progress: wraps the loops over batches and passes.
+
+    Returns:
+        The effects. Those of a head that cannot reach the last MLP are exactly 0 on its neurons.
+    """
+    reader = _Rows(architecture, blocks, rows, batch_size)
+    means, deviation = mean_head_outputs(reader, progress)
+    layer, varies = architecture.last_layer(), (deviation > 0).cpu().numpy()
+    sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
+    neurons = {name: torch.tensor(members, device=reader.device) for name, members in held.items()}
+    passes = _passes(architecture, ablations, ablations_a_pass)
+    clean = None
+    for batch, chosen in progress([(batch, chosen) for batch in reader.batches for chosen in passes]):
+        if clean is None or clean.batch is not batch:
+            clean = _CleanBatch(reader, layer, batch)
+        mine = [ablations[number] for number in chosen]
+        activation, residual, moved = _rerun(architecture, clean, mine, means)
+        change = (activation - clean.activation).abs() / torch.where(deviation > 0, deviation, torch.inf)
+        streams = {"delta_loss": residual}
+        if _is_held(architecture, mine[0]):
+            for name, members in neurons.items():
+                kept = _with_clean_neurons(layer, residual, activation, clean.activation, members)
+                streams[f"held.{name}"] = kept
+        target = clean.target.expand(len(mine), -1)
+        losses = {
+            name: torch.where(moved, layer.losses(stream, target) - clean.loss, 0) for name, stream in streams.items()
+        }
+        sums.add(chosen, clean.mine, change, losses)
+    return sums.effects(list(ablations), varies)
+
+
+def _is_held(architecture: Architecture, ablation: Ablation) -> bool:
+    """Whether neurons are also held at their clean values: in mean ablation of heads and layers that can move them."""
+    return (
+        ablation.kind == "mean" and ablation.unit != "set" and ablation.lowest_layer in reachable_layers(architecture)
+    )
+
+
+def _passes(architecture: Architecture, ablations: Sequence[Ablation], together: int) -> list[list[int]]:
+    """Indices of the ablations that share a pass: they start in the same layer and ask for the same numbers."""
+
+    def alike(number: int) -> tuple[int, bool]:
+        return ablations[number].lowest_layer, _is_held(architecture, ablations[number])
+
+    groups = [list(group) for _, group in groupby(sorted(range(len(ablations)), key=alike), key=alike)]
+    return [group[first : first + together] for group in groups for first in range(0, len(group), together)]
+
+
+def _rerun(
+    architecture: Architecture, clean: _CleanBatch, ablations: Sequence[Ablation], means: Mapping[int, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Activations (ablations, rows, N) of the last MLP, inputs (ablations, rows, d) of the final norm, and what moved.
+
+    The last, boolean (ablations, rows), says whether a replaced head's output moved at the row or before. All
+    ablations start in the same layer.
+    """
+    start = ablations[0].lowest_layer
+    residual = clean.residual[start]
+    moved = torch.zeros(len(ablations), *residual.shape[:2], dtype=torch.bool, device=residual.device)
+    last_mlp = architecture.mlp_output(architecture.n_layers - 1)
+    modules = {"mlp": last_mlp, "x": architecture.final_norm_module}
+    with heads_replaced(architecture, ablations, means, moved), Recorder(modules) as recorder:
+        run_from(architecture, start, residual.repeat(len(ablations), 1, 1))
+    after = {name: values.unflatten(0, moved.shape[:2])[:, *clean.at] for name, values in recorder.inputs.items()}
+    at_rows = moved[:, *clean.at]
+    reaches = at_rows[..., None] & (start in reachable_layers(architecture))
+    return torch.where(reaches, after["mlp"], clean.activation), after["x"], at_rows
+
+
+def _with_clean_neurons(
+    layer: LastLayer, residual: torch.Tensor, activation: torch.Tensor, clean: torch.Tensor, members: torch.Tensor
+) -> torch.Tensor:
+    """Inputs (ablations, rows, d) of the final norm if some neurons had kept their clean values."""
+    output = activation @ layer.output_weight
+    moved = (activation[..., members] - clean[:, members]) @ layer.output_weight[members]
+    return residual - layer.added_to_residual(output) + layer.added_to_residual(output - moved)
+
+
+class _Sums:
+    """Effects summed by document and condition while passes come in."""
+
+    def __init__(
+        self,
+        n_ablations: int,
+        n_neurons: int,
+        masks: np.ndarray,
+        document: np.ndarray,
+        weights: Mapping[str, np.ndarray],
+        held: Sequence[str],
+    ) -> None:
+        _, place = np.unique(document, return_inverse=True)
+        self.belongs = masks[:, None] & (place == np.arange(place.max() + 1)[:, None])  # (C, D, T)
+        self.weights = weights
+        self.by_neuron = np.zeros((n_ablations, len(masks), n_neurons))
+        shape = (n_ablations, *self.belongs.shape[:2])
+        self.by_document = {name: np.zeros(shape) for name in (*weights, "delta_loss", "abs_delta_loss")}
+        self.by_document |= {f"held.{name}": np.full(shape, np.nan) for name in held}
+
+    def add(
+        self, chosen: Sequence[int], mine: np.ndarray, change: torch.Tensor, losses: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Add a pass: changes (ablations, rows, N) of the neurons and (ablations, rows) of the losses."""
+        belongs = self.belongs[..., mine].astype(np.float64)
+        changes = change.cpu().double().numpy()
+        self.by_neuron[chosen] += belongs.sum(1) @ changes
+        values = {name: changes @ weights for name, weights in self.weights.items()}
+        values |= {name: loss.cpu().double().numpy() for name, loss in losses.items()}
+        values["abs_delta_loss"] = np.abs(values["delta_loss"])
+        for name, value in values.items():
+            total = self.by_document[name]
+            total[chosen] = np.nan_to_num(total[chosen]) + np.tensordot(value, belongs, axes=(1, 2))
+
+    def effects(self, ablations: list[Ablation], varies: np.ndarray) -> Effects:
+        """All that was added."""
+        by_neuron = self.by_neuron / self.belongs.sum((1, 2))[:, None]
+        return Effects(ablations, varies, by_neuron, self.by_document, self.belongs)
