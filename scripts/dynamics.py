@@ -3,7 +3,8 @@
 import pandas as pd
 from job import generator, run, write_csv
 
-from rareneurons.dynamics import first_plateau_steps, measure_trends, turnover
+from rareneurons.dynamics.head import turnover
+from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
 
 
 def main(job):

@@ -1,25 +1,38 @@
-"""Spectra of the weight rows of each group of a checkpoint."""
+"""Spectra of the weight rows of each group of a checkpoint, and of the last checkpoint's groups followed back."""
 
 import pandas as pd
-from job import checkpoint_name, generator, run, write_parquet
+from job import checkpoint_name, generator, read_array, run, shared_generator, write_parquet
 from safetensors.numpy import load_file
 
-from rareneurons.groups import measured_groups
-from rareneurons.spectra import group_spectrum, neuron_weights
-from rareneurons.tables import measure_frame
+from rareneurons.groups import controlled_groups, followed_back, redrawn_groups
+from rareneurons.influence.sums import FIELDS, InfluenceSums
+from rareneurons.spectra.group import checkpoint_spectra, neuron_weights
+from rareneurons.stats import document_weights, frame_of_tests
+from rareneurons.tables import draws_frame
+
+
+def chosen(job, groups, controls, by_document):
+    """Groups with their controls, and whom resampled documents would choose instead."""
+    frame = pd.read_parquet(groups)
+    found = controlled_groups(frame, pd.read_parquet(controls))
+    name = f"{frame['condition'].iloc[0]}/discovery"
+    sums = InfluenceSums(*(read_array(by_document, f"{name}/{field}") for field in FIELDS))
+    weights = document_weights(len(sums.n_rows), job.params.draws, shared_generator(job))
+    return found, redrawn_groups({group: members for group, (members, _) in found.items()}, sums, weights)
 
 
 def main(job):
-    weights, rng = neuron_weights(load_file(job.input.last_layer)), generator(job)
-    groups, drawn = pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls)
-    controls = {kind: measured_groups(groups, drawn, kind) for kind in ("random", "matched")}
-    condition = groups["condition"].iloc[0]
-    estimates = []
-    for group, (members, _) in controls["random"].items():
-        of_group = {kind: found[group][1] for kind, found in controls.items()}
-        found = group_spectrum(weights, members, of_group, job.params.draws, rng)
-        estimates += [(condition, group, estimate) for estimate in found]
-    write_parquet(measure_frame(checkpoint_name(job), estimates), job.output[0])
+    given, name = job.input, checkpoint_name(job)
+    groups, redrawn = chosen(job, given.groups, given.controls, given.by_document)
+    if "final_groups" in given.keys():  # noqa: SIM118  Snakemake's inputs are no dictionary
+        final = chosen(job, given.final_groups, given.final_controls, given.final_influence_by_document)
+        groups, redrawn = groups | followed_back(final[0]), redrawn | followed_back(final[1])
+    condition = pd.read_parquet(given.groups)["condition"].iloc[0]
+    weights = neuron_weights(load_file(given.last_layer))
+    found, draws, plots = checkpoint_spectra(weights, groups, redrawn, job.params.draws, generator(job))
+    write_parquet(frame_of_tests(name, ((condition, *each) for each in found)), job.output.table)
+    write_parquet(name.labelled(draws_frame((condition, *each) for each in draws)), job.output.draws)
+    write_parquet(name.labelled(plots), job.output.hill)
 
 
 run(main, snakemake)

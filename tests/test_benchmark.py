@@ -1,4 +1,4 @@
-"""The benchmark's own code: models of every shape's kind, and the plot of how time grows."""
+"""The benchmarks' own code: models of every shape's kind, the plot of how time grows, spectra with a known tail."""
 
 import importlib.util
 
@@ -9,12 +9,16 @@ from conftest import PROJECT
 pytestmark = pytest.mark.usefixtures("style")
 
 
-@pytest.fixture
-def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark_influence", PROJECT / "benchmarks/influence.py")
+def loaded(name: str):
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", PROJECT / f"benchmarks/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def benchmark():
+    return loaded("influence")
 
 
 def test_time_against_size_is_drawn(benchmark, tmp_path):
@@ -36,3 +40,15 @@ def test_ours_agrees_with_hooked_passes_on_a_small_shape(benchmark):
     case = benchmark.Case("tiny", 1, "cpu", None)
     ours = benchmark.run_ours(case, 2**28)
     assert abs(ours["effects"] - case.hooked(ours["neurons"])).max() < 1e-4
+
+
+@pytest.mark.calibration
+def test_simulated_spectra_have_the_tails_that_were_planted(rng):
+    spectra = loaded("spectra")
+    spread = spectra.spread(60, 2000, 20, rng).set_index(["weights", "measure"])
+    for exponent in spectra.EXPONENTS:
+        assert spread.loc[(f"tail {exponent}", "tail_exponent"), "mean"] == pytest.approx(exponent, rel=0.15)
+        assert spread.loc[(f"tail {exponent}", "hill_stable"), "mean"] == pytest.approx(exponent - 1, rel=0.25)
+        assert spread.loc[(f"tail {exponent}", "hill"), "told"] == 1
+    assert spread.loc[("student", "hill"), "told"] <= 0.25
+    assert (spectra.recovered(20, 12, rng)["covered"] >= 0.6).all()

@@ -4,10 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.claims import CLAIMS, DIMENSION_CLAIM, OTHER_CLAIMS, Bounds, claims_markdown, decide
-from rareneurons.tables import CLAIM_COLUMNS, CheckpointName, Estimate, measure_frame
+from rareneurons.claims import (
+    CLAIMS,
+    COURSE_CLAIM,
+    DIMENSION_CLAIM,
+    TAIL_CLAIM,
+    Bounds,
+    claims_markdown,
+    decide,
+)
+from rareneurons.dynamics.trends import measure_trends
+from rareneurons.tables import CLAIM_COLUMNS, MEASURE_COLUMNS, CheckpointName, Estimate, measure_frame
 
-BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.05, 0.125, 0.1, 0.5)
+BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.05, 0.125, 0.1, 0.5, 0.05, 0.5, 4, 0.1)
 
 
 def frame(model, step, condition, group, measure, value, p=0.04):
@@ -31,7 +40,7 @@ def dimension(group="plateau", model="a", step=16, value=0.49, null=(0.56, 0.53,
 def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     """Every claim's number at two steps; ``plateau`` and ``power`` for rare and common at the last one."""
     found = {}
-    for claim in [claim for claim in CLAIMS if claim is not DIMENSION_CLAIM]:
+    for claim in [claim for claim in CLAIMS if claim not in (DIMENSION_CLAIM, COURSE_CLAIM, TAIL_CLAIM)]:
         condition = "rare" if claim.side == "condition" else "common"
         frames = [
             frame(model, step, condition, claim.group, claim.measure, step / 10) for model in models for step in (2, 16)
@@ -47,7 +56,23 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     found["organization"] = clusters(models)
     found["attention"] = routing(models)
     found["coordination"] = pd.concat([dimension(model=model, step=step) for model in models for step in (2, 16)])
+    found["dynamics"] = pd.DataFrame(columns=MEASURE_COLUMNS)
+    found["spectra"] = pd.concat([tails(model=model, step=step) for model in models for step in (2, 16)])
     return found
+
+
+def tails(
+    matrix="w_out", group="fixed_plateau", model="a", step=16, value=0.7, null=(1.0, 0.8, 1.3), gap=(-0.4, -0.2), q=0.01
+):
+    """The spectra rows that C7 reads: Hill's exponent, matched groups' mean and central 95 %, interval, adjusted p."""
+    name, reason = f"hill.{matrix}.matched", "" if np.isfinite(value) else "1 of 33 neurons have constant weights"
+    estimates = [
+        Estimate(name, value, "exponent", 33, 0.6, 0.8, q / 2, reason),
+        Estimate(f"{name}.null_mean", null[0], "exponent", 200, *null[1:]),
+        Estimate(f"{name}.difference", value - null[0], "exponent", 33, *gap),
+    ]
+    table = measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
+    return table.assign(q_value=[q, np.nan, np.nan], reason=[reason, "", ""])
 
 
 def clusters(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, group="plateau", reason=""):
@@ -93,7 +118,7 @@ def test_one_row_a_claim_and_model_at_the_last_checkpoint():
     claims = decide(tables_for(["a", "b"]), BOUNDS)
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [c.name for c in CLAIMS for _ in "ab"]
-    by_rule = claims["claim"].isin(["C3", "C4", "C5"])
+    by_rule = claims["claim"].isin(["C3", "C4", "C5", "C6", "C7"])
     assert (claims.loc[~by_rule, "value"] == 1.6).all()
     assert claims.loc[claims["claim"] == "C4", "value"].tolist() == pytest.approx([0.1, 0.1])
     assert claims.loc[claims["claim"] == "C3", "sentence"].str.contains("at step16").all()
@@ -122,15 +147,6 @@ def test_plateau_rows_say_rule_p_and_power():
     assert row["p_value"] == 0.4
     assert "power to find a planted one is 30%, below the 80%" in row["sentence"]
     assert "at most 0.5 of the power law's" in row["reason"]
-
-
-def test_claims_without_a_rule_stay_undecided_and_say_why():
-    claims = decide(tables_for(["a"]), BOUNDS).set_index("claim")
-    without_rule = [claim for claim in OTHER_CLAIMS if claim.missing]
-    assert without_rule
-    for claim in without_rule:
-        assert claims.loc[claim.name, "verdict"] == "undecided"
-        assert claim.missing in claims.loc[claim.name, "sentence"]
 
 
 def clusters_row(plateau=(1, 0), **numbers) -> pd.Series:
@@ -257,9 +273,6 @@ def test_the_fixed_plateau_stands_in_where_none_is_fitted():
     row = decide(tables, BOUNDS).set_index("claim").loc["C3"]
     assert "fixed_plateau" in row["statistic"]
     assert "at step16" in row["sentence"], "the last checkpoint counts, not the last that has a plateau"
-    before = frame("a", 2, "rare", "plateau", "hill.w_out.matched", 0.5)
-    tables["spectra"] = pd.concat([before, frame("a", 16, "rare", "fixed_plateau", "hill.w_out.matched", 0.25)])
-    assert decide(tables, BOUNDS).set_index("claim").loc["C7", "value"] == 0.25
 
 
 def test_unmeasured_numbers_are_said():
@@ -267,7 +280,7 @@ def test_unmeasured_numbers_are_said():
     tables["spectra"] = tables["spectra"].iloc[:0]
     tables["regimes"] = tables["regimes"][tables["regimes"]["measure"] != "mean_abs.test.plateau"]
     claims = decide(tables, BOUNDS).set_index("claim")
-    for name in ("C1", "C2", "C7"):
+    for name in ("C1", "C2", "C7"):  # C6 has nothing either, but says so measure by measure
         assert claims.loc[name, "n"] == 0
         assert np.isnan(claims.loc[name, "value"])
         assert claims.loc[name, "verdict"] == "undecided"
@@ -278,3 +291,207 @@ def test_markdown_has_a_section_a_claim():
     text = claims_markdown(decide(tables_for(["a"]), BOUNDS))
     for claim in CLAIMS:
         assert f"## {claim.name}" in text
+
+
+STEPS = np.array([0, 1, 2, 4, 8, 16, 32, 64, 128, 256])
+RISING = np.arange(10) / 9
+JUMP = (STEPS >= 16).astype(float)
+SELECTIVITY, DIMENSION = "mean_abs.head.influence_share", "effective_dimension.matched.difference"
+
+
+def course_of(measure, values, noise, rng, group="fixed_plateau", condition="rare", steps=STEPS) -> pd.DataFrame:
+    """Trend, change and largest step of a planted series, whose documents scatter it by ``noise``."""
+    measured = np.asarray(values) + noise * rng.normal(size=len(steps))
+    names = [CheckpointName("a", f"step{step}") for step in steps]
+    estimates = (Estimate(measure, value, "u", 33) for value in measured)
+    table = pd.concat(measure_frame(n, [(condition, group, e)]) for n, e in zip(names, estimates, strict=True))
+    keys = {"model": "a", "condition": condition, "group": group, "measure": measure}
+    draws = measured + noise * rng.normal(size=(100, len(steps)))
+    rows = [keys | {"step": step, "draws": column} for step, column in zip(steps, draws.T, strict=True)]
+    return measure_trends([table], pd.DataFrame(rows), 200, rng)
+
+
+def c6(share, dimension, noise=0.01, rng=None, plateau=(0, 0), steps=STEPS, group="fixed_plateau") -> pd.Series:
+    """C6 for planted courses of the head's share and of the dimension less the matched mean."""
+    rng = np.random.default_rng(0) if rng is None else rng
+    dynamics = [
+        course_of(SELECTIVITY, share, noise, rng, "boost", "rare-common", steps),
+        course_of(DIMENSION, dimension, noise, rng, group, "rare", steps),
+    ]
+    tables = tables_for(["a"], plateau=plateau) | {"dynamics": pd.concat(dynamics)}
+    tables["coordination"] = pd.concat([tables["coordination"], globals()["dimension"](group="fixed_plateau")])
+    return decide(tables, BOUNDS).set_index("claim").loc["C6"]
+
+
+@pytest.mark.parametrize(
+    ("share", "dimension", "expected"),
+    [
+        (0.3 * RISING, 0 * RISING, "supported"),
+        (0 * RISING, -0.3 * RISING, "supported"),
+        (0.3 * RISING, -0.3 * RISING, "supported"),
+        (0.3 * JUMP, 0 * RISING, "contradicted"),
+        (0 * RISING, -0.3 * JUMP, "contradicted"),
+        (0.3 * RISING, -0.3 * JUMP, "undecided"),
+        (0 * RISING, 0 * RISING, "contradicted"),
+        (-0.3 * RISING, 0.3 * RISING, "contradicted"),  # the other way round is no emergence
+        (0.3 * np.sin(np.pi * RISING), 0 * RISING, "contradicted"),  # there and back again
+        (0.02 * RISING, 0 * RISING, "contradicted"),  # less than would matter
+    ],
+)
+def test_specialization_is_gradual_abrupt_or_absent(share, dimension, expected):
+    assert c6(share, dimension, noise=0.002)["verdict"] == expected
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize(
+    ("shape", "expected"), [(RISING, "supported"), (JUMP, "contradicted"), (0 * JUMP, "contradicted")]
+)
+def test_planted_courses_get_their_verdict(shape, expected):
+    """20 series each, change 0.3, documents scatter by 0.008: the right verdict in at least 18, the wrong one never."""
+    rng = np.random.default_rng(41)
+    verdicts = [c6(0.3 * shape, 0 * shape, 0.008, rng)["verdict"] for _ in range(20)]
+    assert verdicts.count(expected) >= 18
+    assert set(verdicts) <= {expected, "undecided"}
+
+
+@pytest.mark.calibration
+def test_noise_is_hardly_ever_a_course():
+    rng = np.random.default_rng(43)
+    verdicts = [c6(0 * JUMP, 0 * JUMP, 0.2, rng)["verdict"] for _ in range(30)]
+    assert verdicts.count("supported") + verdicts.count("contradicted") <= 3
+
+
+def test_a_change_that_may_be_relevant_is_not_called_none():
+    row = c6(0.055 * RISING, 0 * RISING, 0.003)
+    assert row["ci_low"] < BOUNDS.specialization_margin < row["ci_high"]
+    assert row["verdict"] == "supported"
+
+
+def test_four_checkpoints_in_order_are_no_trend():
+    """Two orders of 24 are as extreme: p = 0.08 whatever the documents say."""
+    row = c6(0.1 * np.arange(4), np.zeros(4), 0.001, steps=STEPS[:4])
+    assert (row["verdict"], row["n"]) == ("undecided", 4)
+
+
+def test_half_of_the_change_in_one_step_is_undecided():
+    row = c6(0.3 * (0.6 * RISING + 0.4 * JUMP), 0 * RISING, 0.012)
+    assert row["verdict"] == "undecided"
+    assert "too uncertain to tell gradual from abrupt" in row["sentence"]
+
+
+def test_a_measure_that_comes_back_is_neither_gradual_nor_abrupt():
+    overshoot = 0.1 * RISING + 0.3 * ((STEPS >= 16) & (STEPS < 256))
+    row = c6(overshoot, 0 * RISING, 0.002)
+    assert row["verdict"] == "undecided"
+    assert "goes further than it stays" in row["sentence"]
+
+
+def test_a_jump_between_distant_checkpoints_is_not_called_abrupt():
+    far = np.array([0, 4000, 14000, 24000, 34000, 44000, 54000, 64000, 74000, 143000])
+    row = c6(0.3 * (far > 0), 0 * far, 0.002, steps=far)
+    assert row["verdict"] == "undecided"
+    assert "lies from step 0 to 4000: too far apart" in row["sentence"]
+
+
+def test_course_row_says_change_trend_largest_part_and_plateau():
+    row = c6(0.3 * RISING, 0 * RISING, 0.002)
+    assert row["statistic"] == "mean_abs.head.influence_share (boost, rare-common)"
+    assert row["value"] == pytest.approx(0.3, abs=0.01)
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+    assert (row["n"], row["bound"]) == (10, 0.5)
+    assert row["p_value"] <= 0.025
+    for part in (
+        "over 10 checkpoints",
+        "largest part of it between neighbouring",
+        "gradual",
+        "at no checkpoint",
+        "fixed cut",
+    ):
+        assert part in row["sentence"]
+    assert "less than 50% of the change" in row["reason"]
+    row = c6(0 * RISING, -0.3 * JUMP, 0.002)
+    assert row["statistic"] == "effective_dimension.matched.difference (fixed_plateau, rare)"
+    with_plateau = c6(0 * RISING, -0.3 * RISING, 0.002, plateau=(1, 0), group="plateau")
+    assert with_plateau["verdict"] == "supported"
+    assert "(plateau, rare)" in with_plateau["statistic"]
+    assert "fixed cut" not in with_plateau["sentence"]
+
+
+def test_course_of_one_checkpoint_is_not_known():
+    row = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C6"]
+    assert row["verdict"] == "undecided"
+    assert row["sentence"].count("is not known at four checkpoints") == 2
+    assert row["n"] == 0
+
+
+def c7(matrices, courses, plateau=(0, 0), group="fixed_plateau") -> pd.Series:
+    """C7 for spectra rows of each matrix and the courses of their ratios to matched groups."""
+    rng = np.random.default_rng(0)
+    tables = tables_for(["a"], plateau=plateau)
+    tables["spectra"] = pd.concat([tails(matrix=name, group=group, **given) for name, given in matrices.items()])
+    tables["dynamics"] = pd.concat(
+        course_of(f"hill.{name}.matched.ratio", values, 0.002, rng, group) for name, values in courses.items()
+    )
+    return decide(tables, BOUNDS).set_index("claim").loc["C7"]
+
+
+FALLING = 1 - 0.3 * RISING
+NONE = {"value": 1.0, "gap": (-0.05, 0.05), "q": 0.6, "null": (1.0, 0.95, 1.05)}
+
+
+@pytest.mark.parametrize(
+    ("matrix", "course", "expected"),
+    [
+        ({}, FALLING, "supported"),
+        ({}, 1 + 0 * RISING, "contradicted"),  # heavier, but no more than before training
+        ({}, 2 - FALLING, "contradicted"),
+        ({"q": 0.06}, FALLING, "undecided"),
+        ({"value": 1.4, "gap": (0.2, 0.5)}, FALLING, "undecided"),  # a reduction could not have been seen
+        (NONE, FALLING, "contradicted"),
+        (NONE | {"null": (1.0, 0.7, 1.3)}, FALLING, "undecided"),
+        (NONE | {"gap": (-0.2, 0.05)}, FALLING, "undecided"),
+        ({"value": np.nan, "gap": (np.nan, np.nan), "q": np.nan}, FALLING, "undecided"),
+    ],
+)
+def test_heavier_tails_increasingly(matrix, course, expected):
+    assert c7({"w_out": matrix}, {"w_out": course})["verdict"] == expected
+
+
+def test_either_matrix_may_decide_for_and_only_both_against():
+    both = {"w_out": FALLING, "w_in": FALLING}
+    found = c7({"w_out": {"q": 0.6}, "w_in": {}}, both)
+    assert (found["verdict"], found["statistic"]) == ("supported", "hill.w_in.matched.difference (fixed_plateau, rare)")
+    assert c7({"w_out": NONE, "w_in": {}}, both)["verdict"] == "undecided"
+    assert c7({"w_out": NONE, "w_in": {"q": 0.6}}, both)["verdict"] == "undecided"
+    assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
+
+
+def test_tail_row_says_exponents_interval_p_trend_and_plateau():
+    row = c7({"w_out": {}}, {"w_out": FALLING})
+    assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.3, -0.4, -0.2))
+    assert (row["p_value"], row["n"], row["bound"]) == (0.01, 33, 0.05)
+    for part in (
+        "neurons 0.7, matched groups 1 ",
+        "0.8 to 1.3",
+        "-0.4 to -0.2",
+        "adjusted 0.01",
+        "rank correlation",
+        "fixed cut",
+    ):
+        assert part in row["sentence"]
+    assert "followed back" not in row["sentence"]
+    tables = tables_for(["a"])
+    names = (("fixed_plateau", RISING), ("final_fixed_plateau", -RISING))
+    rng = np.random.default_rng(0)
+    tables["dynamics"] = pd.concat(course_of("hill.w_out.matched.ratio", v, 0.001, rng, group) for group, v in names)
+    said = decide(tables, BOUNDS).set_index("claim").loc["C7", "sentence"]
+    assert "rank correlation with step 1 (" in said
+    assert "(the final neurons followed back: -1 (95 % interval -1 to -1)" in said
+    with_plateau = c7({"w_out": {}}, {"w_out": FALLING}, plateau=(1, 0), group="plateau")
+    assert "fixed cut" not in with_plateau["sentence"]
+    assert "(plateau, rare)" in with_plateau["statistic"]
+    unknown = c7({"w_out": {"value": np.nan, "gap": (np.nan, np.nan), "q": np.nan}}, {"w_out": FALLING})
+    assert "1 of 33 neurons have constant weights" in unknown["sentence"]
+    alone = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C7"]
+    assert alone["verdict"] == "undecided"
+    assert "no trend over fewer than four checkpoints" in alone["sentence"]

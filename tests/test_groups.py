@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from rareneurons import groups
+from rareneurons.influence.sums import InfluenceSums
+from rareneurons.stats import document_weights
 
 
 def influence_frame(mean: np.ndarray, mean_abs: np.ndarray) -> pd.DataFrame:
@@ -150,3 +152,30 @@ def test_features_are_those_of_the_neurons(rng):
     np.testing.assert_allclose(found.output_norm, np.sqrt((weight.astype(float) ** 2).sum(1)))
     constant = groups.NeuronFeatures(np.ones(4), np.zeros(4), np.ones(4)).standardised()
     assert (constant == 0).all()
+
+
+def test_final_groups_are_the_heads_under_another_name():
+    assert groups.followed_back({"plateau": 1, "fixed_plateau": 2, "suppress_plateau": 3}) == {
+        "final_plateau": 1,
+        "final_fixed_plateau": 2,
+    }
+
+
+@pytest.mark.oracle
+def test_redrawn_groups_are_the_heads_of_each_draw_s_curve(rng):
+    """One draw at a time, by sorting the resampled means of one sign."""
+    sizes = np.full(12, 5)
+    effect = np.concatenate([np.linspace(1, 2, 30), -np.linspace(1, 2, 30)]) * rng.normal(1, 2, size=(12, 60))
+    sums = InfluenceSums(np.arange(12), sizes, effect, np.abs(effect))
+    weights = document_weights(12, 25, rng)
+    members = {"plateau": np.arange(4), "fixed_plateau": np.arange(7), "suppress_plateau": np.arange(5)}
+    found = groups.redrawn_groups(members, sums, weights)
+    assert list(found) == list(members)
+    for draw, weight in enumerate(weights):
+        mean, mean_abs = weight @ effect, weight @ np.abs(effect)
+        for name, sign in (("plateau", 1), ("fixed_plateau", 1), ("suppress_plateau", -1)):
+            order = sorted(np.flatnonzero(sign * mean > 0), key=lambda neuron: -mean_abs[neuron])
+            assert found[name][draw].tolist() == order[: len(members[name])]
+    assert len({tuple(group) for group in found["plateau"]}) > 1
+    few = groups.redrawn_groups({"plateau": np.arange(60)}, sums, weights)
+    assert max(map(len, few["plateau"])) < 60

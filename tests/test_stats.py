@@ -135,7 +135,21 @@ def test_families_are_adjusted_apart():
             ("f.matched", np.nan, "why"),
         )
     ]
+    triples.append(("rare", "final_g", Estimate("d.matched", 0.0, "u", 5, p_value=0.04)))
     frame = stats.frame_of_tests(CheckpointName("m", "step8"), triples)
     assert list(frame.columns) == [*MEASURE_COLUMNS, "q_value", "reason"]
-    np.testing.assert_allclose(frame["q_value"], [0.001, 0.001, 0.08, 0.5, np.nan, np.nan])
-    assert frame["reason"].tolist() == ["", "", "", "", "", "why"]
+    np.testing.assert_allclose(frame["q_value"], [0.001, 0.001, 0.08, 0.5, np.nan, np.nan, 0.04])
+    assert frame["reason"].tolist() == ["", "", "", "", "", "why", ""]
+
+
+@pytest.mark.oracle
+def test_spearman_of_draws_equals_one_row_at_a_time(rng):
+    x = np.array([0, 1, 2, 4, 8, 16])
+    draws = rng.normal(size=(40, 6)).round(1)
+    draws[0], draws[1, :2], draws[2, :3] = 3.0, np.nan, np.nan
+    found = stats.spearman_of_draws(x, draws)
+    assert np.isnan(found[[0, 2]]).all(), "constant, and three values"
+    for row in [1, *range(3, 40)]:
+        known = np.isfinite(draws[row])
+        assert found[row] == pytest.approx(stats.spearman(x[known], draws[row, known]))
+    assert np.isnan(stats.spearman_of_draws(x[:3], draws[:, :3])).all()

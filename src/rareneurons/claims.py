@@ -1,12 +1,12 @@
 """Verdict per claim and model, with the number behind it and the rule in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from rareneurons.tables import CLAIM_COLUMNS, last_checkpoints
+from rareneurons.tables import CLAIM_COLUMNS, FINAL_PREFIX, last_checkpoints
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,10 @@ class Bounds:
     the effective dimension, as a share of the matched groups' mean, that a "no" must exclude;
     ``modularity_margin``: smallest excess of modularity over matched controls that would be clusters;
     ``routing_margin``: smallest routing by one head, as a share of a mean head's effect, that would be dedicated.
+    ``specialization_margin``: smallest growth of the head's share of the influence that would be specialization;
+    ``abrupt_share``: largest share of a gradual change that lies between two neighbouring checkpoints;
+    ``abrupt_factor``: how far apart, as a ratio of steps, these may lie for a larger share to be called abrupt;
+    ``hill_reduction``: reduction of the Hill exponent, as a share of the matched groups' mean, that its "no" excludes.
     """
 
     condition: str
@@ -29,6 +33,10 @@ class Bounds:
     dimension_reduction: float
     modularity_margin: float
     routing_margin: float
+    specialization_margin: float
+    abrupt_share: float
+    abrupt_factor: float
+    hill_reduction: float
 
 
 @dataclass(frozen=True)
@@ -88,26 +96,26 @@ OTHER_CLAIMS = (
         "largest_routing.mean.matched",
         "",
     ),
-    Claim(
-        "C6",
-        "Specialization emerges gradually in training",
-        "dynamics",
-        "condition",
-        "boost",
-        "mean_abs.auto.head_departure.trend",
-        "no rule yet joins this trend with the plateau test and the other measures' trends",
-    ),
-    Claim(
-        "C7",
-        "Plateau neurons' weights have heavier-tailed spectra, increasingly so",
-        "spectra",
-        "condition",
-        "plateau",
-        "hill.w_out.matched",
-        "the exponent's trend over training is not yet tested",
-    ),
 )
-CLAIMS = (*PLATEAU_CLAIMS, DIMENSION_CLAIM, *OTHER_CLAIMS)
+COURSE_CLAIM = Claim(
+    "C6",
+    "Specialization emerges gradually in training",
+    "dynamics",
+    "condition",
+    "boost",
+    "mean_abs.head.influence_share",
+    "",
+)
+TAIL_CLAIM = Claim(
+    "C7",
+    "Plateau neurons' weights have heavier-tailed spectra, increasingly so",
+    "spectra",
+    "condition",
+    "plateau",
+    "hill",
+    "",
+)
+CLAIMS = (*PLATEAU_CLAIMS, DIMENSION_CLAIM, *OTHER_CLAIMS, COURSE_CLAIM, TAIL_CLAIM)
 
 
 def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
@@ -126,6 +134,8 @@ def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
     for claim in OTHER_CLAIMS:
         row_of = {"C4": _clusters_row, "C5": _routing_row}.get(claim.name, _row)
         rows += [row_of(claim, model, tables, bounds) for model in models]
+    rows += [_course_row(model, tables, bounds) for model in models]
+    rows += [_tail_row(model, tables, bounds) for model in models]
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
@@ -161,7 +171,7 @@ def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bound
         told = f"it could not be told from the {group} neurons: {number['reason']}"
     else:
         row = _filled(claim, model, condition, difference)
-        verdict = _dimension_verdict(number, null, difference, bounds)
+        verdict = _below_controls(number, null, difference, bounds.alpha, bounds.dimension_reduction)
         told = (
             f"the effective dimension of the {group} neurons is {number['value']:.3g} of their number on {condition} "
             f"rows, {number['value'] / null['value']:.0%} of the mean over {null['n']:.0f} matched groups, "
@@ -184,11 +194,12 @@ def _dimension_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bound
     return row | {"reason": reason, "sentence": sentence}
 
 
-def _dimension_verdict(number: pd.Series, null: pd.Series, difference: pd.Series, bounds: Bounds) -> str:
-    if number["q_value"] <= bounds.alpha and difference["value"] < 0:
+def _below_controls(number: pd.Series, null: pd.Series, difference: pd.Series, alpha: float, reduction: float) -> str:
+    """Is a measure below its matched controls: by adjusted p for a yes; a no must exclude the ``reduction``."""
+    if number["q_value"] <= alpha and difference["value"] < 0:
         return "supported"
-    smallest = bounds.dimension_reduction * null["value"]
-    # A small group has few possible dimensions: where even a relevant reduction would be common, no says nothing.
+    smallest = reduction * null["value"]
+    # A small group has few possible values: where even a relevant reduction would be common, no says nothing.
     could_be_seen = null["value"] - smallest < null["ci_low"]
     none = difference["ci_low"] > -smallest and difference["ci_high"] >= 0
     return "contradicted" if could_be_seen and none else "undecided"
@@ -262,6 +273,220 @@ def _clusters_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], 
     )
     sentence = f"{claim.text}: {verdict} for {model} at {number['checkpoint']}; {told}."
     return row | {"reason": f"{rule}; {told}", "sentence": sentence}
+
+
+Finder = Callable[[str], pd.Series | None]
+
+
+@dataclass(frozen=True)
+class _Course:
+    """How a measure moved in training, ``answer``: ``gradual``, ``abrupt``, ``none`` or ``open``, and in words."""
+
+    answer: str
+    told: str
+    change: pd.Series
+    p: float
+
+
+def _interval(number: pd.Series) -> str:
+    return f"{number['value']:.2g} (95 % interval {number['ci_low']:.2g} to {number['ci_high']:.2g})"
+
+
+def _movement(find: Finder, sign: int, margin: float) -> str:
+    """Whether a measure moves in the direction of ``sign``: ``yes``, ``none`` (by less than the margin) or ``open``.
+
+    Args:
+        find: the measure's row in the dynamics table by the end of its name.
+        sign: 1 or -1.
+        margin: smallest movement that matters, in the measure's unit.
+    """
+    change = find("change")
+    if change is None:
+        return "open"
+    least, most = sorted((sign * change["ci_low"], sign * change["ci_high"]))
+    if most < margin:
+        return "none"
+    return "yes" if least > 0 else "open"
+
+
+def _follows_step(trend: pd.Series, sign: int, alpha: float) -> bool:
+    """Whether a measure's rank correlation with step has that sign, by its interval and its p."""
+    return bool(min(sign * trend["ci_low"], sign * trend["ci_high"]) > 0 and trend["p_value"] <= alpha)
+
+
+def _course(name: str, find: Finder, sign: int, margin: float, bounds: Bounds) -> _Course:
+    """Course of one of the two measures that C6 looks at, so that alpha is shared by two."""
+    change, trend = find("change"), find("trend")
+    if change is None or trend is None:
+        empty = pd.Series({"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": 0})
+        return _Course("open", f"{name} is not known at four checkpoints", empty, float("nan"))
+    p, moved = float(trend["p_value"]), _movement(find, sign, margin)
+    told = f"{name} changes by {_interval(change)} over {change['n']:.0f} checkpoints, rank correlation with step "
+    told += f"{_interval(trend)}, p = {p:.2g}"
+    part, first, last = find("largest_step"), find("largest_step.from"), find("largest_step.to")
+    if moved != "yes" or part is None or first is None or last is None:
+        meaning = f"less than the {margin:.2g} that would matter" if moved == "none" else "no clear change"
+        return _Course("none" if moved == "none" else "open", f"{told}: {meaning}", change, p)
+    near = last["value"] + 1 <= bounds.abrupt_factor * (first["value"] + 1)
+    answer, meaning = "open", "too uncertain to tell gradual from abrupt"
+    if part["ci_high"] < bounds.abrupt_share and _follows_step(trend, sign, bounds.alpha / 2):
+        answer, meaning = "gradual", "gradual"
+    elif part["ci_low"] > 1:
+        meaning = "it goes further than it stays, neither gradual nor abrupt"
+    elif part["ci_low"] > bounds.abrupt_share:
+        answer, meaning = ("abrupt", "abrupt") if near else ("open", "too far apart to tell gradual from abrupt")
+    told += f"; the largest part of it between neighbouring checkpoints, {_interval(part)} of it, lies from step "
+    told += f"{first['value']:.0f} to {last['value']:.0f}: {meaning}"
+    return _Course(answer, told, change, p)
+
+
+def _head_group(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> tuple[str, str]:
+    """The group whose course is looked at: one of a fixed size unless there is a plateau; and what to say of it."""
+    test = _number("boost", "mean_abs.test.plateau", model, tables["regimes"], bounds.condition)
+    if test is not None and test["value"] == 1:
+        return "plateau", ""
+    return "fixed_plateau", "; there is no plateau to speak of, these are the neurons before the first fixed cut"
+
+
+def _followed_back(group: str, measure: str, model: str, dynamics: pd.DataFrame, condition: str) -> str:
+    """What to say of the trend of the last checkpoint's group, followed back; it decides nothing."""
+    trend = _number(f"{FINAL_PREFIX}{group}", f"{measure}.trend", model, dynamics, condition)
+    if trend is None:
+        return ""
+    return f" (the final neurons followed back: {_interval(trend)}, p = {trend['p_value']:.2g})"
+
+
+def _course_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+    """C6: does the head come to matter for rare targets more than for common ones, or to act together; how fast?"""
+    claim, dynamics = COURSE_CLAIM, tables["dynamics"]
+    both, (group, no_plateau) = f"{bounds.condition}-{bounds.contrast}", _head_group(model, tables, bounds)
+    measure = "effective_dimension.matched"
+    null = _number(group, f"{measure}.null_mean", model, tables["coordination"], bounds.condition)
+    reduction = bounds.dimension_reduction * (np.nan if null is None else null["value"])
+
+    def finder(name: str, group: str, condition: str) -> Finder:
+        return lambda end: _number(group, f"{name}.{end}", model, dynamics, condition)
+
+    courses = {
+        f"{claim.measure} (boost, {both})": _course(
+            f"the head's share of the influence on {bounds.condition} rows less its share on {bounds.contrast} rows",
+            finder(claim.measure, "boost", both),
+            1,
+            bounds.specialization_margin,
+            bounds,
+        ),
+        f"{measure}.difference ({group}, {bounds.condition})": _course(
+            f"the effective dimension of the {group} neurons less that of matched ones",
+            finder(f"{measure}.difference", group, bounds.condition),
+            -1,
+            float(reduction),
+            bounds,
+        ),
+    }
+    answers = {course.answer for course in courses.values()}
+    verdict = "undecided"
+    if "gradual" in answers and "abrupt" not in answers:
+        verdict, deciding = "supported", "gradual"
+    elif "abrupt" in answers and "gradual" not in answers:
+        verdict, deciding = "contradicted", "abrupt"
+    elif answers == {"none"}:
+        verdict, deciding = "contradicted", "none"
+    else:
+        deciding = next(iter(courses.values())).answer
+    statistic, shown = next((name, course) for name, course in courses.items() if course.answer == deciding)
+    first = _number("boost", "mean_abs.test.plateau.first_step", model, dynamics, bounds.condition)
+    passes = (
+        "at no checkpoint" if first is None or not np.isfinite(first["value"]) else f"from step {first['value']:.0f}"
+    )
+    told = "; ".join(course.told for course in courses.values())
+    told += _followed_back(group, f"{measure}.difference", model, dynamics, bounds.condition)
+    told += f"; the plateau test passes {passes}{no_plateau}"
+    rule = (
+        "rule: a measure emerges if the interval of its change from first to last checkpoint is clear of zero; "
+        f"gradually if less than {bounds.abrupt_share:.0%} of the change lies between two neighbouring checkpoints and "
+        f"it follows step (rank correlation, p at most {bounds.alpha / 2:g}); abruptly if more lies between two whose "
+        f"steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more than all of it, as in a measure "
+        "that comes back; all by interval. Supported if one of two measures emerges gradually and none abruptly; "
+        "contradicted if the other way round, or if both change by less than would matter "
+        f"({bounds.specialization_margin:g} of the influence, {bounds.dimension_reduction:.1%} of the dimension)"
+    )
+    row = _filled(claim, model, bounds.condition, None)
+    row |= {key: shown.change[key] for key in ("value", "ci_low", "ci_high", "n")}
+    row |= {"statistic": statistic, "p_value": shown.p, "bound": bounds.abrupt_share, "verdict": verdict}
+    sentence = f"{claim.text}: {verdict} for {model} over all checkpoints; {told}."
+    return row | {"reason": f"{rule}; {told}", "sentence": sentence}
+
+
+def _tail_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+    """C7: the paper's Hill exponent below that of matched groups at the last checkpoint, further and further."""
+    claim, spectra = TAIL_CLAIM, tables[TAIL_CLAIM.table]
+    group, no_plateau = _head_group(model, tables, bounds)
+    names = spectra.loc[(spectra["model"] == model) & (spectra["group"] == group), "measure"].drop_duplicates()
+    matrices = [
+        str(name).split(".")[1] for name in names if str(name).startswith("hill.") and name.endswith(".matched")
+    ]
+    each = (_tail_of(matrix, group, model, tables, bounds, len(matrices)) for matrix in matrices)
+    found = [one for one in each if one is not None]
+    if not found:
+        return _unmeasured(claim, f"{claim.measure} against matched groups", model, bounds.condition)
+    verdicts = [verdict for verdict, *_ in found]
+    verdict = "undecided"
+    if "supported" in verdicts and "contradicted" not in verdicts:
+        verdict = "supported"
+    elif set(verdicts) == {"contradicted"}:
+        verdict = "contradicted"
+    _, row, _ = next((one for one in found if one[0] == verdict), found[0])
+    told = "; ".join(words for *_, words in found) + no_plateau
+    rule = (
+        f"rule: for each weight matrix, heavier-tailed if the adjusted p is at most {bounds.alpha:g} and the exponent "
+        f"below the matched groups' mean, not so if a reduction by {bounds.hill_reduction:.0%} of it is excluded "
+        "and lies outside the central 95 % of these groups; increasingly if the ratio of both falls with step "
+        f"(intervals of change and rank correlation below zero, p at most {bounds.alpha:g} over the matrices), not so "
+        "if its change excludes such a reduction. Supported if both hold for one matrix and neither fails for another; "
+        "contradicted if one fails for every matrix"
+    )
+    row |= {"bound": bounds.alpha, "verdict": verdict}
+    sentence = f"{claim.text}: {verdict} for {model} at {row.pop('checkpoint')}; {told}."
+    return row | {"reason": f"{rule}; {told}", "sentence": sentence}
+
+
+def _tail_of(
+    matrix: str, group: str, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds, n_matrices: int
+) -> tuple[str, dict[str, object], str] | None:
+    """Verdict of C7 on one weight matrix, the number behind it, and both in words; None where nothing is measured."""
+    measure, condition = f"{TAIL_CLAIM.measure}.{matrix}.matched", bounds.condition
+
+    def last(name: str) -> pd.Series | None:
+        return _number(group, name, model, tables["spectra"], condition)
+
+    def over_training(end: str) -> pd.Series | None:
+        return _number(group, f"{measure}.ratio.{end}", model, tables["dynamics"], condition)
+
+    number, null, difference = last(measure), last(f"{measure}.null_mean"), last(f"{measure}.difference")
+    if number is None or null is None or difference is None:
+        return None
+    row = _filled(TAIL_CLAIM, model, condition, difference) | {"checkpoint": number["checkpoint"]}
+    row |= {"p_value": number["q_value"], "statistic": f"{measure}.difference ({group}, {condition})"}
+    if not np.isfinite([number["q_value"], difference["value"]]).all():
+        return "undecided", row, f"{matrix}: the exponent of the {group} neurons is not known: {number['reason']}"
+    heavier = _below_controls(number, null, difference, bounds.alpha, bounds.hill_reduction)
+    moved = _movement(over_training, -1, bounds.hill_reduction)
+    change, trend = over_training("change"), over_training("trend")
+    verdict = "undecided"
+    if heavier == "contradicted" or moved == "none":
+        verdict = "contradicted"
+    elif heavier == "supported" and moved == "yes" and trend is not None:
+        verdict = "supported" if _follows_step(trend, -1, bounds.alpha / n_matrices) else "undecided"
+    told = (
+        f"{matrix}: Hill exponent of the {group} neurons {number['value']:.3g}, matched groups {null['value']:.3g} "
+        f"(95 % of them: {null['ci_low']:.3g} to {null['ci_high']:.3g}), difference {_interval(difference)}, "
+        f"p = {number['p_value']:.2g}, adjusted {number['q_value']:.2g}"
+    )
+    if change is None or trend is None:
+        return verdict, row, f"{told}; no trend over fewer than four checkpoints"
+    told += f"; the ratio of both changes by {_interval(change)}, rank correlation with step {_interval(trend)}"
+    followed = _followed_back(group, f"{measure}.ratio", model, tables["dynamics"], condition)
+    return verdict, row, f"{told}, p = {trend['p_value']:.2g}{followed}"
 
 
 def _routing_row(claim: Claim, model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:

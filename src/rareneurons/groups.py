@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.estimates import head_size
 from rareneurons.regimes.local_exponent import fit_curve
-from rareneurons.tables import Estimate
+from rareneurons.tables import FINAL_PREFIX, Estimate
 
+Value = TypeVar("Value")
 ControlKind = Literal["random", "matched"]
 # Name of a group -> (its neurons (n,), kind of controls -> neurons of its control groups (m, n)).
 Controlled = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]
@@ -19,6 +21,7 @@ REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
 # Groups that are measured and get controls. Those by the fixed cuts stand beside the automatic ones.
 MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")
+HEADS = ("plateau", "fixed_plateau")  # those of boost neurons
 SMALLEST_GROUP = 3
 NEAREST = 5  # a matched neuron is drawn among this many nearest
 
@@ -243,6 +246,36 @@ def controlled_groups(
             drawn[kind] = np.array(mine, dtype=np.int64).reshape(-1, len(members[name]))
         found[name] = members[name], drawn
     return found
+
+
+def followed_back(groups: Mapping[str, Value]) -> dict[str, Value]:
+    """The heads of the last checkpoint under the names they have at all others: ``final_plateau``, ..."""
+    return {f"{FINAL_PREFIX}{name}": value for name, value in groups.items() if name in HEADS}
+
+
+def redrawn_groups(
+    members: Mapping[str, np.ndarray], discovery: InfluenceSums, weights: np.ndarray
+) -> dict[str, list[np.ndarray]]:
+    """Whom a plateau group would hold, had other discovery documents been drawn.
+
+    A plateau group is the head of one sign's curve; a draw's group is the head of the same size of the draw's curve,
+    shorter only where the draw has fewer neurons of the sign.
+
+    Args:
+        members: name of each measured group -> its neurons.
+        discovery: effects on discovery rows by block of documents.
+        weights: (B, blocks) how often each block occurs in each draw.
+
+    Returns:
+        Name -> neuron indices of each draw's group.
+    """
+    rows = (weights @ discovery.n_rows)[:, None]
+    means = weights @ discovery.signed / rows, weights @ discovery.absolute / rows
+    orders = {sign: [rank_curve(*both, sign).neuron for both in zip(*means, strict=True)] for sign in SIGNS}
+    return {
+        name: [order[: len(group)] for order in orders["suppress" if name.startswith("suppress_") else "boost"]]
+        for name, group in members.items()
+    }
 
 
 def match_quality(

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rareneurons.tables import CheckpointName, Estimate, measure_frame
+from rareneurons.tables import FINAL_PREFIX, CheckpointName, Estimate, measure_frame
 
 Alternative = Literal["less", "greater", "two-sided"]
 
@@ -119,14 +119,16 @@ def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, st
     Returns:
         ``MEASURE_COLUMNS``, ``q_value`` (Benjamini-Hochberg) and ``reason``. A family is all tests of the table against
         one kind of controls, which is the last part of a measure's name (``effective_dimension.matched``): tests
-        against random controls answer another question and must not help those against matched ones.
+        against random controls answer another question and must not help those against matched ones; nor must groups
+        that are followed back from the last checkpoint.
     """
     found = list(estimates)
     frame = measure_frame(checkpoint, found)
     frame["q_value"] = np.nan
-    kinds = frame["measure"].str.rsplit(".", n=1).str[-1]
-    for kind in kinds.unique():
-        frame.loc[kinds == kind, "q_value"] = benjamini_hochberg(frame.loc[kinds == kind, "p_value"].to_numpy())
+    followed = frame["group"].str.startswith(FINAL_PREFIX).map({True: FINAL_PREFIX, False: ""})
+    families = followed + frame["measure"].str.rsplit(".", n=1).str[-1]
+    for _, family in frame["p_value"].groupby(families):
+        frame.loc[family.index, "q_value"] = benjamini_hochberg(family.to_numpy())
     frame["reason"] = [estimate.reason for _, _, estimate in found]
     return frame
 
@@ -138,6 +140,25 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     if np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def spearman_of_draws(x: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Spearman correlation of ``x`` (n,) with each row of ``draws`` (B, n), of the finite ones of its values.
+
+    NaN for a row with fewer than four finite values, or a constant one.
+    """
+    from scipy import stats
+
+    known = np.isfinite(draws)
+    whole = known.all(1) & (np.ptp(np.where(known, draws, 0), axis=1) > 0) & (len(x) >= 4)
+    found = np.full(len(draws), np.nan)
+    ranks = stats.rankdata(draws[whole], axis=1)
+    ranks -= ranks.mean(1, keepdims=True)
+    places = stats.rankdata(x) - (len(x) + 1) / 2
+    found[whole] = ranks @ places / (np.linalg.norm(ranks, axis=1) * np.linalg.norm(places))
+    for row in np.flatnonzero(~known.all(1) & (known.sum(1) >= 4)):
+        found[row] = spearman(x[known[row]], draws[row, known[row]])
+    return found
 
 
 def spearman_trend(x: np.ndarray, y: np.ndarray, n_draws: int, rng: np.random.Generator) -> tuple[float, float]:

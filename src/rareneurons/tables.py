@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+FINAL_PREFIX = "final_"  # names groups of a model's last checkpoint where they are followed back to earlier ones
 IDENTITY = ["model", "checkpoint", "step"]
 MEASURE_COLUMNS = [
     *IDENTITY,
@@ -107,6 +109,38 @@ def measure_frame(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str
         for condition, group, estimate in estimates
     ]
     return pd.DataFrame(records, columns=MEASURE_COLUMNS)
+
+
+def draws_frame(draws: Iterable[tuple[str, str, str, np.ndarray]]) -> pd.DataFrame:
+    """Table ``condition, group, measure, draws`` of bootstrap draws (B,); measures without draws are left out."""
+    columns = ["condition", "group", "measure", "draws"]
+    rows = [(*key, np.asarray(values, dtype=np.float64)) for *key, values in draws if len(values)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def beside_controls(table: pd.DataFrame, names: str) -> pd.DataFrame:
+    """Measures at each model's last checkpoint, one a row, beside both kinds of controls.
+
+    Args:
+        table: a measure's table over models and checkpoints, with ``q_value`` and ``reason``.
+        names: regular expression of the measures' names without the kind of controls; others are left out.
+
+    Returns:
+        One row a model, condition, group and measure: value and interval, and for either kind of controls their mean,
+        the empirical p and its adjusted value.
+    """
+    table = last_checkpoints(table)
+    keys = ["model", "checkpoint", "condition", "group", "measure"]
+    parts = table["measure"].str.extract(rf"^(?P<name>{names})\.(?P<kind>random|matched)(?P<null>\.null_mean)?$")
+    table = table.assign(measure=parts["name"], kind=parts["kind"])
+    values, nulls = table[parts["null"].isna() & parts["name"].notna()], table[parts["null"].notna()]
+    wide = values.drop_duplicates(keys)[[*keys, "value", "ci_low", "ci_high", "n", "unit", "reason"]]
+    for kind in ("random", "matched"):
+        mean = nulls[nulls["kind"] == kind][[*keys, "value"]].rename(columns={"value": f"{kind}_mean"})
+        tests = values[values["kind"] == kind][[*keys, "p_value", "q_value"]]
+        tests = tests.rename(columns={"p_value": f"{kind}_p", "q_value": f"{kind}_q"})
+        wide = wide.merge(mean, on=keys, how="left").merge(tests, on=keys, how="left")
+    return wide
 
 
 def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from rareneurons.coordination.estimates import (
     paper_table,
     weight_coordination,
 )
+from rareneurons.coordination.measures import MEASURES
 from rareneurons.groups import matched_controls, neuron_features
 from rareneurons.stats import correlation_matrix, document_weights, frame_of_tests, percentile_interval
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate
@@ -29,7 +30,8 @@ def drawn_controls(rng, members, candidates, n_controls, features=None):
 
 def measured(activation, groups, rng, n_documents=40, n_draws=12) -> dict[tuple[str, str], Estimate]:
     document = np.arange(len(activation)) * n_documents // len(activation)
-    found = activation_coordination(activation, document, groups, n_draws, rng)
+    weights = document_weights(len(set(document)), n_draws, rng)
+    found, _ = activation_coordination(activation, document, groups, weights, rng)
     assert len({(group, e.measure) for group, e in found}) == len(found)
     return {(group, e.measure): e for group, e in found}
 
@@ -41,7 +43,10 @@ def plateau_alone(rng, n_neurons=40, n=6, n_controls=20):
 
 @pytest.mark.calibration
 def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
-    """400 draws, every measure of activations and weights, both kinds of controls; p < 0.05 in at most 7 %."""
+    """400 draws, every measure of activations and weights, both kinds of controls; p < 0.05 in at most 5 % on average.
+
+    The largest of the thirty shares may be 9 %: it is one of thirty, and controls drawn from 142 neurons share members.
+    """
     rng = np.random.default_rng(17)
     n_neurons, n = 160, 12
     rejected: dict[str, int] = {}
@@ -52,13 +57,14 @@ def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
             "plateau": (members, drawn_controls(rng, members, candidates, 99)),
             "suppress_plateau": (np.arange(n, n + 6), NONE),
         }
-        found = activation_coordination(activation, np.arange(100) // 20, groups, 1, rng)
+        found, _ = activation_coordination(activation, np.arange(100) // 20, groups, document_weights(5, 1, rng), rng)
         found += weight_coordination(rng.normal(size=(n_neurons, 40)), groups)
         for group, estimate in found:
             if group == "plateau" and np.isfinite(estimate.p_value):
                 rejected[estimate.measure] = rejected.get(estimate.measure, 0) + (estimate.p_value < 0.05)
     assert len(rejected) == 2 * (7 + 5 + 3)
-    assert {measure: count for measure, count in rejected.items() if count > 28} == {}
+    assert {measure: count for measure, count in rejected.items() if count > 36} == {}
+    assert np.mean(list(rejected.values())) <= 20
     continuous = [
         count for measure, count in rejected.items() if "dimension" not in measure and "parallel" not in measure
     ]
@@ -122,17 +128,14 @@ def test_estimates_equal_those_of_a_loop_over_draws_and_controls(rng):
     members = np.arange(5)
     groups = {"plateau": (members, drawn_controls(rng, members, np.arange(10, 30), 25))}
     document = np.repeat(np.arange(16), 5)
-    found = dict(
-        (e.measure, e) for _, e in activation_coordination(activation, document, groups, 40, np.random.default_rng(1))
-    )
+    weights = document_weights(16, 40, rng)
+    estimates, draws = activation_coordination(activation, document, groups, weights, rng)
+    found = {e.measure: e for _, e in estimates}
 
     def mean(neurons, weights=None):
         matrix = correlation_matrix(activation[:, neurons], None if weights is None else weights[document])
         return matrix[np.triu_indices(len(neurons), 1)].mean()
 
-    draws_rng = np.random.default_rng(1)
-    draws_rng.permutation(80)  # the order of rows is drawn first
-    weights = document_weights(16, 40, draws_rng)
     own = np.array([mean(members, w) for w in weights])
     for kind, controls in groups["plateau"][1].items():
         null = np.array([mean(c) for c in controls])
@@ -146,6 +149,10 @@ def test_estimates_equal_those_of_a_loop_over_draws_and_controls(rng):
     difference = found["mean_correlation.matched.difference"]
     assert difference.value == pytest.approx(mean(members) - null.mean(), abs=1e-9)
     assert (difference.ci_low, difference.ci_high) == pytest.approx(percentile_interval(moved - null.mean()), abs=1e-9)
+    by_measure = {measure: values for group, measure, values in draws if group == "plateau"}
+    np.testing.assert_allclose(by_measure["mean_correlation.matched"], own, atol=1e-9)
+    np.testing.assert_allclose(by_measure["mean_correlation.matched.difference"], moved - null.mean(), atol=1e-9)
+    assert set(by_measure) == {f"{name}.matched{end}" for name in MEASURES for end in ("", ".difference")}
 
 
 def test_every_measure_has_value_interval_p_and_null(rng):
@@ -258,3 +265,14 @@ def test_paper_table_has_a_row_a_measure_at_the_last_checkpoint(rng):
         assert row[f"{kind}_p"] == last.loc[f"effective_dimension.{kind}", "p_value"]
         assert row[f"{kind}_q"] == last.loc[f"effective_dimension.{kind}", "q_value"]
     assert row["value"] == last.loc["effective_dimension.matched", "value"]
+
+
+def test_groups_that_are_followed_back_are_measured_within_alone(rng):
+    groups = plateau_alone(rng)
+    groups["final_plateau"] = groups["plateau"]
+    found = measured(rng.normal(size=(160, 40)), groups, rng)
+    followed = {measure for group, measure in found if group == "final_plateau"}
+    assert {measure.split(".")[0] for measure in followed} == set(MEASURES)
+    assert not any("rows_" in measure for measure in followed)
+    for name in ("effective_dimension.matched", "mean_correlation.matched.difference"):
+        assert found["final_plateau", name] == found["plateau", name]

@@ -6,6 +6,7 @@ import pytest
 
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes import estimates as est
+from rareneurons.stats import document_weights
 
 SETTINGS = est.RegimeSettings(
     cuts=(2.0, 4.0),
@@ -138,9 +139,40 @@ def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
 
 def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng):
     effect = layer_effect(rng, False)
-    sums = {f"{name}/heldout": sums_with(effect, rng) for name in ("rare", "common")}
+    sums = {f"{c}/{s}": sums_with(effect, rng) for c in ("rare", "common") for s in ("discovery", "heldout")}
     first, again = (est.trending_draws(sums, ("rare", "common"), SETTINGS, np.random.default_rng(4)) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
-    exponent = first[(first["condition"] == "rare") & (first["measure"] == "mean_abs.fixed.power_law_exponent")]
-    assert len(exponent) == SETTINGS.bootstrap
-    assert exponent["value"].std() > 0
+    draws = first.set_index(["condition", "measure"])["draws"]
+    for measure in ("mean_abs.fixed.power_law_exponent", "mean_abs.head.influence_share"):
+        assert len(draws["rare", measure]) == SETTINGS.bootstrap
+        assert draws["rare", measure].std() > 0
+        gap = draws["rare", measure] - draws["common", measure]
+        np.testing.assert_array_equal(draws["rare-common", measure], gap)
+
+
+@pytest.mark.oracle
+def test_the_head_s_share_is_that_of_neurons_chosen_on_rare_discovery_rows(rng):
+    """On every condition's held-out rows, for point values and draws, by plain sums: to 1e-12."""
+    sums = {
+        f"{c}/{s}": sums_with(layer_effect(rng, c == "rare"), rng)
+        for c in ("rare", "common")
+        for s in ("discovery", "heldout")
+    }
+    found = {(c, g, e.measure): e for c, g, e in est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)}
+    chosen = sums["rare/discovery"]
+    mean_abs, boost = chosen.absolute.sum(0), chosen.signed.sum(0) > 0
+    head = sorted(np.flatnonzero(boost), key=lambda neuron: -mean_abs[neuron])[:7]  # ln rank below 2
+    shares = {c: sums[f"{c}/heldout"].absolute.sum(0) for c in ("rare", "common")}
+    shares = {c: total[head].sum() / total.sum() for c, total in shares.items()}
+    for condition, share in shares.items():
+        estimate = found[condition, "boost", "mean_abs.head.influence_share"]
+        assert estimate.value == pytest.approx(share, abs=1e-12)
+        assert estimate.ci_low < estimate.ci_high
+        assert estimate.unit == "share of the layer's influence"
+    difference = found["rare-common", "boost", "mean_abs.head.influence_share"]
+    assert difference.value == pytest.approx(shares["rare"] - shares["common"], abs=1e-12)
+    draws = est.trending_draws(sums, ("rare", "common"), SETTINGS, np.random.default_rng(4))
+    weights = document_weights(N_BLOCKS, SETTINGS.bootstrap, np.random.default_rng(4))
+    total = weights @ sums["common/heldout"].absolute
+    drawn = draws.set_index(["condition", "measure"]).loc[("common", "mean_abs.head.influence_share"), "draws"]
+    np.testing.assert_allclose(drawn, total[:, head].sum(1) / total.sum(1), atol=1e-12)

@@ -44,26 +44,23 @@ def test_everything_promised_is_there(smoke_run):
         for name in ("groups", "controls"):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
-    for name in (
-        *MEASURES,
-        "groups",
-        "group_match",
-        "neuron_types",
-        "weightwatcher",
-        "conditions",
-        "dynamics",
-        "audit",
-        "provenance",
-    ):
+    others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_head")
+    for name in (*MEASURES, *others, "audit", "provenance"):
         assert (results / "tables" / f"{name}.csv").exists()
+    for name in ("coordination", "spectra"):
+        followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
+        assert set(followed["checkpoint"]) == {"step0", "step16"}
+    final = pd.read_csv(results / "tables/final_head.csv")
+    assert set(final["step"]) == {0, 16}
+    assert final.loc[final["step"] == 16, "in_head"].any()
     organization = pd.read_csv(results / "tables/organization.csv")
     assert {"random", "matched", "shift"} <= set(organization["measure"].str.split(".").str[1])
-    assert set(pd.read_csv(results / "tables/paper_table_3.csv")["checkpoint"]) == {"step16"}
-    assert set(pd.read_csv(results / "tables/paper_table_1.csv")["checkpoint"]) == {"step16"}
+    for number in (1, 2, 3):
+        assert set(pd.read_csv(results / f"tables/paper_table_{number}.csv")["checkpoint"]) == {"step16"}
     for name in MEASURES:
         assert set(pd.read_csv(results / "tables" / f"{name}.csv")["checkpoint"]) == {"step0", "step16"}
     pictures = {file.stem for file in (results / "figures").glob("*.png")}
-    assert {"rank_influence", "threshold_sweep", "overlap", "neuron_types", "training_loss", "attention"} <= pictures
+    assert {"rank_influence", "threshold_sweep", "overlap", "hill_plot", "course", "attention"} <= pictures
     assert pictures == {file.stem for file in (results / "figures").glob("*.pdf")}
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
@@ -74,7 +71,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 61
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 65
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -174,7 +171,9 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
             "figure_coordination_rows",
             "paper_table_1",
             "dynamics",
+            "paper_table_2",
             "figure_dynamics",
+            "figure_course",
             "claims",
             "all",
         )
@@ -194,7 +193,8 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         module.write_text(original)
     assert plan.pop("organization") == 2
     figures = {"figure_organization", "figure_communities"}
-    assert set(plan) == {"table", "paper_table_3", *figures, "dynamics", "figure_dynamics", "claims", "all"}
+    after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "all"}
+    assert set(plan) == {"table", "paper_table_3", *figures, *after}
 
 
 def test_local_folders_give_what_the_trained_model_gave(smoke_run):

@@ -40,6 +40,7 @@ FIGURES = [
     "heads_and_layers",
     "attention_patterns",
     "spectra",
+    "hill_plot",
     "weightwatcher",
 ]
 
@@ -81,6 +82,8 @@ TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
 # The condition the claims are about, and the one it is held against.
 CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
+# The head of the curve by the fixed cut, as large at all checkpoints; chosen anew at each, and the last one's followed.
+HEAD_GROUPS = ["fixed_plateau", "final_fixed_plateau"]
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
 CHECKPOINT_TABLES += (
     ["other_layers", "screening"] if config["other_layers"]["layers"] else []
@@ -133,6 +136,20 @@ def every_checkpoint(file):
     ]
 
 
+def followed_back(*files):
+    """Input function: files of a model's last checkpoint, whose groups are followed back; none if it is the only one."""
+
+    def inputs(wildcards):
+        if len(checkpoints_of(wildcards.model)) == 1:
+            return {}
+        folder = f"{wildcards.model}/{last_checkpoint_of(wildcards.model)}"
+        return {
+            f"final_{Path(file).stem}": in_run(f"{folder}/{file}") for file in files
+        }
+
+    return inputs
+
+
 def tables():
     return expand(
         in_run("tables/{table}.csv"),
@@ -141,8 +158,10 @@ def tables():
             "conditions",
             "audit",
             "dynamics",
+            "final_head",
             "provenance",
             "paper_table_1",
+            "paper_table_2",
             "paper_table_3",
         ],
     )
@@ -151,7 +170,9 @@ def tables():
 def figures():
     several = any(len(checkpoints_of(model)) > 1 for model in MODELS)
     names = (
-        FIGURES + ["audit", "dynamics"] * several + ["training_loss"] * bool(TRAINED)
+        FIGURES
+        + ["audit", "dynamics", "course"] * several
+        + ["training_loss"] * bool(TRAINED)
     )
     return expand(
         in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]

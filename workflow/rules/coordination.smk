@@ -3,13 +3,15 @@
 
 rule coordination:
     input:
+        unpack(followed_back("groups.parquet", "controls.parquet")),
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         rows=rows_of_model("rows.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
     output:
-        in_run("{model}/{checkpoint}/coordination.parquet"),
+        table=in_run("{model}/{checkpoint}/coordination.parquet"),
+        draws=in_run("{model}/{checkpoint}/coordination_draws.parquet"),
     log:
         in_run("logs/coordination/{model}/{checkpoint}.log"),
     benchmark:

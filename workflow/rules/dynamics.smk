@@ -24,7 +24,11 @@ rule dynamics:
     input:
         tables=expand(in_run("tables/{table}.csv"), table=MEASURES),
         regimes=in_run("tables/regimes.csv"),
-        draws=every_checkpoint("regime_draws.parquet"),
+        draws=[
+            file
+            for name in ("regime", "coordination", "spectra")
+            for file in every_checkpoint(f"{name}_draws.parquet")
+        ],
         influence=every_checkpoint("influence.parquet"),
     output:
         in_run("tables/dynamics.csv"),
@@ -41,3 +45,22 @@ rule dynamics:
         code=code_of("dynamics"),
     script:
         "../../scripts/dynamics.py"
+
+
+rule final_head:
+    input:
+        influence=every_checkpoint("influence.parquet"),
+        groups=last_checkpoints("groups.parquet"),
+    output:
+        in_run("tables/final_head.csv"),
+    log:
+        in_run("logs/final_head.log"),
+    benchmark:
+        in_run("benchmarks/final_head.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        condition=config["groups"]["condition"],
+        code=code_of("final_head"),
+    script:
+        "../../scripts/final_head.py"

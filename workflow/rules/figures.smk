@@ -286,6 +286,23 @@ rule figure_spectra:
         "../../scripts/figure_measure.py"
 
 
+rule figure_hill_plot:
+    input:
+        last_checkpoints("hill_plot.parquet"),
+    output:
+        **figure_files("hill_plot", "Spectra"),
+    log:
+        in_run("logs/figures/hill_plot.log"),
+    benchmark:
+        in_run("benchmarks/figures/hill_plot.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("figure_hill_plot"),
+    script:
+        "../../scripts/figure_hill_plot.py"
+
+
 rule figure_weightwatcher:
     input:
         in_run("tables/weightwatcher.csv"),
@@ -298,6 +315,10 @@ rule figure_weightwatcher:
     conda:
         "../../envs/rareneurons.yaml"
     params:
+        columns={
+            "alpha": "alpha",
+            "ww_softrank": "largest eigenvalue, shuffled / own",
+        },
         code=code_of("figure_weightwatcher"),
     script:
         "../../scripts/figure_weightwatcher.py"
@@ -343,8 +364,7 @@ rule figure_audit:
 
 rule figure_dynamics:
     input:
-        influence=every_checkpoint("influence.parquet"),
-        groups=last_checkpoints("groups.parquet"),
+        head=in_run("tables/final_head.csv"),
         dynamics=in_run("tables/dynamics.csv"),
     output:
         **figure_files("dynamics", "Training"),
@@ -360,3 +380,38 @@ rule figure_dynamics:
         code=code_of("figure_dynamics"),
     script:
         "../../scripts/figure_dynamics.py"
+
+
+rule figure_course:
+    input:
+        regimes=in_run("tables/regimes.csv"),
+        coordination=in_run("tables/coordination.csv"),
+        spectra=in_run("tables/spectra.csv"),
+    output:
+        **figure_files("course", "Training"),
+    log:
+        in_run("logs/figures/course.log"),
+    benchmark:
+        in_run("benchmarks/figures/course.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        courses=[
+            [table, measure, label, CONDITION_PAIR, ["boost"]]
+            for table, measure, label in (
+                ["regimes", "mean_abs.auto.power_law_exponent", "exponent"],
+                ["regimes", "mean_abs.auto.plateau_end", "plateau end (ln rank)"],
+                ["regimes", "mean_abs.head.influence_share", "head's share of infl."],
+            )
+        ]
+        + [
+            [table, measure, label, CONDITION_PAIR[:1], HEAD_GROUPS]
+            for table, measure, label in (
+                ["coordination", "effective_dimension.matched", "effective dim. / n"],
+                ["spectra", "hill.w_out.matched", "Hill exponent, W_out"],
+                ["spectra", "hill.w_in.matched", "Hill exponent, W_in"],
+            )
+        ],
+        code=code_of("figure_course"),
+    script:
+        "../../scripts/figure_course.py"

@@ -3,11 +3,21 @@
 
 rule spectra:
     input:
+        unpack(
+            followed_back(
+                "groups.parquet",
+                "controls.parquet",
+                "influence_by_document.safetensors",
+            )
+        ),
         last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
+        by_document=in_run("{model}/{checkpoint}/influence_by_document.safetensors"),
     output:
-        in_run("{model}/{checkpoint}/spectra.parquet"),
+        table=in_run("{model}/{checkpoint}/spectra.parquet"),
+        draws=in_run("{model}/{checkpoint}/spectra_draws.parquet"),
+        hill=in_run("{model}/{checkpoint}/hill_plot.parquet"),
     log:
         in_run("logs/spectra/{model}/{checkpoint}.log"),
     benchmark:
@@ -38,6 +48,29 @@ rule weightwatcher:
         weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
+        seed=config["seed"],
         code=code_of("weightwatcher_layers"),
     script:
         "../../scripts/weightwatcher_layers.py"
+
+
+rule paper_table_2:
+    input:
+        spectra=in_run("tables/spectra.csv"),
+        dynamics=in_run("tables/dynamics.csv"),
+    output:
+        report(
+            in_run("tables/paper_table_2.csv"),
+            caption="../report/paper_table_2.rst",
+            category="Spectra",
+        ),
+    log:
+        in_run("logs/paper_table_2.log"),
+    benchmark:
+        in_run("benchmarks/paper_table_2.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    params:
+        code=code_of("paper_table_2"),
+    script:
+        "../../scripts/paper_table_2.py"

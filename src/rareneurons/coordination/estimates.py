@@ -21,8 +21,8 @@ from rareneurons.coordination.measures import (
 )
 from rareneurons.coordination.similarity import Activity, Moments, Similarities, activity, correlations, similarities
 from rareneurons.groups import SMALLEST_GROUP, Controlled
-from rareneurons.stats import against_controls, document_weights, percentile_interval
-from rareneurons.tables import Estimate, last_checkpoints
+from rareneurons.stats import against_controls, percentile_interval
+from rareneurons.tables import FINAL_PREFIX, Estimate, beside_controls
 
 ROW_SHARES = (8, 4, 2)  # an eighth, a quarter, half of the rows
 WEIGHT_MEASURES = ("effective_dimension", "participation_ratio", "mean_cosine")
@@ -70,21 +70,22 @@ def _unknown(names: Sequence[str], kinds: Sequence[str], n: int, reason: str) ->
 
 def _differences(
     values: Mapping[str, float], null: Mapping[str, np.ndarray], draws: Mapping[str, np.ndarray], n_rows: int
-) -> list[Estimate]:
+) -> tuple[list[Estimate], dict[str, np.ndarray]]:
     """``<measure>.matched.difference``: the group less the mean of its controls, the same documents drawn for both.
 
     Fewer distinct rows lower a dimension, in the group and in its controls, so that the difference has a fair interval
     and the group's own has not. The mean over all controls (``null``, (m,)) moves as the first few do (``draws``,
-    (B, 1 + few), the group in front).
+    (B, 1 + few), the group in front). Estimates, and their draws by measure.
     """
-    found = []
+    found, gaps = [], {}
     for name, value in values.items():
         few = null[name][: draws[name].shape[1] - 1]
         difference = value - float(null[name].mean())
         moved = draws[name][:, 0] - value - (draws[name][:, 1:] - few).mean(1)
+        gaps[f"{name}.matched.difference"] = difference + moved
         low, high = percentile_interval(difference + moved)
         found.append(Estimate(f"{name}.matched.difference", difference, measure_of(name).unit, n_rows, low, high))
-    return found
+    return found, gaps
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def _nested_moments(active: Activity, n_rows: int, rng: np.random.Generator) -> 
 
 def _within_estimates(
     rows: _Rows, members: np.ndarray, controls: Mapping[str, np.ndarray], quantiles: np.ndarray
-) -> list[Estimate]:
+) -> tuple[list[Estimate], dict[str, np.ndarray]]:
+    """Estimates within a group, and bootstrap draws by measure."""
     values = {k: float(v[0]) for k, v in group_measures(rows.similar.within(members[None]), quantiles).items()}
     nulls = {kind: group_measures(rows.similar.within(drawn), quantiles) for kind, drawn in controls.items()}
     known = np.isfinite(nulls["matched"]["mean_correlation"])  # without a constant neuron
@@ -131,7 +133,11 @@ def _within_estimates(
     draws = {name: np.array([draw[name] for draw in by_draw]) for name in values}
     found = _held_against(values, {name: draw[:, 0] for name, draw in draws.items()}, nulls, rows.n)
     matched = {name: null[known] for name, null in nulls["matched"].items()}
-    return found + (_differences(values, matched, draws, rows.n) if known.any() else [])
+    by_measure = {f"{name}.matched": draw[:, 0] for name, draw in draws.items()}
+    if not known.any():
+        return found, by_measure
+    differences, gaps = _differences(values, matched, draws, rows.n)
+    return found + differences, by_measure | gaps
 
 
 def _row_estimates(correlation: np.ndarray, n_rows: int, groups: Controlled) -> list[tuple[str, Estimate]]:
@@ -177,8 +183,11 @@ def _between_names(partner: str) -> list[str]:
 def _partners(group: str, groups: Controlled) -> dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]:
     """Groups that a group is compared with -> (their neurons, the controls that take the group's place).
 
-    The first random control is the partner ``random``; the others take the group's place beside it.
+    The first random control is the partner ``random``; the others take the group's place beside it. Groups that are
+    followed back have no partner.
     """
+    if group.startswith(FINAL_PREFIX):
+        return {}
     _, controls = groups[group]
     found = {}
     if PARTNERS.get(group) in groups:
@@ -190,31 +199,37 @@ def _partners(group: str, groups: Controlled) -> dict[str, tuple[np.ndarray, Map
 
 
 def activation_coordination(
-    activation: np.ndarray, document: np.ndarray, groups: Controlled, n_draws: int, rng: np.random.Generator
-) -> list[tuple[str, Estimate]]:
+    activation: np.ndarray, document: np.ndarray, groups: Controlled, weights: np.ndarray, rng: np.random.Generator
+) -> tuple[list[tuple[str, Estimate]], list[tuple[str, str, np.ndarray]]]:
     """Coordination of groups on held-out activations, with document-bootstrap intervals and empirical p.
 
     Args:
         activation: (T, N) held-out activations of all last-MLP neurons.
         document: (T,) document id of each row.
         groups: name -> (neuron indices (n,), kind of controls -> neuron indices of each control group (m, n)).
-        n_draws: bootstrap draws.
-        rng: draws the documents, the order of rows and the null of parallel analysis.
+        weights: (B, documents) how often each document, by rising id, occurs in each bootstrap draw. Give every
+            checkpoint the same, so that a draw means the same documents at all of them.
+        rng: draws the order of rows and the null of parallel analysis.
 
     Returns:
         (group, estimate): ``<measure>.<kind>`` (``n`` rows), ``<measure>.<kind>.null_mean`` with the central 95 % of
         the controls, ``<measure>.matched.difference``, and ``<measure>.rows_<n>.<kind>`` on parts of the rows. NaN
-        with a reason where a group is too small, rows are too few or a neuron is constant.
+        with a reason where a group is too small, rows are too few or a neuron is constant. And (group, measure, draws
+        (B,)) of the measures within a group.
     """
     active, n_rows = activity(activation), len(activation)
-    large_enough = {name: value for name, value in groups.items() if len(value[0]) >= SMALLEST_GROUP}
-    found = []
+    by_rows = {
+        name: value
+        for name, value in groups.items()
+        if len(value[0]) >= SMALLEST_GROUP and not name.startswith(FINAL_PREFIX)
+    }
+    found, draws = [], []
     for n, moments in _nested_moments(active, n_rows, rng):
         if n < n_rows:
-            found += _row_estimates(correlations(moments), n, large_enough)
+            found += _row_estimates(correlations(moments), n, by_rows)
     similar = similarities(moments)
     _, place = np.unique(document, return_inverse=True)
-    rows = _Rows(active, similar, place, document_weights(int(place.max()) + 1, n_draws, rng))
+    rows = _Rows(active, similar, place, weights)
     quantiles: dict[int, np.ndarray] = {}
     for group, (members, controls) in groups.items():
         n, kinds = len(members), list(controls)
@@ -224,7 +239,8 @@ def activation_coordination(
         else:
             if n not in quantiles:
                 quantiles[n] = independent_quantiles(n_rows, n, rng)
-            estimates = _within_estimates(rows, members, controls, quantiles[n])
+            estimates, by_measure = _within_estimates(rows, members, controls, quantiles[n])
+            draws += [(group, measure, values) for measure, values in by_measure.items()]
         for partner, (other, beside) in _partners(group, groups).items():
             theirs = why_unknown(activation, other)
             why = reason or (f"{partner}: {theirs}" if theirs else "")
@@ -233,7 +249,7 @@ def activation_coordination(
             else:
                 estimates += _between_estimates(rows, members, beside, partner, other)
         found += [(group, estimate) for estimate in estimates]
-    return found
+    return found, draws
 
 
 def weight_coordination(output_weight: np.ndarray, groups: Controlled) -> list[tuple[str, Estimate]]:
@@ -268,24 +284,9 @@ def weight_coordination(output_weight: np.ndarray, groups: Controlled) -> list[t
 
 
 def paper_table(coordination: pd.DataFrame) -> pd.DataFrame:
-    """The paper's Table 1: groups by measures at each model's last checkpoint.
+    """The paper's Table 1: groups by measures, as :func:`beside_controls` lays them out.
 
     Args:
         coordination: the measure's table over models and checkpoints.
-
-    Returns:
-        One row a model, condition, group and measure: value and interval, and for either kind of controls their mean,
-        the empirical p and its adjusted value.
     """
-    table = last_checkpoints(coordination)
-    keys = ["model", "checkpoint", "condition", "group", "measure"]
-    parts = table["measure"].str.extract(r"^(?P<name>[a-z_]+)\.(?P<kind>random|matched)(?P<null>\.null_mean)?$")
-    table = table.assign(measure=parts["name"], kind=parts["kind"])
-    values, nulls = table[parts["null"].isna() & parts["name"].notna()], table[parts["null"].notna()]
-    wide = values.drop_duplicates(keys)[[*keys, "value", "ci_low", "ci_high", "n", "unit", "reason"]]
-    for kind in ("random", "matched"):
-        mean = nulls[nulls["kind"] == kind][[*keys, "value"]].rename(columns={"value": f"{kind}_mean"})
-        tests = values[values["kind"] == kind][[*keys, "p_value", "q_value"]]
-        tests = tests.rename(columns={"p_value": f"{kind}_p", "q_value": f"{kind}_q"})
-        wide = wide.merge(mean, on=keys, how="left").merge(tests, on=keys, how="left")
-    return wide
+    return beside_controls(coordination, "[a-z_]+")

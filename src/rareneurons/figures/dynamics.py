@@ -1,6 +1,7 @@
-"""Figures of training: where the final head came from, and how fast the top turns over."""
+"""Figures of training: the course of the main measures, where the final head came from, how fast the top turns over."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,42 +9,129 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from rareneurons.figures.style import colour_of, models_of, step_axis
+from rareneurons.figures.style import GROUP_COLOURS, colour_of, models_of, panels, step_axis
+from rareneurons.tables import FINAL_PREFIX
 
 
-def final_head_and_turnover(ranks: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], top: int) -> Figure:
-    """Rank of the final head's neurons at every checkpoint, above the share of the top that each checkpoint kept.
+@dataclass(frozen=True)
+class Course:
+    """A row of panels: a measure of ``boost`` by condition, or of several groups on one condition's rows.
+
+    ``logarithmic``: the axis.
+    """
+
+    table: pd.DataFrame
+    measure: str
+    label: str
+    conditions: Sequence[str]
+    groups: Sequence[str]
+    logarithmic: bool = False
+
+
+def course_of_training(courses: Sequence[Course]) -> Figure:
+    """Measures against training step with 95 % bands, a row a measure, a column a model.
+
+    Groups that are followed back from the last checkpoint are dashed; where a measure has controls, their mean is
+    dotted and the central 95 % of those of the first group grey.
+    """
+    models = models_of(courses[0].table)
+    figure, axes = panels(len(courses), len(models), height=1.45)
+    for course, line in zip(courses, axes, strict=True):
+        for model, axis in zip(models, line, strict=True):
+            mine = course.table[(course.table["model"] == model) & course.table["group"].isin(course.groups)]
+            for condition in course.conditions:
+                for group in course.groups:
+                    part = mine[(mine["condition"] == condition) & (mine["group"] == group)]
+                    _draw_course(axis, part, course.measure, condition, group, group == course.groups[0])
+            if len(mine):
+                step_axis(axis, sorted(mine["step"].unique()))
+            axis.set_xlabel("")
+        line[0].set_ylabel(course.label)
+        if course.logarithmic:
+            line[0].set_yscale("log")
+            line[0].yaxis.set_major_formatter(ScalarFormatter())
+            line[0].yaxis.set_minor_formatter(NullFormatter())
+    for model, top, bottom in zip(models, axes[0], axes[-1], strict=True):
+        top.set_title(model)
+        bottom.set_xlabel("training step")
+    handles = {
+        text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_course(
+    axis: Axes, table: pd.DataFrame, measure: str, condition: str, group: str, with_controls: bool
+) -> None:
+    value = table[table["measure"] == measure].sort_values("step")
+    if value.empty:
+        return
+    followed = group.startswith(FINAL_PREFIX)
+    by_group = group != "boost"
+    colour = GROUP_COLOURS.get(group.removeprefix(FINAL_PREFIX), "#000000") if by_group else colour_of(condition)
+    label = group.removeprefix(FINAL_PREFIX).replace("_", " ") if by_group else f"{condition} rows"
+    label += ", final neurons" if followed else ""
+    line = "--" if followed else "-"
+    axis.fill_between(value["step"], value["ci_low"], value["ci_high"], color=colour, alpha=0.2, linewidth=0)
+    if len(value) == 1:  # a band has no width there
+        axis.vlines(value["step"], value["ci_low"], value["ci_high"], color=colour, linewidth=0.7)
+    axis.plot(value["step"], value["value"], line, color=colour, marker="o", markersize=2, label=label)
+    null = table[table["measure"] == f"{measure}.null_mean"].sort_values("step")
+    if len(null) and with_controls:
+        axis.fill_between(null["step"], null["ci_low"], null["ci_high"], color="#999999", alpha=0.25, linewidth=0)
+        axis.plot(null["step"], null["value"], ":", color="#666666", linewidth=0.9, label="matched groups")
+
+
+def final_head_and_turnover(head: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], top: int) -> Figure:
+    """Rank of the final head's neurons at every checkpoint and when they came to stay; below, how the top turns over.
 
     Args:
-        ranks: as ``dynamics.ranks_of_final_group`` returns it.
+        head: as ``dynamics.head.final_head`` returns it; the larger group of a model is drawn.
         dynamics: dynamics table; the turnover of ``top`` is drawn.
         conditions: whose turnover.
         top: size of the tops.
     """
-    models = models_of(ranks)
+    models = models_of(head)
     figure, axes = plt.subplots(2, len(models), figsize=(3.3 * len(models), 4.6), squeeze=False)
     for number, model in enumerate(models):
-        _draw_ranks(axes[0][number], ranks[ranks["model"] == model], model, number == len(models) - 1)
-        mine = dynamics[dynamics["model"] == model]
+        mine = head[head["model"] == model]
+        mine = mine[mine["group"] == mine.groupby("group")["final_rank"].max().idxmax()]
+        _draw_ranks(axes[0][number], mine, model, number == len(models) - 1)
+        _draw_entries(axes[1][number], mine)
+        turnover = dynamics[dynamics["model"] == model]
         for condition in conditions:
-            _draw_turnover(axes[1][number], mine[mine["condition"] == condition], condition, top)
-        step_axis(axes[1][number], sorted(ranks.loc[ranks["model"] == model, "step"].unique()))
+            _draw_turnover(axes[1][number], turnover[turnover["condition"] == condition], condition, top)
+        step_axis(axes[1][number], sorted(mine["step"].unique()))
         axes[1][number].set_ylim(0, 1.02)
     axes[0][0].set_ylabel("neuron, by final rank")
-    axes[1][0].set_ylabel(f"share of the top {top}")
+    axes[1][0].set_ylabel(f"share of top {top}, or of the final head")
     handles, labels = axes[1][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
-def _draw_ranks(axis: Axes, ranks: pd.DataFrame, model: str, with_bar: bool) -> None:
-    grid = ranks.pivot_table(index="final_rank", columns="step", values="rank_fraction")
+def _draw_ranks(axis: Axes, head: pd.DataFrame, model: str, with_bar: bool) -> None:
+    grid = head.pivot_table(index="final_rank", columns="step", values="rank_fraction")
     bar = {"label": "rank fraction (0 = top)"}
     sns.heatmap(grid, ax=axis, vmin=0, vmax=1, cmap="viridis_r", cbar=with_bar, cbar_kws=bar, yticklabels=False)
-    axis.set_title(f"{model}, {ranks['group'].iloc[0].replace('_', ' ')}, n = {len(grid)}")
+    entered = head.drop_duplicates("final_rank").set_index("final_rank")["entered"].reindex(grid.index)
+    column = grid.columns.get_indexer(pd.Index(entered.fillna(-1)))
+    row = np.arange(len(grid))
+    axis.plot(column[column >= 0] + 0.5, row[column >= 0] + 0.5, "o", color="#D55E00", markersize=2)
+    axis.set_title(f"{model}, {head['group'].iloc[0].replace('_', ' ')}, n = {len(grid)}")
     axis.set_ylabel("")
     axis.set_xlabel("training step")
+
+
+def _draw_entries(axis: Axes, head: pd.DataFrame) -> None:
+    """Share of the final head that is in the head from each step on."""
+    entered = head.drop_duplicates("neuron")["entered"].to_numpy()
+    steps = np.sort(head["step"].unique())
+    share = (entered[None] <= steps[:, None]).mean(1)
+    axis.plot(steps, share, "s--", color="black", markersize=2.5, label="final head: came to stay by then")
 
 
 def _draw_turnover(axis: Axes, dynamics: pd.DataFrame, condition: str, top: int) -> None:

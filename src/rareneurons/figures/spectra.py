@@ -1,39 +1,98 @@
 """Figures of weight spectra."""
 
 import re
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from rareneurons.figures.style import models_of
+from rareneurons.figures.style import GROUP_COLOURS, NULL_COLOUR, models_of, panels
+from rareneurons.groups import HEADS
+
+MATRIX_NAMES = {"w_out": "output weights", "w_in": "input weights", "w_gate": "gate weights", "w_up": "up weights"}
 
 
-def weightwatcher_map(table: pd.DataFrame, column: str, label: str) -> Figure:
-    """A WeightWatcher column of each matrix against training step, a panel a model; of experts, their mean.
+def hill_plots(plots: pd.DataFrame) -> Figure:
+    """Hill's exponent over k of each model's larger head group, a row a weight matrix, with its matched groups' band.
+
+    Args:
+        plots: tables of ``spectra.group.hill_plot_frame`` of each model's last checkpoint.
+    """
+    plots = plots[plots["group"].isin(HEADS)]
+    models = models_of(plots) or ["no group is large enough"]
+    matrices = [str(matrix) for matrix in dict.fromkeys(plots["matrix"])] or ["w_out"]
+    figure, axes = panels(len(matrices), len(models), height=2.0)
+    for matrix, line in zip(matrices, axes, strict=True):
+        for model, axis in zip(models, line, strict=True):
+            mine = plots[(plots["model"] == model) & (plots["matrix"] == matrix)]
+            if len(mine):
+                larger = mine.sort_values("n")["group"].iloc[-1]
+                _draw_hill_plot(axis, mine[mine["group"] == larger])
+            axis.set_title(f"{model}, {MATRIX_NAMES.get(matrix, matrix)}")
+        line[0].set_ylabel("Hill exponent")
+    for axis in axes[-1]:
+        axis.set_xlabel("k, eigenvalues in the tail")
+    handles = {
+        text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_hill_plot(axis: Axes, plot: pd.DataFrame) -> None:
+    plot = plot.sort_values("k")
+    group, n = str(plot["group"].iloc[0]), int(plot["n"].iloc[0])
+    colour = GROUP_COLOURS.get(group, "#000000")
+    axis.fill_between(
+        plot["k"], plot["matched_low"], plot["matched_high"], color=NULL_COLOUR, alpha=0.3, linewidth=0, label="matched"
+    )
+    axis.plot(plot["k"], plot["matched_mean"], ":", color=NULL_COLOUR, linewidth=0.9)
+    axis.fill_between(plot["k"], plot["ci_low"], plot["ci_high"], color=colour, alpha=0.3, linewidth=0)
+    label = f"{group.replace('_', ' ')}, n = {n}"
+    axis.plot(plot["k"], plot["exponent"], color=colour, marker="o", markersize=2, label=label)
+    stable, paper = plot[plot["stable"]], plot.loc[plot["paper_k"], "k"]
+    if len(stable):
+        axis.plot(stable["k"], stable["exponent"], color="black", linewidth=2.5, alpha=0.6, label="stable region")
+    for k in paper:
+        axis.axvline(k, color="black", linestyle="--", linewidth=0.7, label="the paper's k")
+    axis.set_ylim(bottom=0)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+    """WeightWatcher's columns for each matrix (of experts, their mean) against training step, a row a column.
 
     Args:
         table: WeightWatcher tables over models and checkpoints.
-        column: which column.
-        label: colour-bar label.
+        columns: which columns -> colour-bar label; the scale ends where 95 % of the values do.
     """
     models = models_of(table)
     table = table.assign(matrix=[_short_matrix_name(str(name)) for name in table["matrix"]])
     n_matrices = max(table[table["model"] == model]["matrix"].nunique() for model in models)
-    figure, axes = plt.subplots(1, len(models), figsize=(3.6 * len(models), 0.16 * n_matrices + 0.9), squeeze=False)
-    for model, axis in zip(models, axes[0], strict=True):
-        mine = table[table["model"] == model]
-        grid = mine.pivot_table(index="matrix", columns="step", values=column, dropna=False)
-        grid = grid.loc[sorted(grid.index, key=_numbers_first)]
-        sns.heatmap(grid, ax=axis, cmap="viridis", cbar_kws={"label": label}, yticklabels=True)
-        axis.set_facecolor("#dddddd")
-        axis.tick_params(axis="y", labelsize=5)
-        axis.tick_params(axis="x", rotation=90)
-        axis.set_title(model)
-        axis.set_xlabel("training step")
-        axis.set_ylabel("")
+    size = (3.6 * len(models), len(columns) * (0.16 * n_matrices + 0.9))
+    figure, axes = plt.subplots(len(columns), len(models), figsize=size, squeeze=False)
+    for (column, label), line in zip(columns.items(), axes, strict=True):
+        for model, axis in zip(models, line, strict=True):
+            _draw_map(axis, table[table["model"] == model], column, label)
+            axis.set_title(model)
     return figure
+
+
+def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
+    grid = table.pivot_table(index="matrix", columns="step", values=column, dropna=False)
+    grid = grid.loc[sorted(grid.index, key=_numbers_first)]
+    bar = {"label": label, "extend": "max"}
+    top = table[column].quantile(0.95)
+    sns.heatmap(grid, ax=axis, cmap="viridis", vmax=top, cbar_kws=bar, yticklabels=True, xticklabels=True)
+    axis.set_facecolor("#dddddd")
+    axis.tick_params(axis="y", labelsize=5)
+    axis.tick_params(axis="x", rotation=90)
+    axis.set_xlabel("training step")
+    axis.set_ylabel("")
 
 
 def _short_matrix_name(name: str) -> str:

@@ -21,7 +21,7 @@ from rareneurons.regimes.overlap import overlap_measures, overlap_p, top_overlap
 from rareneurons.regimes.plateau import departure_test, head_overlap, no_plateau_band, plateau_rule, power
 from rareneurons.rows import NOISE
 from rareneurons.stats import bootstrap_p, document_weights, percentile_interval
-from rareneurons.tables import Estimate
+from rareneurons.tables import Estimate, draws_frame
 
 UNITS: Mapping[str, str] = {
     "n_neurons": "neurons",
@@ -34,6 +34,7 @@ UNITS: Mapping[str, str] = {
     "test.power": "share of planted plateaus found",
     "overlap.influence_agreement": "rank correlation",
     "overlap.head_rank_fraction": "rank fraction",
+    "head.influence_share": "share of the layer's influence",
 }
 UNITS_BY_ENDING: Mapping[str, str] = {
     "plateau_end": "ln rank",
@@ -109,6 +110,11 @@ class _Means:
 
     def influence(self, statistic: Statistic) -> np.ndarray:
         return self.mean_abs if statistic == "mean_abs" else np.abs(self.mean)
+
+    def influence_share(self, head: np.ndarray, statistic: Statistic) -> float:
+        """How much of the influence of all neurons of the layer is that of the head (n,)."""
+        influence = self.influence(statistic)
+        return float(influence[head].sum() / influence.sum())
 
     def relative_error(self, curve: RankCurve, statistic: Statistic) -> np.ndarray:
         error = self.error_abs if statistic == "mean_abs" else self.error
@@ -196,7 +202,9 @@ def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, 
     return Estimate("mean_abs.test.power", found, unit_of("test.power"), n_documents)
 
 
+SHARE = "head.influence_share"
 TRENDING = (
+    SHARE,
     "fixed.power_law_exponent",
     "fixed.head_departure",
     "auto.power_law_exponent",
@@ -219,27 +227,31 @@ def trending_draws(
             documents at all of them.
 
     Returns:
-        Columns ``condition``, ``group``, ``measure``, ``draw``, ``value``.
+        As :func:`draws_frame` makes it; condition ``<first>-<second>`` is their difference.
     """
     weights = document_weights(len(sums[f"{pair[0]}/heldout"].n_rows), settings.bootstrap, rng)
-    parts = []
+    head = _chosen_head(_means(sums[f"{pair[0]}/discovery"]), "boost", "mean_abs", settings)
+    values: dict[tuple[str, str], np.ndarray] = {}
     for name in pair:
-        found = sums[f"{name}/heldout"]
-        curves = [means.curve("boost", "mean_abs") for means in _drawn_means(found, weights)]
-        draws = _drawn_curve_measures(_means(found).curve("boost", "mean_abs"), curves, settings.cuts)
-        parts += [
-            pd.DataFrame(
-                {
-                    "condition": name,
-                    "group": "boost",
-                    "measure": f"mean_abs.{measure}",
-                    "draw": np.arange(len(draws)),
-                    "value": [draw.get(measure, np.nan) for draw in draws],
-                }
-            )
-            for measure in TRENDING
+        drawn = _drawn_means(sums[f"{name}/heldout"], weights)
+        curves = [means.curve("boost", "mean_abs") for means in drawn]
+        draws = _drawn_curve_measures(_means(sums[f"{name}/heldout"]).curve("boost", "mean_abs"), curves, settings.cuts)
+        draws = [
+            draw | {SHARE: means.influence_share(head, "mean_abs")} for draw, means in zip(draws, drawn, strict=True)
         ]
-    return pd.concat(parts, ignore_index=True)
+        for measure in TRENDING:
+            values[name, measure] = np.array([draw.get(measure, np.nan) for draw in draws])
+    for measure in TRENDING:
+        values["-".join(pair), measure] = values[pair[0], measure] - values[pair[1], measure]
+    return draws_frame(
+        (condition, "boost", f"mean_abs.{measure}", drawn) for (condition, measure), drawn in values.items()
+    )
+
+
+def _chosen_head(discovery: _Means, sign: Sign, statistic: Statistic, settings: RegimeSettings) -> np.ndarray:
+    """The first neurons, up to the first fixed cut, of the discovery curve."""
+    curve = discovery.curve(sign, statistic)
+    return curve.neuron[curve.ln_rank < settings.cuts[0]]
 
 
 def no_plateau_bands(
@@ -314,8 +326,9 @@ def regime_estimates(
 
     Measures are named ``<statistic>.<way>.<number>``: ``fixed`` and ``authors`` (the authors' cuts and their piecewise
     form), ``auto`` (the fit that chooses among candidates), ``test`` (the plateau test), ``overlap`` (with the other
-    condition of ``pair``). Beside the conditions of ``sums`` stand ``<first>-<second>``, their difference and overlap,
-    and ``noise``: neurons whose true effects are all zero, with the standard errors of the first condition.
+    condition of ``pair``), ``head`` (neurons before the first fixed cut on the first condition's discovery rows).
+    Beside the conditions of ``sums`` stand ``<first>-<second>``, their difference and overlap, and ``noise``: neurons
+    whose true effects are all zero, with the standard errors of the first condition.
 
     Args:
         sums: ``<condition>/<split>`` -> sums by block of documents; blocks are the same for all conditions of a split.
@@ -333,6 +346,7 @@ def regime_estimates(
     for sign in SIGNS:
         for statistic in STATISTICS:
             values, draws, heads = {}, {}, {}
+            chosen = _chosen_head(discovery[pair[0]], sign, statistic, settings)
             for name in conditions:
                 curve = means[name].curve(sign, statistic)
                 fit = fit_curve(curve.ln_influence)
@@ -340,6 +354,9 @@ def regime_estimates(
                 heads[name] = head_size(fit)
                 curves = [draw.curve(sign, statistic) for draw in drawn[name]]
                 draws[name] = _drawn_curve_measures(curve, curves, settings.cuts)
+                values[name][SHARE] = means[name].influence_share(chosen, statistic)
+                for draw, resampled in zip(draws[name], drawn[name], strict=True):
+                    draw[SHARE] = resampled.influence_share(chosen, statistic)
                 theirs = {f"authors.{key}": value for key, value in piecewise(curve).items()}
                 found = [
                     *_with_intervals(values[name], draws[name], statistic, n_documents),
