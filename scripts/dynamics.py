@@ -5,15 +5,19 @@ from job import generator, run, write_csv
 
 from rareneurons.dynamics.head import turnover
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
+from rareneurons.models.audit import training_part
 
 
 def main(job):
-    tables = (pd.read_csv(file) for file in job.input.tables)
-    draws = pd.concat([pd.read_parquet(file) for file in job.input.draws], ignore_index=True)
-    influence = pd.concat([pd.read_parquet(file) for file in job.input.influence], ignore_index=True)
+    audit = pd.read_csv(job.input.audit)
+    tables = (training_part(pd.read_csv(file), audit) for file in job.input.tables)
+    draws, influence = (
+        training_part(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True), audit)
+        for files in (job.input.draws, job.input.influence)
+    )
     found = [
         measure_trends(tables, draws, job.params.permutations, generator(job)),
-        first_plateau_steps(pd.read_csv(job.input.regimes)),
+        first_plateau_steps(training_part(pd.read_csv(job.input.regimes), audit)),
         turnover(influence, job.params.top),
     ]
     write_csv(pd.concat([part for part in found if len(part)], ignore_index=True), job.output[0])

@@ -57,8 +57,24 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     found["attention"] = routing(models)
     found["coordination"] = pd.concat([dimension(model=model, step=step) for model in models for step in (2, 16)])
     found["dynamics"] = pd.DataFrame(columns=MEASURE_COLUMNS)
+    found["audit"] = audit(models)
     found["spectra"] = pd.concat([tails(model=model, step=step) for model in models for step in (2, 16)])
     return found
+
+
+def audit(models, **findings):
+    """The audit's answer; ``findings`` of the first model by checkpoint."""
+    rows = [(models[0], name, finding, True) for name, finding in findings.items()]
+    rows += [(model, "step16", "ok", False) for model in models]
+    return pd.DataFrame(rows, columns=["model", "checkpoint", "finding", "left_out"])
+
+
+def test_checkpoints_left_out_are_named_where_training_is_spoken_of():
+    tables = tables_for(["a", "b"]) | {"audit": audit(["a", "b"], step1="duplicate", step8="outlier")}
+    claims = decide(tables, BOUNDS).set_index(["claim", "model"])
+    named = claims["sentence"].str.contains("what their names say: step1 (duplicate), step8 (outlier).", regex=False)
+    assert set(named[named].index) == {("C6", "a"), ("C7", "a")}
+    assert claims["reason"].str.contains("step8 (outlier)", regex=False).equals(named)
 
 
 def tails(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from rareneurons.models.audit import left_out_note
 from rareneurons.tables import CLAIM_COLUMNS, FINAL_PREFIX, last_checkpoints
 
 
@@ -134,9 +135,18 @@ def decide(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
     for claim in OTHER_CLAIMS:
         row_of = {"C4": _clusters_row, "C5": _routing_row}.get(claim.name, _row)
         rows += [row_of(claim, model, tables, bounds) for model in models]
-    rows += [_course_row(model, tables, bounds) for model in models]
-    rows += [_tail_row(model, tables, bounds) for model in models]
+    about_training = [row_of(model, tables, bounds) for row_of in (_course_row, _tail_row) for model in models]
+    rows += [_with_left_out(row, tables["audit"]) for row in about_training]
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+
+
+def _with_left_out(row: dict[str, object], audit: pd.DataFrame) -> dict[str, object]:
+    """The row of a claim about training, with what the audit left out of it."""
+    note = left_out_note(audit, str(row["model"]))
+    if not note:
+        return row
+    sentence = str(row["sentence"]).removesuffix(".")
+    return row | {"reason": f"{row['reason']}; {note}", "sentence": f"{sentence}; {note}."}
 
 
 def _condition_of(claim: Claim, bounds: Bounds) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.models.audit import AUDIT_COLUMNS, StoredCheckpoint, checkpoint_audit
+from rareneurons.models.audit import AUDIT_COLUMNS, StoredCheckpoint, checkpoint_audit, left_out_note, training_part
 from rareneurons.tables import CheckpointName
 
 pytestmark = pytest.mark.calibration
@@ -146,3 +146,16 @@ def test_samples_of_another_shape_are_compared_where_they_agree(rng):
     alone = checkpoint_audit(checkpoints[:1], 3, 0.5)
     assert list(alone.columns) == AUDIT_COLUMNS
     assert alone["finding"].tolist() == ["ok"]
+
+
+def test_what_is_left_out_is_taken_out_of_tables_and_named(rng):
+    weights = random_walk(rng)
+    weights[0], weights[3] = weights[1], random_walk(rng)[3]
+    audit = audited(weights).reset_index()
+    table = pd.DataFrame([(model, step, step) for model in ("model", "other") for step in (0, 1, 16, 64)])
+    table.columns = ["model", "step", "value"]
+    left = training_part(table, audit)
+    assert left.loc[left["model"] == "model", "value"].tolist() == [1, 64]
+    assert left.loc[left["model"] == "other", "value"].tolist() == [0, 1, 16, 64]
+    assert left_out_note(audit, "model").endswith("not what their names say: step0 (duplicate), step16 (outlier)")
+    assert left_out_note(audit, "other") == ""

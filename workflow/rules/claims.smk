@@ -3,7 +3,7 @@
 
 rule claims:
     input:
-        expand(in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics"]),
+        expand(in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics", "audit"]),
     output:
         csv=report(
             in_run("claims.csv"), caption="../report/claims.rst", category="Claims"

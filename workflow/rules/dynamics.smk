@@ -30,6 +30,7 @@ rule dynamics:
             for file in every_checkpoint(f"{name}_draws.parquet")
         ],
         influence=every_checkpoint("influence.parquet"),
+        audit=in_run("tables/audit.csv"),
     output:
         in_run("tables/dynamics.csv"),
     log:
@@ -50,6 +51,7 @@ rule dynamics:
 rule final_head:
     input:
         influence=every_checkpoint("influence.parquet"),
+        audit=in_run("tables/audit.csv"),
         groups=last_checkpoints("groups.parquet"),
     output:
         in_run("tables/final_head.csv"),

@@ -113,6 +113,19 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
     return frame.assign(left_out=frame["finding"] != "ok")[AUDIT_COLUMNS]
 
 
+def training_part(table: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
+    """A table's rows (columns ``model``, ``step``) without the checkpoints that the audit left out."""
+    wrong = audit.loc[audit["left_out"], ["model", "step"]]
+    return table[~pd.MultiIndex.from_frame(table[["model", "step"]]).isin(pd.MultiIndex.from_frame(wrong))]
+
+
+def left_out_note(audit: pd.DataFrame, model: str) -> str:
+    """Which of a model's checkpoints were left out, and why, as part of a sentence; empty where none was."""
+    wrong = audit[audit["left_out"] & (audit["model"] == model)]
+    named = ", ".join(f"{row.checkpoint} ({row.finding})" for row in wrong.itertuples())
+    return f"left out, since they are not what their names say: {named}" if named else ""
+
+
 def _identical(checkpoint: StoredCheckpoint, others: Sequence[StoredCheckpoint]) -> list[StoredCheckpoint]:
     """Other checkpoints with the same weights."""
     own = checkpoint.weights_hash
