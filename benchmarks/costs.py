@@ -19,6 +19,10 @@ from snakemake.utils import update_config
 
 PROJECT = Path(__file__).resolve().parent.parent
 START = {"trace": 5.0, "influence": 2.5, "attention": 6.0}  # seconds a job takes to import what it needs
+# Measured: a pair of row and neuron beside the products (H100: benchmarks/large_model.py, CPU: make bench), and
+# WeightWatcher's singular values, twice because of the shuffled baseline.
+SECONDS_A_PAIR = {"accelerator": 1.6e-7, "cpu": 4e-6}
+WEIGHTWATCHER_RATE = 5e9 / 2  # of m n^2 for an m x n matrix, n <= m, a second on one core
 GIB = 2**30
 
 
@@ -42,6 +46,12 @@ class Shape:
     def parameters(self) -> float:
         """Weights: 12 d^2 a layer, and the embeddings."""
         return 12 * self.layers * self.width**2 + (1 if self.tied else 2) * self.vocabulary * self.width
+
+    @property
+    def weightwatcher_hours(self) -> float:
+        """On one core; the matrices of a layer are 3 d, d, 4 d and 4 d by d, the embeddings V by d."""
+        layers = self.layers * 12 * self.width**3
+        return (layers + (1 if self.tied else 2) * self.vocabulary * self.width**2) / WEIGHTWATCHER_RATE / 3600
 
     @property
     def pass_operations(self) -> float:
@@ -90,6 +100,7 @@ def costs(config: dict, rate: float) -> pd.DataFrame:
         trace = 4 * n_rows * (shape.neurons + shape.width)
         layer = 4 * shape.width * (shape.vocabulary + 2 * shape.neurons)
         hours = {stage: work / rate / 3600 for stage, work in operations(shape, config, n_rows).items()}
+        hours["influence"] += n_rows * shape.neurons * SECONDS_A_PAIR["accelerator"] / 3600
         records.append(
             {
                 "model": model["name"],
@@ -100,6 +111,7 @@ def costs(config: dict, rate: float) -> pd.DataFrame:
                 "results GiB": n_checkpoints * (trace + layer) / GIB,
             }
             | {f"{stage} h": n_checkpoints * value for stage, value in hours.items()}
+            | {"weightwatcher core h": n_checkpoints * shape.weightwatcher_hours}
         )
     return pd.DataFrame(records)
 
@@ -117,14 +129,15 @@ def measured_rate() -> float:
 def compared(run: Path, config: dict) -> pd.DataFrame:
     """Predicted and measured processor seconds of a finished run, summed over checkpoints."""
     rate, records = measured_rate(), []
-    rows = next(run.glob("inputs/rows/*/rows.parquet"))
+    n_rows = len(pd.read_parquet(next(run.glob("inputs/rows/*/rows.parquet"))))
     for model in config["models"]:
         tokenizer = next(entry for entry in config["tokenizers"] if entry["name"] == model["tokenizer"])
         sizes = (model["n_layers"], model["hidden_size"], model["n_heads"], tokenizer["vocabulary_size"])
-        for stage, work in operations(Shape(*sizes, False, 4), config, len(pd.read_parquet(rows))).items():
+        for stage, work in operations(Shape(*sizes, False, 4), config, n_rows).items():
             files = list(run.glob(f"benchmarks/{stage}/{model['name']}/*.tsv"))
             found = sum(pd.read_csv(file, sep="\t")["cpu_time"].astype(float).sum() for file in files)
-            predicted = len(files) * (START[stage] + work / rate)
+            pairs = n_rows * 4 * model["hidden_size"] * SECONDS_A_PAIR["cpu"] if stage == "influence" else 0
+            predicted = len(files) * (START[stage] + work / rate + pairs)
             records.append({"model": model["name"], "stage": stage, "predicted s": predicted, "measured s": found})
     return pd.DataFrame(records).assign(ratio=lambda table: table["measured s"] / table["predicted s"])
 
@@ -144,7 +157,7 @@ def main() -> None:
         table = costs(config, settings.rate)
         total = table.drop(columns=["model", "a checkpoint GiB", "memory GiB"]).sum().to_dict()
         table = pd.concat([table, pd.DataFrame([{"model": "all"} | total])])
-    print(table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep=""))
+    print(table.to_markdown(index=False, floatfmt=".2f", missingval=""))
 
 
 if __name__ == "__main__":

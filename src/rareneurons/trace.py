@@ -88,7 +88,7 @@ def trace_rows(
     device = architecture.unembedding.device
     block_of_row, position_of_row = rows["block"].to_numpy(), rows["position"].to_numpy()
     everything = candidate_rows(blocks)
-    evaluated = {block: group["position"].to_numpy() for block, group in everything.groupby("block")}
+    evaluated = {block: group["position"].to_numpy(copy=True) for block, group in everything.groupby("block")}
     n_neurons, width = architecture.mlp_output_weight(last).shape
     activations = np.empty((len(rows), n_neurons), dtype=np.float32)
     residuals = np.empty((len(rows), width), dtype=np.float32)
