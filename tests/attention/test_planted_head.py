@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from planted import HEAD, planted_groups, planted_model, planted_text
+from planted_head import HEAD, planted_groups, planted_model, planted_text
 
 from rareneurons.attention.estimates import Effort, attention_estimates
 from rareneurons.attention.heads import Ablation, heads_of_layers

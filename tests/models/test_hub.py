@@ -130,6 +130,14 @@ def test_connection_that_breaks_resumes_where_it_was(hub, monkeypatch, tmp_path)
 
 
 @pytest.mark.faults
+def test_file_that_is_always_cut_short_is_refused(hub, tmp_path):
+    hub.truncated["model.safetensors"] = 1000
+    with pytest.raises(HubError, match=r"^lab/neox at \w{12}: http.* cannot be read .*What was downloaded is kept"):
+        fetched("lab/neox", "main", tmp_path / "weights")
+    assert not (tmp_path / "weights/model.safetensors").exists()
+
+
+@pytest.mark.faults
 def test_cut_download_keeps_the_shards_it_has(hub, tmp_path):
     entry = client.repository_files("lab/llama", "main")
     last = max(name for name in entry["files"] if name.endswith(".safetensors"))

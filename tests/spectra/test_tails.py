@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from planted import pareto
+from planted_tails import pareto
 
 from rareneurons.spectra.tails import (
     hill_exponent,

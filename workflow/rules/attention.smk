@@ -20,6 +20,7 @@ rule attention:
         "../../envs/rareneurons.yaml"
     resources:
         weights=checkpoint_slot,
+        gpu=accelerators(),
     params:
         folder=checkpoint_folder,
         documents=config["attention"]["documents"],

@@ -212,6 +212,16 @@ def folders_of(wildcards):
     return {name: f"{training}/{name}" for name in checkpoints_of(wildcards.model)}
 
 
+def accelerators():
+    """How much of the resource `gpu` a job takes that runs on the configured device.
+
+    `auto` takes one where the machine that plans the jobs has an NVIDIA device; a profile for a cluster sets its own.
+    """
+    asked = config["device"] == "cuda"
+    found = config["device"] == "auto" and os.path.exists("/dev/nvidiactl")
+    return int(asked or found)
+
+
 def checkpoint_slot(wildcards):
     """How much of the resource `weights` a job takes that stands between a checkpoint's download and its deletion.
 

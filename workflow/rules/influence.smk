@@ -18,6 +18,7 @@ rule influence:
         "../../envs/rareneurons.yaml"
     resources:
         weights=checkpoint_slot,
+        gpu=accelerators(),
     params:
         influence=config["influence"],
         device=config["device"],

@@ -26,6 +26,8 @@ rule train_model:
     priority: 30
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        gpu=accelerators(),
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "checkpoints"),
         seed=config["seed"],

@@ -18,6 +18,7 @@ rule other_layers:
         "../../envs/rareneurons.yaml"
     resources:
         weights=checkpoint_slot,
+        gpu=accelerators(),
     params:
         folder=checkpoint_folder,
         other_layers=config["other_layers"],

@@ -73,6 +73,8 @@ rule neuron_types:
         in_run("benchmarks/neuron_types/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    resources:
+        gpu=accelerators(),
     params:
         condition=config["groups"]["condition"],
         device=config["device"],

@@ -19,6 +19,7 @@ rule trace:
         "../../envs/rareneurons.yaml"
     resources:
         weights=checkpoint_slot,
+        gpu=accelerators(),
     params:
         folder=checkpoint_folder,
         batch_size=config["trace"]["batch_size"],
