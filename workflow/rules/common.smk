@@ -2,6 +2,7 @@
 import ast
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -215,11 +216,11 @@ def folders_of(wildcards):
 def accelerators():
     """How much of the resource `gpu` a job takes that runs on the configured device.
 
-    `auto` takes one where the machine that plans the jobs has an NVIDIA device; a profile for a cluster sets its own.
+    `auto` takes one where the machine that plans the jobs has `nvidia-smi`; a profile for a cluster sets its own.
     """
     asked = config["device"] == "cuda"
-    found = config["device"] == "auto" and os.path.exists("/dev/nvidiactl")
-    return int(asked or found)
+    found = config["device"] == "auto" and shutil.which("nvidia-smi")
+    return int(bool(asked or found))
 
 
 def checkpoint_slot(wildcards):
