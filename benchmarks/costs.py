@@ -19,9 +19,9 @@ from snakemake.utils import update_config
 
 PROJECT = Path(__file__).resolve().parent.parent
 START = {"trace": 5.0, "influence": 2.5, "attention": 6.0}  # seconds a job takes to import what it needs
-# Measured: a pair of row and neuron beside the products (H100: benchmarks/large_model.py, CPU: make bench), and
+# Measured: seconds a row, neuron and word beside the products (H100: benchmarks/large_model.py, CPU: make bench), and
 # WeightWatcher's singular values, twice because of the shuffled baseline.
-SECONDS_A_PAIR = {"accelerator": 1.6e-7, "cpu": 4e-6}
+SECONDS_A_WORD = {"accelerator": 4e-12, "cpu": 1e-10}
 WEIGHTWATCHER_RATE = 5e9 / 2  # of m n^2 for an m x n matrix, n <= m, a second on one core
 GIB = 2**30
 
@@ -100,7 +100,7 @@ def costs(config: dict, rate: float) -> pd.DataFrame:
         trace = 4 * n_rows * (shape.neurons + shape.width)
         layer = 4 * shape.width * (shape.vocabulary + 2 * shape.neurons)
         hours = {stage: work / rate / 3600 for stage, work in operations(shape, config, n_rows).items()}
-        hours["influence"] += n_rows * shape.neurons * SECONDS_A_PAIR["accelerator"] / 3600
+        hours["influence"] += n_rows * shape.neurons * shape.vocabulary * SECONDS_A_WORD["accelerator"] / 3600
         records.append(
             {
                 "model": model["name"],
@@ -133,11 +133,12 @@ def compared(run: Path, config: dict) -> pd.DataFrame:
     for model in config["models"]:
         tokenizer = next(entry for entry in config["tokenizers"] if entry["name"] == model["tokenizer"])
         sizes = (model["n_layers"], model["hidden_size"], model["n_heads"], tokenizer["vocabulary_size"])
-        for stage, work in operations(Shape(*sizes, False, 4), config, n_rows).items():
+        shape = Shape(*sizes, False, 4)
+        beside = {"influence": n_rows * shape.neurons * shape.vocabulary * SECONDS_A_WORD["cpu"]}
+        for stage, work in operations(shape, config, n_rows).items():
             files = list(run.glob(f"benchmarks/{stage}/{model['name']}/*.tsv"))
             found = sum(pd.read_csv(file, sep="\t")["cpu_time"].astype(float).sum() for file in files)
-            pairs = n_rows * 4 * model["hidden_size"] * SECONDS_A_PAIR["cpu"] if stage == "influence" else 0
-            predicted = len(files) * (START[stage] + work / rate + pairs)
+            predicted = len(files) * (START[stage] + work / rate + beside.get(stage, 0))
             records.append({"model": model["name"], "stage": stage, "predicted s": predicted, "measured s": found})
     return pd.DataFrame(records).assign(ratio=lambda table: table["measured s"] / table["predicted s"])
 
