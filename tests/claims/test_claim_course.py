@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, dimension_table, tables_for
+from claim_tables import BOUNDS, dimension_table, frame, tables_for
 from courses import JUMP, RISING, STEPS, course_of
 
 from rareneurons.claims import decide
@@ -122,3 +122,10 @@ def test_course_of_one_checkpoint_is_not_known():
     assert row["verdict"] == "undecided"
     assert row["sentence"].count("is not known at four checkpoints") == 2
     assert row["n"] == 0
+
+
+@pytest.mark.parametrize(("first", "said"), [(64, "passes from step 64"), (np.nan, "passes at no checkpoint")])
+def test_course_row_says_where_the_plateau_test_passes_first(first, said):
+    tables = tables_for(["a"])
+    tables["dynamics"] = frame("a", 256, "rare", "boost", "mean_abs.test.plateau.first_step", first)
+    assert said in decide(tables, BOUNDS).set_index("claim").loc["C6", "sentence"]
