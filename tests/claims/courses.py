@@ -1,0 +1,23 @@
+"""Planted courses in training."""
+
+import numpy as np
+import pandas as pd
+
+from rareneurons.dynamics.trends import measure_trends
+from rareneurons.tables import CheckpointName, Estimate, measure_frame
+
+STEPS = np.array([0, 1, 2, 4, 8, 16, 32, 64, 128, 256])
+RISING = np.arange(10) / 9
+JUMP = (STEPS >= 16).astype(float)
+
+
+def course_of(measure, values, noise, rng, group="fixed_plateau", condition="rare", steps=STEPS) -> pd.DataFrame:
+    """Trend, change and largest step of a planted series, whose documents scatter it by ``noise``."""
+    measured = np.asarray(values) + noise * rng.normal(size=len(steps))
+    names = [CheckpointName("a", f"step{step}") for step in steps]
+    estimates = (Estimate(measure, value, "u", 33) for value in measured)
+    table = pd.concat(measure_frame(n, [(condition, group, e)]) for n, e in zip(names, estimates, strict=True))
+    keys = {"model": "a", "condition": condition, "group": group, "measure": measure}
+    draws = measured + noise * rng.normal(size=(100, len(steps)))
+    rows = [keys | {"step": step, "draws": column} for step, column in zip(steps, draws.T, strict=True)]
+    return measure_trends([table], pd.DataFrame(rows), 200, rng)

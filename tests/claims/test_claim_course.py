@@ -1,0 +1,131 @@
+"""C6 tells gradual, abrupt and absent courses apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from claim_tables import BOUNDS, dimension_table, frame, tables_for
+from courses import JUMP, RISING, STEPS, course_of
+
+from rareneurons.claims import decide
+
+SELECTIVITY, DIMENSION = "mean_abs.head.influence_share", "effective_dimension.matched.difference"
+
+
+def c6(share, dimension, noise=0.01, rng=None, plateau=(0, 0), steps=STEPS, group="fixed_plateau") -> pd.Series:
+    """C6 for planted courses of the head's share and of the dimension less the matched mean."""
+    rng = np.random.default_rng(0) if rng is None else rng
+    dynamics = [
+        course_of(SELECTIVITY, share, noise, rng, "boost", "rare-common", steps),
+        course_of(DIMENSION, dimension, noise, rng, group, "rare", steps),
+    ]
+    tables = tables_for(["a"], plateau=plateau) | {"dynamics": pd.concat(dynamics)}
+    tables["coordination"] = pd.concat([tables["coordination"], dimension_table(group="fixed_plateau")])
+    return decide(tables, BOUNDS).set_index("claim").loc["C6"]
+
+
+@pytest.mark.parametrize(
+    ("share", "dimension", "expected"),
+    [
+        (0.3 * RISING, 0 * RISING, "supported"),
+        (0 * RISING, -0.3 * RISING, "supported"),
+        (0.3 * RISING, -0.3 * RISING, "supported"),
+        (0.3 * JUMP, 0 * RISING, "contradicted"),
+        (0 * RISING, -0.3 * JUMP, "contradicted"),
+        (0.3 * RISING, -0.3 * JUMP, "undecided"),
+        (0 * RISING, 0 * RISING, "contradicted"),
+        (-0.3 * RISING, 0.3 * RISING, "contradicted"),  # the other way round is no emergence
+        (0.3 * np.sin(np.pi * RISING), 0 * RISING, "contradicted"),  # there and back again
+        (0.02 * RISING, 0 * RISING, "contradicted"),  # less than would matter
+    ],
+)
+def test_specialization_is_gradual_abrupt_or_absent(share, dimension, expected):
+    assert c6(share, dimension, noise=0.002)["verdict"] == expected
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize(
+    ("shape", "expected"), [(RISING, "supported"), (JUMP, "contradicted"), (0 * JUMP, "contradicted")]
+)
+def test_planted_courses_get_their_verdict(shape, expected):
+    """20 series each, change 0.3, documents scatter by 0.008: the right verdict in at least 18, the wrong one never."""
+    rng = np.random.default_rng(41)
+    verdicts = [c6(0.3 * shape, 0 * shape, 0.008, rng)["verdict"] for _ in range(20)]
+    assert verdicts.count(expected) >= 18
+    assert set(verdicts) <= {expected, "undecided"}
+
+
+@pytest.mark.calibration
+def test_noise_is_hardly_ever_a_course():
+    rng = np.random.default_rng(43)
+    verdicts = [c6(0 * JUMP, 0 * JUMP, 0.2, rng)["verdict"] for _ in range(30)]
+    assert verdicts.count("supported") + verdicts.count("contradicted") <= 3
+
+
+def test_a_change_that_may_be_relevant_is_not_called_none():
+    row = c6(0.055 * RISING, 0 * RISING, 0.003)
+    assert row["ci_low"] < BOUNDS.specialization_margin < row["ci_high"]
+    assert row["verdict"] == "supported"
+
+
+def test_four_checkpoints_in_order_are_no_trend():
+    """Two orders of 24 are as extreme: p = 0.08 whatever the documents say."""
+    row = c6(0.1 * np.arange(4), np.zeros(4), 0.001, steps=STEPS[:4])
+    assert (row["verdict"], row["n"]) == ("undecided", 4)
+
+
+def test_half_of_the_change_in_one_step_is_undecided():
+    row = c6(0.3 * (0.6 * RISING + 0.4 * JUMP), 0 * RISING, 0.012)
+    assert row["verdict"] == "undecided"
+    assert "too uncertain to tell gradual from abrupt" in row["sentence"]
+
+
+def test_a_measure_that_comes_back_is_neither_gradual_nor_abrupt():
+    overshoot = 0.1 * RISING + 0.3 * ((STEPS >= 16) & (STEPS < 256))
+    row = c6(overshoot, 0 * RISING, 0.002)
+    assert row["verdict"] == "undecided"
+    assert "goes further than it stays" in row["sentence"]
+
+
+def test_a_jump_between_distant_checkpoints_is_not_called_abrupt():
+    far = np.array([0, 4000, 14000, 24000, 34000, 44000, 54000, 64000, 74000, 143000])
+    row = c6(0.3 * (far > 0), 0 * far, 0.002, steps=far)
+    assert row["verdict"] == "undecided"
+    assert "lies from step 0 to 4000: too far apart" in row["sentence"]
+
+
+def test_course_row_says_change_trend_largest_part_and_plateau():
+    row = c6(0.3 * RISING, 0 * RISING, 0.002)
+    assert row["statistic"] == "mean_abs.head.influence_share (boost, rare-common)"
+    assert row["value"] == pytest.approx(0.3, abs=0.01)
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+    assert (row["n"], row["bound"]) == (10, 0.5)
+    assert row["p_value"] <= 0.025
+    for part in (
+        "over 10 checkpoints",
+        "largest part of it between neighbouring",
+        "gradual",
+        "at no checkpoint",
+        "fixed cut",
+    ):
+        assert part in row["sentence"]
+    assert "less than 50% of the change" in row["reason"]
+    row = c6(0 * RISING, -0.3 * JUMP, 0.002)
+    assert row["statistic"] == "effective_dimension.matched.difference (fixed_plateau, rare)"
+    with_plateau = c6(0 * RISING, -0.3 * RISING, 0.002, plateau=(1, 0), group="plateau")
+    assert with_plateau["verdict"] == "supported"
+    assert "(plateau, rare)" in with_plateau["statistic"]
+    assert "fixed cut" not in with_plateau["sentence"]
+
+
+def test_course_of_one_checkpoint_is_not_known():
+    row = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C6"]
+    assert row["verdict"] == "undecided"
+    assert row["sentence"].count("is not known at four checkpoints") == 2
+    assert row["n"] == 0
+
+
+@pytest.mark.parametrize(("first", "said"), [(64, "passes from step 64"), (np.nan, "passes at no checkpoint")])
+def test_course_row_says_where_the_plateau_test_passes_first(first, said):
+    tables = tables_for(["a"])
+    tables["dynamics"] = frame("a", 256, "rare", "boost", "mean_abs.test.plateau.first_step", first)
+    assert said in decide(tables, BOUNDS).set_index("claim").loc["C6", "sentence"]

@@ -1,0 +1,50 @@
+"""C5 counts only where routing would be seen."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from claim_tables import BOUNDS, routing_table, tables_for
+
+from rareneurons.claims import decide
+
+
+def routing_row(plateau=(1, 0), **numbers) -> pd.Series:
+    tables = tables_for(["a"], plateau=plateau) | {"attention": routing_table(["a"], **numbers)}
+    return decide(tables, BOUNDS).set_index("claim").loc["C5"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ({"high": 0.049}, "supported"),  # 0.49 of a mean head's effect
+        ({"high": 0.051}, "undecided"),  # routing by half of it is not excluded
+        ({"high": 0.051, "heads": 1}, "contradicted"),
+        ({"high": 0.049, "heads": 1}, "supported"),  # found, but too small to be dedicated
+        ({"high": 0.049, "effect": 0.05}, "undecided"),
+        ({"value": np.nan, "high": 0.01, "reason": "2 heads reach"}, "undecided"),
+        ({"high": np.nan}, "undecided"),
+    ],
+)
+def test_no_routing_counts_only_where_routing_would_be_seen(numbers, expected):
+    row = routing_row(**numbers)
+    assert row["verdict"] == expected
+    assert row["bound"] == 0.5
+
+
+def test_routing_row_is_in_units_of_a_mean_head_and_says_its_numbers():
+    row = routing_row(value=0.03, low=0.01, high=0.06, heads=2, p=0.004)
+    assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((0.3, 0.1, 0.6))
+    assert row["p_value"] == 0.004
+    for said in (
+        "of 12 heads 3 move plateau more on rare rows and 2 route",
+        "0.3 of a mean head's effect",
+        "p = 0.004",
+        "0.25 (0.2 on",
+        "60%",
+    ):
+        assert said in row["sentence"]
+    assert "at step16" in row["sentence"]
+    assert "no plateau" not in row["sentence"]
+    assert "no plateau" in routing_row(plateau=(0, 0))["sentence"]
+    assert "fixed_plateau" in routing_row(group="fixed_plateau")["statistic"]
+    assert "2 heads reach" in routing_row(value=np.nan, reason="2 heads reach")["sentence"]

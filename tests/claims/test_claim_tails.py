@@ -1,0 +1,82 @@
+"""C7 needs heavier tails at the end and growth towards them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from claim_tables import BOUNDS, tables_for, tails_table
+from courses import RISING, course_of
+
+from rareneurons.claims import decide
+
+
+def c7(matrices, courses, plateau=(0, 0), group="fixed_plateau") -> pd.Series:
+    """C7 for spectra rows of each matrix and the courses of their ratios to matched groups."""
+    rng = np.random.default_rng(0)
+    tables = tables_for(["a"], plateau=plateau)
+    tables["spectra"] = pd.concat([tails_table(matrix=name, group=group, **given) for name, given in matrices.items()])
+    tables["dynamics"] = pd.concat(
+        course_of(f"hill.{name}.matched.ratio", values, 0.002, rng, group) for name, values in courses.items()
+    )
+    return decide(tables, BOUNDS).set_index("claim").loc["C7"]
+
+
+FALLING = 1 - 0.3 * RISING
+NONE = {"value": 1.0, "gap": (-0.05, 0.05), "q": 0.6, "null": (1.0, 0.95, 1.05)}
+
+
+@pytest.mark.parametrize(
+    ("matrix", "course", "expected"),
+    [
+        ({}, FALLING, "supported"),
+        ({}, 1 + 0 * RISING, "contradicted"),  # heavier, but no more than before training
+        ({}, 2 - FALLING, "contradicted"),
+        ({"q": 0.06}, FALLING, "undecided"),
+        ({"value": 1.4, "gap": (0.2, 0.5)}, FALLING, "undecided"),  # a reduction could not have been seen
+        (NONE, FALLING, "contradicted"),
+        (NONE | {"null": (1.0, 0.7, 1.3)}, FALLING, "undecided"),
+        (NONE | {"gap": (-0.2, 0.05)}, FALLING, "undecided"),
+        ({"value": np.nan, "gap": (np.nan, np.nan), "q": np.nan}, FALLING, "undecided"),
+    ],
+)
+def test_heavier_tails_increasingly(matrix, course, expected):
+    assert c7({"w_out": matrix}, {"w_out": course})["verdict"] == expected
+
+
+def test_either_matrix_may_decide_for_and_only_both_against():
+    both = {"w_out": FALLING, "w_in": FALLING}
+    found = c7({"w_out": {"q": 0.6}, "w_in": {}}, both)
+    assert (found["verdict"], found["statistic"]) == ("supported", "hill.w_in.matched.difference (fixed_plateau, rare)")
+    assert c7({"w_out": NONE, "w_in": {}}, both)["verdict"] == "undecided"
+    assert c7({"w_out": NONE, "w_in": {"q": 0.6}}, both)["verdict"] == "undecided"
+    assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
+
+
+def test_tail_row_says_exponents_interval_p_trend_and_plateau():
+    row = c7({"w_out": {}}, {"w_out": FALLING})
+    assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.3, -0.4, -0.2))
+    assert (row["p_value"], row["n"], row["bound"]) == (0.01, 33, 0.05)
+    for part in (
+        "neurons 0.7, matched groups 1 ",
+        "0.8 to 1.3",
+        "-0.4 to -0.2",
+        "adjusted 0.01",
+        "rank correlation",
+        "fixed cut",
+    ):
+        assert part in row["sentence"]
+    assert "followed back" not in row["sentence"]
+    tables = tables_for(["a"])
+    names = (("fixed_plateau", RISING), ("final_fixed_plateau", -RISING))
+    rng = np.random.default_rng(0)
+    tables["dynamics"] = pd.concat(course_of("hill.w_out.matched.ratio", v, 0.001, rng, group) for group, v in names)
+    said = decide(tables, BOUNDS).set_index("claim").loc["C7", "sentence"]
+    assert "rank correlation with step 1 (" in said
+    assert "(the final neurons followed back: -1 (95 % interval -1 to -1)" in said
+    with_plateau = c7({"w_out": {}}, {"w_out": FALLING}, plateau=(1, 0), group="plateau")
+    assert "fixed cut" not in with_plateau["sentence"]
+    assert "(plateau, rare)" in with_plateau["statistic"]
+    unknown = c7({"w_out": {"value": np.nan, "gap": (np.nan, np.nan), "q": np.nan}}, {"w_out": FALLING})
+    assert "1 of 33 neurons have constant weights" in unknown["sentence"]
+    alone = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C7"]
+    assert alone["verdict"] == "undecided"
+    assert "no trend over fewer than four checkpoints" in alone["sentence"]
