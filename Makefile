@@ -28,7 +28,7 @@ $(DEMO)/report.html: $(DEMO)/claims.csv
 	$(BIN)/snakemake --cores 1 --configfile config/demo.yaml --report $@
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 # TransformerLens brings packages of its own: it gets an environment on top of the locked one, and is left out where it
 # does not install.
