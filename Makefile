@@ -2,7 +2,8 @@
 # make test   format, lint, types and all tests
 # make bench  time and error of neuron influence beside what people would use otherwise
 # make check  format, lint and types alone
-.PHONY: demo test bench check format clean
+# make test-graph, make test-library   one half of the tests
+.PHONY: demo test test-graph test-library bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -27,8 +28,15 @@ demo: $(INSTALLED)
 $(DEMO)/report.html: $(DEMO)/claims.csv
 	$(BIN)/snakemake --cores 1 --configfile config/demo.yaml --report $@
 
+# The tests that run the graph share one run of it; the others have the second core meanwhile.
 test: check
-	$(BIN)/python -m pytest --numprocesses 2
+	@$(MAKE) --no-print-directory --jobs 2 test-graph test-library
+
+test-graph: $(INSTALLED)
+	$(BIN)/python -m pytest tests/workflow
+
+test-library: $(INSTALLED)
+	$(BIN)/python -m pytest --ignore tests/workflow
 
 # TransformerLens brings packages of its own: it gets an environment on top of the locked one, and is left out where it
 # does not install.

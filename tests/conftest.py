@@ -186,17 +186,6 @@ def style():
     plt.close("all")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run the graph come first and go to one worker, so that the run they share is made once."""
-    items.sort(key=runs_the_graph, reverse=True)
-    for item in filter(runs_the_graph, items):
-        item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
-def runs_the_graph(item: pytest.Item) -> bool:
-    return item.path.parent.name == "workflow"
-
-
 def copy_project(folder: Path) -> Path:
     """The files a run needs, in a folder of its own."""
     target = folder / "project"
