@@ -46,7 +46,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, HfHubHTTPError):
         return f"{constants.ENDPOINT} answered {error.response.status_code}; what was downloaded is kept, run again"
     if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set; fetch where there is internet (snakemake --until fetch_checkpoint), or unset it"
+        return "HF_HUB_OFFLINE is set; fetch where there is internet (--until fetch_checkpoint audit_hub), or unset it"
     return (
         f"{constants.ENDPOINT} cannot be read ({error}). Files are fetched where snakemake was started and need the "
         "internet there; HF_ENDPOINT names a mirror. What was downloaded is kept, run again"
