@@ -81,6 +81,21 @@ def test_weights_of_the_end_that_are_not_quite_the_last_ones(rng):
     assert "from step143000, the later step16 " in audit.loc["step4", "reason"]
 
 
+def test_an_outlier_near_the_last_checkpoint_is_an_outlier_first(rng):
+    weights = random_walk(rng)
+    weights[4] = weights[-1] + 0.02 * rng.normal(size=2000)
+    assert findings(audited(weights)) == {"step64": "outlier"}
+
+
+def test_the_third_last_can_be_misplaced(rng):
+    """With a detour so long allowed that the honest one after it does not look like an outlier."""
+    weights = random_walk(rng, drift=10.0)
+    weights[-3] = weights[-1] + 0.1 * (weights[-3] - weights[-1])
+    checkpoints = [stored(step, values) for step, values in zip(STEPS, weights, strict=True)]
+    audit = checkpoint_audit(checkpoints, detour=9, nearness=0.5).set_index("checkpoint")
+    assert findings(audit) == {"step54000": "misplaced"}
+
+
 def test_first_two_steps_alike(rng):
     """All of Pythia: the first step of warm-up has learning rate 0."""
     weights = random_walk(rng)
