@@ -23,7 +23,7 @@ def random_walk(rng: np.random.Generator, steps=STEPS, drift: float = 1.0, size:
 def stored(step: int, weights: np.ndarray, **changes) -> StoredCheckpoint:
     name = CheckpointName("model", f"step{step}" if step >= 0 else "main")
     files = {
-        "config.json": {"size": 10, "sha256": "c"},
+        "config.json": {"size": 10, "sha256": f"{step}"},
         "model.safetensors": {"size": 1000, "sha256": f"{hash(weights.tobytes()):x}"},
     }
     half = len(weights) // 2
