@@ -14,7 +14,7 @@ from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import architecture_of, projection_rows
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer
-from rareneurons.models.weights import weight_matrices
+from rareneurons.models.weights import weight_files, weight_matrices
 from rareneurons.trace import Recorder
 
 
@@ -218,6 +218,23 @@ def test_matrices_from_files_equal_the_model_s(folder):
     assert len(found) == len(expected)
     for matrix in expected:  # files and model name the unembedding differently
         assert sum(np.array_equal(matrix, other) for other in found.values()) == 1
+
+
+SHARDS = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["pytorch_model.bin", "model.safetensors", "config.json"], ["model.safetensors"]),
+        (["model.safetensors", "model.safetensors.index.json", *SHARDS], ["model.safetensors"]),
+        (["model.safetensors.index.json", *SHARDS[::-1], "x.bin"], ["model.safetensors.index.json", *SHARDS]),
+        ([*SHARDS, "pytorch_model.bin"], ["pytorch_model.bin"]),  # shards that nobody can join
+        (["consolidated.safetensors", "optimizer.bin"], []),
+    ],
+)
+def test_weights_are_read_from_the_files_transformers_would_take(names, expected):
+    assert weight_files(names) == expected
 
 
 def test_bin_files_are_read_with_weights_only(folder, tmp_path):

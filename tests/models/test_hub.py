@@ -185,6 +185,14 @@ def test_repository_without_weights_is_listed_as_missing(monkeypatch, tmp_path):
 
 
 @pytest.mark.faults
+def test_weights_without_a_configuration_are_no_checkpoint(monkeypatch, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with served(Hub({"lab/half": {"main": tmp_path}})) as hub:
+        point_at(hub.url, monkeypatch)
+        assert "found model.safetensors; expected config.json" in client.repository_files("lab/half", "main")["missing"]
+
+
+@pytest.mark.faults
 def test_full_disk_is_said_before_the_download(hub, monkeypatch, tmp_path):
     entry = client.repository_files("lab/neox", "main")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 100))
