@@ -153,3 +153,10 @@ def test_spearman_of_draws_equals_one_row_at_a_time(rng):
         known = np.isfinite(draws[row])
         assert found[row] == pytest.approx(stats.spearman(x[known], draws[row, known]))
     assert np.isnan(stats.spearman_of_draws(x[:3], draws[:, :3])).all()
+
+
+def test_moved_draws_keep_their_spread_and_take_the_value_s_place():
+    draws = np.array([1.0, np.nan, 3.0, 5.0])
+    np.testing.assert_allclose(stats.moved_to(10.0, draws), [8.0, np.nan, 10.0, 12.0])
+    assert stats.moved_to(1.0, np.empty(0)).size == 0
+    assert np.isnan(stats.moved_to(1.0, np.full(3, np.nan))).all()

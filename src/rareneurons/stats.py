@@ -45,6 +45,12 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
     return float(low), float(high)
 
 
+def moved_to(value: float, draws: np.ndarray) -> np.ndarray:
+    """Bootstrap draws (B,) moved so that the mean of the finite ones is the value: their spread without their bias."""
+    known = draws[np.isfinite(draws)]
+    return draws + (value - known.mean()) if len(known) else draws
+
+
 def bootstrap_p(draws: np.ndarray) -> float:
     """Two-sided p-value of "zero" from bootstrap draws (n,) of a difference: twice the smaller share beyond zero.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+PLATEAU_TEST = "mean_abs.test.plateau"  # the measure that is 1 where a plateau is declared, else 0
 FINAL_PREFIX = "final_"  # names groups of a model's last checkpoint where they are followed back to earlier ones
 IDENTITY = ["model", "checkpoint", "step"]
 MEASURE_COLUMNS = [

@@ -60,6 +60,19 @@ def batches_of_blocks(needed: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [needed[start : start + batch_size] for start in range(0, len(needed), batch_size)]
 
 
+def tokens_of_batch(blocks: Blocks, batch: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Tokens (blocks of the batch, length of its longest block), int64, as a model reads them."""
+    longest = int(blocks.length[batch].max())
+    return torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
+
+
+def places_in_batch(
+    batch: np.ndarray, block: np.ndarray, position: np.ndarray, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where rows (T,) of a sorted batch's blocks lie in a pass over it: index of the block in the batch, position."""
+    return torch.from_numpy(np.searchsorted(batch, block)).to(device), torch.from_numpy(position).to(device)
+
+
 @torch.inference_mode()
 def trace_rows(
     architecture: Architecture,
@@ -96,12 +109,8 @@ def trace_rows(
     n_positions = 0
     modules = {"activation": architecture.mlp_output(last), "residual": architecture.final_norm_module}
     for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
-        longest = int(blocks.length[batch].max())
         with Recorder(modules) as recorder:
-            architecture.base(
-                input_ids=torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device),
-                use_cache=False,
-            )
+            architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
         activation, residual = recorder.inputs["activation"], recorder.inputs["residual"]
         for place, block in enumerate(batch):
             here = block_of_row == block
@@ -146,15 +155,10 @@ def mean_activations(
     modules = {str(layer): architecture.mlp_output(layer) for layer in layers}
     totals = {layer: np.zeros(len(architecture.mlp_output_weight(layer))) for layer in layers}
     for batch in progress(batches_of_blocks(np.sort(needed), batch_size)):
-        longest = int(blocks.length[batch].max())
-        tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
         with Recorder(modules) as recorder:
-            architecture.base(input_ids=tokens, use_cache=False)
+            architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
         mine = np.isin(block, batch)
-        at = (
-            torch.from_numpy(np.searchsorted(batch, block[mine])).to(device),
-            torch.from_numpy(position[mine]).to(device),
-        )
+        at = places_in_batch(batch, block[mine], position[mine], device)
         for layer, total in totals.items():
             total += recorder.inputs[str(layer)][at].double().sum(0).cpu().numpy()
     return {layer: total / len(evaluated) for layer, total in totals.items()}

@@ -6,7 +6,7 @@ import numpy as np
 
 from rareneurons.attention.patterns import Patterns, cosine, divergence, shuffled_divergences
 from rareneurons.attention.sample import EVERYTHING, Found, HeadEstimate, Sample, heads_and_mean, with_interval
-from rareneurons.stats import against_controls
+from rareneurons.stats import against_controls, moved_to
 from rareneurons.tables import Estimate
 
 
@@ -55,7 +55,7 @@ def pattern_estimates(
 
 def _centred(draws: np.ndarray, value: float) -> np.ndarray:
     """Draws moved so that their mean is the value: repeated documents make any two means less alike."""
-    return np.clip(draws - draws.mean() + value, 0, 1)
+    return np.clip(moved_to(value, draws), 0, 1)
 
 
 def _similarity(sums: np.ndarray, null: np.ndarray, heads: Sequence[tuple[int, int]], sample: Sample) -> Found:

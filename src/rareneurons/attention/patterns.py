@@ -16,7 +16,7 @@ from torch import nn
 
 from rareneurons.models.architectures import Architecture
 from rareneurons.tokens import Blocks
-from rareneurons.trace import batches_of_blocks
+from rareneurons.trace import batches_of_blocks, places_in_batch, tokens_of_batch
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,9 @@ def attention_patterns(
     with visible_patterns(architecture):
         for batch in progress(batches_of_blocks(np.unique(block), batch_size)):
             mine = np.isin(block, batch)
-            place = torch.from_numpy(np.searchsorted(batch, block[mine])).to(device)
-            position = torch.from_numpy(positions[mine]).to(device)
-            longest = int(blocks.length[batch].max())
-            tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
+            place, position = places_in_batch(batch, block[mine], positions[mine], device)
             with _PatternReader(architecture, place, position, window) as reader:
-                architecture.base(input_ids=tokens, use_cache=False)
+                architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
             found.append((torch.cat(reader.profiles, 1).cpu(), torch.cat(reader.entropies, 1).cpu()))
     profile, entropy = (torch.cat(part).float().numpy() for part in zip(*found, strict=True))
     return Patterns(profile, entropy)

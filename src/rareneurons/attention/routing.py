@@ -24,7 +24,7 @@ from rareneurons.models.last_layer import LastLayer
 from rareneurons.models.partial_run import run_from
 from rareneurons.rows import candidate_rows
 from rareneurons.tokens import Blocks
-from rareneurons.trace import Recorder, batches_of_blocks
+from rareneurons.trace import Recorder, batches_of_blocks, places_in_batch, tokens_of_batch
 
 Progress = Callable[[Iterable], Iterable]
 
@@ -77,8 +77,7 @@ class _Rows:
 
     def run(self, batch: np.ndarray, modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
         """Inputs (blocks, positions, width) of modules in a whole pass over a batch of blocks."""
-        longest = int(self.blocks.length[batch].max())
-        tokens = torch.from_numpy(self.blocks.tokens[batch, :longest].astype(np.int64)).to(self.device)
+        tokens = tokens_of_batch(self.blocks, batch, self.device)
         with Recorder(modules) as recorder:
             self.architecture.base(input_ids=tokens, use_cache=False)
         return recorder.inputs
@@ -89,8 +88,7 @@ class _Rows:
 
     def places(self, batch: np.ndarray, mine: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Where these rows lie in a pass over the batch: (block, position)."""
-        place = torch.from_numpy(np.searchsorted(batch, self.block[mine])).to(self.device)
-        return place, torch.from_numpy(self.position[mine]).to(self.device)
+        return places_in_batch(batch, self.block[mine], self.position[mine], self.device)
 
 
 def mean_head_outputs(rows: _Rows, progress: Progress) -> tuple[dict[int, torch.Tensor], torch.Tensor]:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.claims.bounds import Bounds, Claim
-from rareneurons.claims.measured import PLATEAU_TEST, last_number, with_interval
+from rareneurons.claims.measured import last_number, with_interval
 from rareneurons.claims.over_training import Finder, followed_back, follows_step, head_group, movement
 from rareneurons.claims.verdict_rows import filled
+from rareneurons.tables import PLATEAU_TEST
 
 COURSE_CLAIM = Claim(
     "C6",

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from rareneurons.claims.bounds import Claim
-from rareneurons.tables import last_checkpoints
-
-PLATEAU_TEST = "mean_abs.test.plateau"
+from rareneurons.tables import PLATEAU_TEST, last_checkpoints
 
 
 def last_number(group: str, measure: str, model: str, table: pd.DataFrame, condition: str) -> pd.Series | None:

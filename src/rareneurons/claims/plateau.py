@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from rareneurons.claims.bounds import Bounds, Claim, condition_of
-from rareneurons.claims.measured import PLATEAU_TEST, last_number, plateau_test
+from rareneurons.claims.measured import last_number, plateau_test
 from rareneurons.claims.verdict_rows import filled, unmeasured
+from rareneurons.tables import PLATEAU_TEST
 
 PLATEAU_CLAIMS = (
     Claim(

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.stats import percentile_interval, spearman_of_draws, spearman_trend
-from rareneurons.tables import MEASURE_COLUMNS
+from rareneurons.tables import MEASURE_COLUMNS, PLATEAU_TEST
 
 TREND_KEYS = ["model", "condition", "group", "measure"]
-PLATEAU_TEST = "mean_abs.test.plateau"
 NULL_MEAN = ".null_mean"
 
 Key = tuple[str, ...]

@@ -24,6 +24,7 @@ from rareneurons.figures.style import (
 )
 from rareneurons.groups import FIXED_PREFIX
 from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
+from rareneurons.tables import PLATEAU_TEST
 
 INTERVAL = 1.96  # standard errors on either side
 
@@ -162,7 +163,7 @@ def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, condit
         "mean_abs.auto.power_law_exponent": ("power-law exponent", 0.0),
         "mean_abs.auto.flatness": ("head exp. / power-law exp.", flatness),
         "mean_abs.auto.plateau_end": ("fitted plateau end (ln rank)", None),
-        "mean_abs.test.plateau": ("p of a flat head", alpha),
+        PLATEAU_TEST: ("p of a flat head", alpha),
     }
     figure, axes = panels(len(shown), len(models), height=1.7)
     for (measure, (label, line_at)), line in zip(shown.items(), axes, strict=True):
@@ -232,7 +233,7 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
             axis.xaxis.set_major_locator(MaxNLocator(5))
             if measure.endswith("flatness"):
                 axis.axvline(flatness, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
-        tests = mine[mine["measure"] == "mean_abs.test.plateau"].set_index("condition")
+        tests = mine[mine["measure"] == PLATEAU_TEST].set_index("condition")
         line[0].set_yticks(list(place.values()), [_sweep_label(condition, tests) for condition in place])
         line[0].set_title(f"{model} {mine['checkpoint'].iloc[0]}, boost", loc="left")
     return figure

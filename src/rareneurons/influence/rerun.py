@@ -19,7 +19,7 @@ from torch import nn
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.partial_run import run_from
 from rareneurons.tokens import Blocks
-from rareneurons.trace import Recorder, batches_of_blocks
+from rareneurons.trace import Recorder, batches_of_blocks, places_in_batch, tokens_of_batch
 
 
 @torch.inference_mode()
@@ -55,15 +55,10 @@ def rerun_delta_loss(
     effects = np.empty((len(rows), len(neurons)))
     for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
         mine = np.flatnonzero(np.isin(block_of_row, batch))
-        at = (
-            torch.from_numpy(np.searchsorted(batch, block_of_row[mine])).to(device),
-            torch.from_numpy(rows["position"].to_numpy()[mine]).to(device),
-        )
+        at = places_in_batch(batch, block_of_row[mine], rows["position"].to_numpy()[mine], device)
         target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
-        longest = int(blocks.length[batch].max())
-        tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
         with Recorder({"residual": architecture.blocks[layer]}) as recorder:
-            architecture.base(input_ids=tokens, use_cache=False)
+            architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
         residual = recorder.inputs["residual"]
         # The same path as the ablated passes, so that its rounding cancels.
         before = _losses(architecture, run_from(architecture, layer, residual)[at][None], target)

@@ -18,7 +18,7 @@ from torch import nn
 from rareneurons.models.architectures import Architecture
 from rareneurons.tables import Estimate
 from rareneurons.tokens import Blocks
-from rareneurons.trace import batches_of_blocks
+from rareneurons.trace import batches_of_blocks, places_in_batch, tokens_of_batch
 
 
 def attribution_scores(
@@ -60,12 +60,9 @@ def attribution_scores(
     try:
         for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
             mine = np.flatnonzero(np.isin(block_of_row, batch))
-            longest = int(blocks.length[batch].max())
-            tokens = torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
-            normed = architecture.base(input_ids=tokens, use_cache=False).last_hidden_state[
-                torch.from_numpy(np.searchsorted(batch, block_of_row[mine])).to(device),
-                torch.from_numpy(rows["position"].to_numpy()[mine]).to(device),
-            ]
+            at = places_in_batch(batch, block_of_row[mine], rows["position"].to_numpy()[mine], device)
+            tokens = tokens_of_batch(blocks, batch, device)
+            normed = architecture.base(input_ids=tokens, use_cache=False).last_hidden_state[at]
             target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
             nn.functional.cross_entropy(architecture.logits(normed), target, reduction="sum").backward()
             for layer, activation in kept.items():

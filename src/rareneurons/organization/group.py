@@ -21,7 +21,7 @@ from rareneurons.organization.information import (
     linear_information,
     mutual_information,
 )
-from rareneurons.stats import against_controls, benjamini_hochberg, correlation_matrix, document_weights
+from rareneurons.stats import against_controls, benjamini_hochberg, correlation_matrix, document_weights, moved_to
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
 DRAWN_AT_MOST = 21  # controls among which the one to draw is picked
@@ -369,8 +369,8 @@ def _against_nulls(
     """
     value = float(found["group"][0])
     draws = found.get("draws", np.empty(0))
-    if name in RAISED_BY_REPEATS and np.isfinite(draws).any():
-        draws = draws - np.nanmean(draws) + value
+    if name in RAISED_BY_REPEATS:
+        draws = moved_to(value, draws)
     findings = []
     for null in nulls:
         estimate = Estimate(f"{name}.{null}", value, unit, n)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from rareneurons.groups import Controlled
 from rareneurons.spectra.measures import (
     ALTERNATIVES,
     UNITS,
@@ -24,11 +25,10 @@ from rareneurons.spectra.tails import (
     tail_interval,
     window_width,
 )
-from rareneurons.stats import against_controls, percentile_interval
+from rareneurons.stats import against_controls, moved_to, percentile_interval
 from rareneurons.tables import Estimate
 
 NAN = float("nan")
-Controlled = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]
 
 
 def neuron_weights(last_layer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -85,12 +85,6 @@ def group_spectra(
     return Spectra(own, correlation_eigenvalues(rows, drawn), by_kind, rows.shape[1], "")
 
 
-def _around(value: float, draws: np.ndarray) -> np.ndarray:
-    """Draws moved so that their mean is the value: redrawn groups hold neurons nearer to the boundary."""
-    known = draws[np.isfinite(draws)]
-    return draws + (value - known.mean()) if len(known) else draws
-
-
 def spectrum_estimates(
     spectra: Spectra, matrix: str, n_draws: int, rng: np.random.Generator
 ) -> tuple[list[Estimate], dict[str, np.ndarray]]:
@@ -118,7 +112,7 @@ def spectrum_estimates(
     for name, unit in UNITS.items():
         value = float(mine[name][0])
         missing = "" if np.isfinite(value) else spectra.reason or why_no_number(name, spectra.own)
-        around = _around(value, drawn[name])
+        around = moved_to(value, drawn[name])  # redrawn groups hold neurons nearer to the boundary
         low, high = percentile_interval(around)
         if name == "tail_exponent":
             low, high = tail_interval(spectra.own, n_draws, rng) if fitted else (NAN, NAN)
@@ -160,7 +154,7 @@ def hill_plot_frame(spectra: Spectra) -> pd.DataFrame:
     drawn, matched = hill_plot(spectra.redrawn)[:, shown], hill_plot(spectra.controls["matched"])[:, shown]
     own = plot[0, shown]
     records = {"n": spectra.n, "k": k, "exponent": own}
-    intervals = np.array([percentile_interval(_around(own[i], drawn[:, i])) for i in range(len(k))])
+    intervals = np.array([percentile_interval(moved_to(own[i], drawn[:, i])) for i in range(len(k))])
     bands = np.array([percentile_interval(matched[:, i]) for i in range(len(k))])
     known = np.isfinite(matched)
     mean = np.where(known.any(0), np.where(known, matched, 0).sum(0) / np.maximum(known.sum(0), 1), np.nan)
