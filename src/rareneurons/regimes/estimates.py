@@ -66,7 +66,7 @@ class RegimeSettings:
     ``cuts``: the fixed cuts, ln rank; ``bootstrap``: draws of documents; ``null_curves``: simulated curves without a
     plateau; ``alpha``, ``flatness``, ``overlap``: bounds of :func:`plateau_rule`; ``power_draws``: planted plateaus a
     curve's power is estimated from, 0 for no estimate; ``power_wanted``: where the power is below this share, it is
-    also simulated for more documents and more neurons, until it is reached; ``tops``: sizes compared between conditions.
+    also simulated for more documents and neurons, until it is reached; ``tops``: sizes compared between conditions.
     """
 
     cuts: tuple[float, float]
