@@ -168,9 +168,9 @@ def _rule(bounds: Bounds) -> str:
         "a measure emerges if the interval of its change from first to last checkpoint is clear of zero; gradually if "
         f"less than {percent(bounds.abrupt_share)} of the change lies between two neighbouring checkpoints and it "
         f"follows step (rank correlation, adjusted p at most {bounds.alpha:g}); abruptly if more lies between two "
-        f"whose steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more than all of it, as in a measure "
-        "that comes back; all by interval. Supported if one of two measures emerges gradually and none abruptly; "
-        "contradicted if the other way round, or if both change by less than would matter "
+        f"whose steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more than all of it, as in a "
+        "measure that comes back; all by interval. Supported if one of two measures emerges gradually and none "
+        "abruptly; contradicted if the other way round, or if both change by less than would matter "
         f"({bounds.specialization_margin:g} of the influence, {percent(bounds.dimension_reduction)} of the dimension); "
         "p adjusted over the two measures (Bonferroni); n counts checkpoints"
     )
