@@ -7,7 +7,7 @@ import pandas as pd
 
 from rareneurons.claims.bounds import Bounds, Claim, Verdict
 from rareneurons.claims.findings import NUMBERS, Finding, unmeasured
-from rareneurons.claims.measured import Finder, finder, head_of
+from rareneurons.claims.measured import Finder, finder, head_of, percent
 from rareneurons.claims.needs import Sample, more_documents, times_as_many
 from rareneurons.stats import NORMAL_95
 
@@ -85,6 +85,6 @@ def _concentration(find: Finder, condition: str) -> str:
         return ""
     return (
         f"; on {condition} rows the Gini coefficient of heads' effects is {gini['value']:.2g} ({null['value']:.2g} on "
-        f"matched groups, p = {gini['p_value']:.2g}), the strongest head of a layer alone has {share['value']:.0%} of "
-        "the layer's effect"
+        f"matched groups, p = {gini['p_value']:.2g}), the strongest head of a layer alone has "
+        f"{percent(share['value'])} of the layer's effect"
     )
