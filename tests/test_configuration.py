@@ -177,6 +177,11 @@ BROKEN = {
     "undefined condition": (("groups", "condition"), "medium", r"groups\.condition: 'medium' is not a condition"),
     "name twice": (("models", 1, "name"), "neox-small", r"models\[1\]\.name: 'neox-small' is used twice"),
     "reserved name": (("models", 0, "name"), "tables", r"models\[0\]\.name: 'tables' is the name of a results folder"),
+    "name of all models": (
+        ("models", 0, "name"),
+        "all",
+        r"models\[0\]\.name: 'all' stands for all models in claims.csv",
+    ),
     "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
     "too few null curves": (
         ("regimes", "null_curves"),

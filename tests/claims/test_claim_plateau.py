@@ -42,7 +42,7 @@ def test_plateau_rows_say_rule_adjusted_p_and_power():
     assert row["bound"] == 0.5
     assert row["p_value"] == pytest.approx(1), "0.4 over five checkpoints: 5 % against the test's 1 %"
     assert "no plateau can be told from chance" in row["sentence"]
-    assert "the test would find 30 % of planted plateaus, where 80 % make its no count" in row["sentence"]
+    assert "but the test would find only 30 % of planted plateaus, and its no counts from 80 % on" in row["sentence"]
     assert "at most 0.5 of the power law's" in row["reason"]
     assert "5 checkpoints that regimes.alpha allows for (Bonferroni)" in row["reason"]
     assert "there is no plateau" in c1(0.9)["sentence"]

@@ -11,7 +11,7 @@ import pandas as pd
 from rareneurons.claims.bounds import Bounds, Claim, Verdict
 from rareneurons.claims.findings import Finding, no_number
 from rareneurons.claims.measured import Finder, finder, head_of, n_checkpoints, percent, with_interval
-from rareneurons.claims.needs import Sample, more_documents, standard_error, times_as_many
+from rareneurons.claims.needs import LEAST_CHECKPOINTS, Sample, more_documents, standard_error, times_as_many
 from rareneurons.claims.over_training import (
     followed_back,
     follows_step,
@@ -59,30 +59,28 @@ class _Course:
 def _course_of(measure: _Measure, here: int, bounds: Bounds) -> _Course:
     """Course of a measure over ``here`` checkpoints with a step."""
     change, trend = measure.find(".change"), measure.find(".trend")
-    if change is None or trend is None:
+    if change is None or change["n"] < LEAST_CHECKPOINTS:
         unknown = f"{measure.words} is not known at four checkpoints"
         alpha = bounds.alpha / N_MEASURES
         need = " and ".join(more_checkpoints(None, measure.sign, alpha, bounds.permutations, here))
         return _Course("open", unknown, unknown, need, no_number(), np.nan, here)
     answer, meaning, need = _reading(measure, change, trend, bounds)
-    n, p = int(change["n"]), min(1.0, N_MEASURES * float(trend["p_value"]))
+    n, p = int(change["n"]), np.nan if trend is None else min(1.0, N_MEASURES * float(trend["p_value"]))
     changed = f"{measure.words} changed by {with_interval(change)} over {n} checkpoints"
-    told = f"{changed}, rank correlation with step {with_interval(trend)}, adjusted p = {p:.2g}: {meaning}"
-    return _Course(answer, f"{changed}: {meaning}", told, need, change, p, n)
+    follows = "" if trend is None else f", rank correlation with step {with_interval(trend)}, adjusted p = {p:.2g}"
+    return _Course(answer, f"{changed}: {meaning}", f"{changed}{follows}: {meaning}", need, change, p, n)
 
 
-def _reading(measure: _Measure, change: pd.Series, trend: pd.Series, bounds: Bounds) -> tuple[Answer, str, str]:
-    """Answer, what it means, and what would tell where it is open."""
+def _reading(measure: _Measure, change: pd.Series, trend: pd.Series | None, bounds: Bounds) -> tuple[Answer, str, str]:
+    """Answer, what it means, and what would tell where it is open; a measure that never changes has no trend."""
     margin, share = abs(measure.margin), bounds.abrupt_share
     moved = movement(measure.find, measure.sign, margin)
     if moved == "none":
         return "none", f"less than the {measure.margin:+.2g} that would matter", ""
-    if moved == "open":
+    part, first, last = (measure.find(f".largest_step{end}") for end in ("", ".from", ".to"))
+    if moved == "open" or trend is None or part is None or first is None or last is None:
         times = times_to_tell_movement(change, measure.sign, margin)
         return "open", "perhaps nothing, perhaps enough to matter", more_documents(times, SAMPLE)
-    part, first, last = (measure.find(f".largest_step{end}") for end in ("", ".from", ".to"))
-    if part is None or first is None or last is None:
-        raise KeyError(f"claims: {measure.words} has a change and no .largest_step in tables/dynamics.csv")
     between = f"between step {first['value']:.0f} and {last['value']:.0f}"
     interval = f"(95 % interval {percent(part['ci_low'])} to {percent(part['ci_high'])})"
     largest = f"{percent(part['value'])} of it {interval} {between}"

@@ -50,16 +50,16 @@ def plateau_finding(claim: Claim, tables: Mapping[str, pd.DataFrame], bounds: Bo
         f"(95 % interval {number['ci_low']:.2g} to {number['ci_high']:.2g}; {test['n']:.0f} blocks of held-out "
         f"documents; adjusted p = {p:.2g})"
     )
-    planted = f"the test would find {'an unknown share' if np.isnan(share) else percent(share)} of planted plateaus"
+    share_found = "an unknown share" if np.isnan(share) else percent(share)
     if found:
         plain = f"on {condition} rows there is a plateau: {steep}, where up to {bounds.flatness:g} is flat"
     elif verdict == "undecided":
         plain = (
-            f"on {condition} rows no plateau can be told from chance: {steep}, but {planted}, where "
-            f"{percent(bounds.power)} make its no count"
+            f"on {condition} rows no plateau can be told from chance: {steep}, but the test would find only "
+            f"{share_found} of planted plateaus, and its no counts from {percent(bounds.power)} on"
         )
     else:
-        plain = f"on {condition} rows there is no plateau: {steep}, and {planted}"
+        plain = f"on {condition} rows there is no plateau: {steep}, and the test would find {share_found} of planted plateaus"
     told = (
         f"{'a' if found else 'no'} plateau is found among the boost neurons, p = {test['p_value']:.2g}, adjusted "
         f"{p:.2g}; power {percent(share)}"
