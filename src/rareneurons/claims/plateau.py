@@ -59,7 +59,8 @@ def plateau_finding(claim: Claim, tables: Mapping[str, pd.DataFrame], bounds: Bo
             f"{share_found} of planted plateaus, and its no counts from {percent(bounds.power)} on"
         )
     else:
-        plain = f"on {condition} rows there is no plateau: {steep}, and the test would find {share_found} of planted plateaus"
+        planted = f"the test would find {share_found} of planted plateaus"
+        plain = f"on {condition} rows there is no plateau: {steep}, and {planted}"
     told = (
         f"{'a' if found else 'no'} plateau is found among the boost neurons, p = {test['p_value']:.2g}, adjusted "
         f"{p:.2g}; power {percent(share)}"
