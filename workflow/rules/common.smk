@@ -339,10 +339,3 @@ def code_of(script):
     for file in imported_files(SCRIPTS / f"{script}.py"):
         digest.update(code_and_imports(file)[0].encode())
     return digest.hexdigest()[:16]
-
-
-def print_where_to_look():
-    print(
-        f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}"
-    )
-    print(f"For a page with all of it add: --report {in_run('report.html')}")
