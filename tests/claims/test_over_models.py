@@ -43,7 +43,7 @@ def test_a_majority_without_a_contradiction_decides(verdicts, expected):
     found = over_models(CLUSTERS_CLAIM, rows(verdicts), np.nan)
     assert found.verdict == expected
     assert found.number["value"] == verdicts.count("y") / len(verdicts)
-    assert f"of {len(verdicts)} models {verdicts.count('y')} support it" in found.plain
+    assert f"supported in {verdicts.count('y')} of {len(verdicts)} models" in found.plain
 
 
 @pytest.mark.oracle

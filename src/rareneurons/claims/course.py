@@ -87,8 +87,10 @@ def _reading(measure: _Measure, change: pd.Series, trend: pd.Series | None, boun
     if part["ci_high"] < share:
         return _gradual(measure, trend, largest, bounds)
     if part["ci_low"] > 1:
-        meaning = f"{largest}, neither gradually nor abruptly, since it came back"
-        return "open", meaning, f"checkpoints after the last one, to see where it settles: it went {largest}"
+        times, low, high = (part[key] for key in ("value", "ci_low", "ci_high"))
+        back = f"{times:.1f} times as far (95 % interval {low:.1f} to {high:.1f}) {between} and came back"
+        need = f"checkpoints after the last one, to see where it settles: it went {back}"
+        return "open", f"{back}, so neither gradually nor abruptly", need
     if part["ci_low"] > share:
         ratio = (last["value"] + 1) / (first["value"] + 1)
         if ratio <= bounds.abrupt_factor:

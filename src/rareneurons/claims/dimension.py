@@ -16,7 +16,7 @@ DIMENSION_CLAIM = Claim(
     "Plateau neurons act together: reduced effective dimension",
     "coordination",
     "effective_dimension.matched",
-    "effective dimension less that of matched groups, as a share of theirs",
+    "effective dimension less that of matched groups (as a share of theirs)",
 )
 
 

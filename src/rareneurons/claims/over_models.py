@@ -20,7 +20,7 @@ COUNTED = (
 )
 AVERAGED = (
     "the value is the random-effects mean (Paule-Mandel), its interval Hartung and Knapp's for models like these, no "
-    "narrower than errors that all models share would make it, p of {0:g}"
+    "narrower than errors that all models share would make it, p of a mean of {0:g}"
 )
 
 
@@ -59,7 +59,7 @@ def _verdict(rows: pd.DataFrame, mean_says: Verdict = "undecided") -> Verdict:
 
 def _in_words(rows: pd.DataFrame) -> str:
     yes, no, undecided = (len(models) for models in _tally(rows).values())
-    return f"of {len(rows)} models {yes} support it, {no} contradict it and {undecided} are undecided"
+    return f"supported in {yes} of {len(rows)} models, contradicted in {no}, undecided in {undecided}"
 
 
 def _counted(rows: pd.DataFrame) -> Finding:
