@@ -51,3 +51,15 @@ def test_blocks_hold_one_document_each(tokenizer):
 
 def test_unigram_entropy_of_a_uniform_distribution():
     assert tokens.unigram_entropy(np.array([5, 5, 0, 5, 5])) == pytest.approx(np.log(4))
+
+
+def test_visible_tokens_show_spaces_controls_and_parts_of_characters(tokenizer):
+    def ids(text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    the, line, bell = ids(" the")[0], ids("\n")[0], ids("\a")[0]
+    part = ids("€")[0]  # the corpus has no euro sign, so that it is three tokens of a byte
+    found = tokens.visible_tokens(tokenizer, [the, line, bell, part, 0, 10**6])
+    assert found[the].startswith("␣t")
+    assert (found[line], found[bell], found[0], found[10**6]) == ("↵", "\\x07", "<|endoftext|>", "#1000000")
+    assert found[part] == tokenizer.convert_ids_to_tokens(part) == "â"

@@ -123,6 +123,27 @@ def texts_of_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[int]) -
     return dict(zip(ids, (str(tokenizer.decode([token])) for token in ids), strict=True))
 
 
+SPACES = {" ": "␣", "\n": "↵", "\t": "⇥"}
+
+
+def visible_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[int]) -> dict[int, str]:
+    """Text of each token id in which every character shows.
+
+    Spaces, line ends and tabs are symbols, other characters without a glyph are escaped; a token that holds part of a
+    character is written as the vocabulary spells it, an id without a token as its number.
+    """
+    found = {}
+    for token in map(int, tokens):
+        name = tokenizer.convert_ids_to_tokens(token) if token < len(tokenizer) else None
+        text = f"#{token}" if name is None else str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
+        if name is not None and (not text or "\ufffd" in text):
+            text = name
+        elif name is not None and name.startswith("▁") and not text.startswith(" "):
+            text = f" {text}"  # SentencePiece drops the space before a text's first word
+        found[token] = "".join(SPACES.get(c) or (c if c.isprintable() else repr(c)[1:-1]) for c in text)
+    return found
+
+
 def unigram_entropy(counts: np.ndarray) -> float:
     """Entropy of the token distribution, nats: the loss of a model that knows frequencies and nothing else."""
     share = counts[counts > 0] / counts.sum()
