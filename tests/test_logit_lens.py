@@ -14,7 +14,7 @@ STEP = 1e-6
 
 
 def changes_of_logits(layer, rng, n):
-    """Central difference of the logits when neuron ``n`` grows, at an input where the norms' scales stay as they are."""
+    """Central difference of the logits when neuron ``n`` grows, where the norms' scales stay as they are."""
 
     def orthogonal_to(direction):
         vector = torch.from_numpy(rng.normal(size=len(direction)))

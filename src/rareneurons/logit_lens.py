@@ -1,7 +1,7 @@
 """Which tokens a neuron's output weights promote and suppress, read through the final norm and the unembedding.
 
 The logit lens (nostalgebraist 2020; of MLP neurons: Geva et al. 2022, arXiv 2203.14680). A neuron adds its activation
-times its output weight ``w`` to the residual stream; with the norm's scale held, the logits move along ``(w gain) U^T``.
+times its output weight ``w`` to the residual stream; with the norm's scale held, logits move along ``(w gain) U^T``.
 A positive activation promotes the tokens at the top of that vector, a negative one those at its bottom.
 """
 

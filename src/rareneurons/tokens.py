@@ -132,16 +132,23 @@ def visible_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[int]) ->
     Spaces, line ends and tabs are symbols, other characters without a glyph are escaped; a token that holds part of a
     character is written as the vocabulary spells it, an id without a token as its number.
     """
-    found = {}
-    for token in map(int, tokens):
-        name = tokenizer.convert_ids_to_tokens(token) if token < len(tokenizer) else None
-        text = f"#{token}" if name is None else str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
-        if name is not None and (not text or "\ufffd" in text):
-            text = name
-        elif name is not None and name.startswith("▁") and not text.startswith(" "):
-            text = f" {text}"  # SentencePiece drops the space before a text's first word
-        found[token] = "".join(SPACES.get(c) or (c if c.isprintable() else repr(c)[1:-1]) for c in text)
-    return found
+    ids = [int(token) for token in tokens]
+    return {
+        token: "".join(
+            SPACES.get(c) or (c if c.isprintable() else repr(c)[1:-1]) for c in _text(tokenizer, token, name)
+        )
+        for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
+    }
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, token: int, name: str | None) -> str:
+    if name is None:
+        return f"#{token}"
+    text = str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
+    if not text or "\ufffd" in text:
+        return name
+    # SentencePiece drops the space before a text's first word.
+    return f" {text}" if name.startswith("▁") and not text.startswith(" ") else text
 
 
 def unigram_entropy(counts: np.ndarray) -> float:
