@@ -25,8 +25,7 @@ def main(job):
     heldout = in_condition(rows, condition, "heldout")
     if layer.no_closed_form is not None:
         logging.info("not computed: %s", layer.no_closed_form)
-    counts = np.load(job.input.counts)
-    direction = unigram_direction(counts, len(layer.unembedding))
+    direction = unigram_direction(np.load(job.input.counts), len(layer.unembedding))
     properties = weight_properties(layer, direction)
     layer = layer.to(device_of(job.params.device, float64=True), torch.float32)
     properties["frequency_effect"] = frequency_effects(
@@ -47,7 +46,8 @@ def main(job):
         for group, (members, _) in controls["random"].items()
         for estimate in group_types(properties, members, {kind: found[group][1] for kind, found in controls.items()})
     ]
-    for name, tokens in zip(("promoted", "suppressed"), top_tokens(layer, counts), strict=True):
+    types = pd.read_parquet(job.input.frequencies)["token"].to_numpy()
+    for name, tokens in zip(("promoted", "suppressed"), top_tokens(layer, types), strict=True):
         properties[name] = list(tokens)
     properties.insert(0, "layer", mine["layer"].to_numpy())
     properties.insert(1, "neuron", mine["neuron"].to_numpy())

@@ -25,27 +25,27 @@ def written_directions(layer: LastLayer) -> torch.Tensor:
     return layer.centred(weight) * layer.norm.gain
 
 
-def top_tokens(layer: LastLayer, counts: np.ndarray, shown: int = TOKENS_SHOWN) -> tuple[np.ndarray, np.ndarray]:
+def top_tokens(layer: LastLayer, types: np.ndarray, shown: int = TOKENS_SHOWN) -> tuple[np.ndarray, np.ndarray]:
     """Tokens that a positive activation of each neuron promotes and suppresses most.
 
     Where logits are soft-capped, these are the ones before the cap.
 
     Args:
         layer: the last layer, in the precision and on the device to compute in.
-        counts: (C,) token counts of the training corpus; tokens that never occur there, and ids beyond the counts,
-            are left out: nothing taught the model where to put them.
+        types: token ids that may be named: those of the training corpus, since nothing taught the model where to put
+            the others. Ids beyond the unembedding are left out.
         shown: how many tokens, at most.
 
     Returns:
-        Token ids, twice int32 (N, k) with k = ``shown``, or the number of tokens that occur if that is smaller: the
-        most promoted first, the most suppressed first.
+        Token ids, twice int32 (N, k) with k = ``shown``, or the number of types if that is smaller: the most promoted
+        first, the most suppressed first.
     """
-    occurring = np.flatnonzero(counts[: len(layer.unembedding)])
-    known = torch.from_numpy(occurring).to(layer.unembedding.device)
-    shown = min(shown, len(occurring))
+    types = types[types < len(layer.unembedding)]
+    known = torch.from_numpy(types).to(layer.unembedding.device)
+    shown = min(shown, len(types))
     promoted, suppressed = [], []
     for directions in written_directions(layer).split(max(1, ENTRIES_AT_ONCE // len(layer.unembedding))):
         logits = (directions @ layer.unembedding.T)[:, known]
         promoted.append(logits.topk(shown).indices.cpu().numpy())
         suppressed.append(logits.topk(shown, largest=False).indices.cpu().numpy())
-    return tuple(occurring[np.concatenate(found)].astype(np.int32) for found in (promoted, suppressed))
+    return tuple(types[np.concatenate(found)].astype(np.int32) for found in (promoted, suppressed))

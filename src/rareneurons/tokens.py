@@ -117,12 +117,6 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return sorted(tokenizer.all_special_ids)
 
 
-def texts_of_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[int]) -> dict[int, str]:
-    """Readable text of each token id."""
-    ids = [int(token) for token in tokens]
-    return dict(zip(ids, (str(tokenizer.decode([token])) for token in ids), strict=True))
-
-
 SPACES = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 
