@@ -32,6 +32,7 @@ include: "workflow/rules/spectra.smk"
 include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -43,6 +44,8 @@ rule all:
     input:
         in_run("claims.csv"),
         in_run("claims.md"),
+        in_run("report.html"),
+        neuron_pages(),
         every_checkpoint("influence.parquet"),
         tables(),
         figures(),

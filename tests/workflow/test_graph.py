@@ -266,8 +266,8 @@ def test_full_reproduction_plans_offline(smoke_run):
     assert plan["fetch_checkpoint"] == 94
 
 
-def test_report_is_one_offline_page(smoke_run):
-    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/report.html")
-    page = (smoke_run / "results/smoke/report.html").read_text()
+def test_snakemake_s_own_report_is_one_offline_page(smoke_run):
+    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/snakemake_report.html")
+    page = (smoke_run / "results/smoke/snakemake_report.html").read_text()
     assert "rank_influence" in page
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)

@@ -180,6 +180,16 @@ def figures():
     )
 
 
+def neuron_pages():
+    return expand(in_run("neurons/{model}.html"), model=MODELS)
+
+
+def captions():
+    """Name of a figure or table -> its caption, reStructuredText with Jinja's expressions."""
+    folder = Path(workflow.basedir) / "workflow/report"
+    return {file.stem: file.read_text() for file in sorted(folder.glob("*.rst"))}
+
+
 def checkpoint_input(wildcards):
     """What a job needs on disk before it can open the checkpoint."""
     entry = MODELS[wildcards.model]
@@ -325,19 +335,22 @@ def imported_files(file):
 
 
 def code_of(script):
-    """Digest of a script and all project code it imports; comments and layout do not count.
+    """Digest of a script, all project code it imports, and templates beside that; comments and layout do not count.
 
     A parameter of every rule: Snakemake itself sees neither an edited import nor, once files carry new dates, that
     nothing was edited.
     """
     digest = hashlib.sha256()
-    for file in imported_files(SCRIPTS / f"{script}.py"):
+    files = imported_files(SCRIPTS / f"{script}.py")
+    for file in files:
         digest.update(ast.dump(ast.parse(file.read_text())).encode())
+    for folder in sorted({file.parent for file in files}):
+        for template in sorted(folder.glob("templates/*")):
+            digest.update(template.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def print_where_to_look():
     print(
-        f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}"
+        f"\nFinished. Open {in_run('report.html')}; verdicts: {in_run('claims.md')}; tables: {in_run('tables/')}"
     )
-    print(f"For a page with all of it add: --report {in_run('report.html')}")

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rareneurons.figures.style import COLUMN_WIDTH, NULL_COLOUR, colour_of, models_of, panels
+from rareneurons.figures.palette import NULL_COLOUR, colour_of
+from rareneurons.figures.style import COLUMN_WIDTH, models_of, panels
 
 PREFERRED = ("plateau", "fixed_plateau")
 UNIT = "effect (sd)"

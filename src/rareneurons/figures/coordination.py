@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from rareneurons.figures.style import COLUMN_WIDTH, GROUP_COLOURS, NULL_COLOUR, models_of, panels, step_axis
+from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR
+from rareneurons.figures.style import COLUMN_WIDTH, models_of, panels, step_axis
 from rareneurons.tables import last_checkpoints
 
 MEASURE = "effective_dimension"

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from rareneurons.figures.style import GROUP_COLOURS, colour_of, models_of, panels, step_axis
+from rareneurons.figures.palette import colour_of, group_colour
+from rareneurons.figures.style import models_of, panels, step_axis
 from rareneurons.tables import FINAL_PREFIX
 
 
@@ -71,7 +72,7 @@ def _draw_course(
         return
     followed = group.startswith(FINAL_PREFIX)
     by_group = group != "boost"
-    colour = GROUP_COLOURS.get(group.removeprefix(FINAL_PREFIX), "#000000") if by_group else colour_of(condition)
+    colour = group_colour(group.removeprefix(FINAL_PREFIX)) if by_group else colour_of(condition)
     label = group.removeprefix(FINAL_PREFIX).replace("_", " ") if by_group else f"{condition} rows"
     label += ", final neurons" if followed else ""
     line = "--" if followed else "-"

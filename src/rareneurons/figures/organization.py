@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from rareneurons.figures.style import COLUMN_WIDTH, GROUP_COLOURS, models_of, panels, step_axis
+from rareneurons.figures.palette import GROUP_COLOURS
+from rareneurons.figures.style import COLUMN_WIDTH, models_of, panels, step_axis
 
 NULL_STYLES = {"random": ("#999999", ":"), "matched": ("#000000", "--"), "shift": ("#E69F00", "-.")}
 PREFERRED = ("plateau", "fixed_plateau")

@@ -12,16 +12,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rareneurons.figures.style import (
-    GROUP_COLOURS,
-    NULL_COLOUR,
-    SIGN_MARKERS,
-    colour_of,
-    draw_group,
-    models_of,
-    panels,
-    step_axis,
-)
+from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, colour_of, group_colour
+from rareneurons.figures.style import SIGN_MARKERS, draw_group, models_of, panels, step_axis
 from rareneurons.groups import FIXED_PREFIX
 from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
 from rareneurons.tables import PLATEAU_TEST
@@ -298,7 +290,7 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
             chosen = groups[(groups["model"] == model) & (groups["group"] == name)]["neuron"]
             if chosen.empty:
                 continue
-            colour = GROUP_COLOURS.get(name, "#000000")
+            colour = group_colour(name)
             fixed = name.startswith(FIXED_PREFIX)  # larger rings, so that what both sets hold shows
             axis.plot(
                 *mine.loc[chosen, columns].to_numpy().T,

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rareneurons.figures.style import GROUP_COLOURS, NULL_COLOUR, models_of, panels
+from rareneurons.figures.palette import NULL_COLOUR, group_colour
+from rareneurons.figures.style import models_of, panels
 from rareneurons.groups import HEADS
 
 MATRIX_NAMES = {"w_out": "output weights", "w_in": "input weights", "w_gate": "gate weights", "w_up": "up weights"}
@@ -46,7 +47,7 @@ def hill_plots(plots: pd.DataFrame) -> Figure:
 def _draw_hill_plot(axis: Axes, plot: pd.DataFrame) -> None:
     plot = plot.sort_values("k")
     group, n = str(plot["group"].iloc[0]), int(plot["n"].iloc[0])
-    colour = GROUP_COLOURS.get(group, "#000000")
+    colour = group_colour(group)
     axis.fill_between(
         plot["k"], plot["matched_low"], plot["matched_high"], color=NULL_COLOUR, alpha=0.3, linewidth=0, label="matched"
     )

@@ -11,20 +11,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rareneurons.figures.palette import CONDITION_COLOURS, group_colour
 from rareneurons.regimes.curve import Sign
 
 COLUMN_WIDTH = 3.35  # inches, 85 mm
-# Okabe & Ito's palette. Conditions and groups keep their colour in every figure.
-CONDITION_COLOURS = {"rare": "#D55E00", "common": "#0072B2"}
-GROUP_COLOURS = {
-    "plateau": "#CC79A7",
-    "power_law": "#009E73",
-    "decay": "#E69F00",
-    "fixed_plateau": "#56B4E9",
-    "suppress_plateau": "#882255",
-    "suppress_power_law": "#117733",
-}
-NULL_COLOUR = "#999999"
 SIGN_MARKERS: Mapping[Sign, str] = {"boost": "-", "suppress": "--"}
 STYLE = {
     "font.size": 8,
@@ -61,11 +51,6 @@ def apply_style() -> None:
     sns.set_theme(style="ticks", rc=STYLE)
 
 
-def colour_of(condition: str) -> str:
-    """Colour of a condition; conditions the palette does not know share one."""
-    return CONDITION_COLOURS.get(condition, "#000000")
-
-
 def panels(rows: int, columns: int, height: float = 2.2) -> tuple[Figure, np.ndarray]:
     """A figure of ``rows`` x ``columns`` axes, at least a column wide; ``height`` inches a row."""
     width = max(COLUMN_WIDTH, 2.9 * columns)
@@ -98,7 +83,7 @@ def draw_group(axis: Axes, table: pd.DataFrame, measure: str, group: str) -> Non
     value = table[table["measure"] == measure].sort_values("step")
     if value.empty:
         return
-    colour = GROUP_COLOURS.get(group, CONDITION_COLOURS.get(group, "#000000"))
+    colour = CONDITION_COLOURS.get(group, group_colour(group))
     error = np.vstack([value["value"] - value["ci_low"], value["ci_high"] - value["value"]])
     axis.errorbar(
         value["step"],

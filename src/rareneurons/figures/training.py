@@ -6,7 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from rareneurons.figures.style import COLUMN_WIDTH, NULL_COLOUR
+from rareneurons.figures.palette import NULL_COLOUR
+from rareneurons.figures.style import COLUMN_WIDTH
 
 
 def training_loss(logs: pd.DataFrame, unigram_entropy: float, vocabulary_size: int) -> Figure:
