@@ -131,7 +131,7 @@ def run_report(
             "models": list(dict.fromkeys(claims["model"])),
             "verdicts": _verdict_matrix(claims),
             "marks": VERDICT_MARKS,
-            "sections": [section for section in sections if section["figures"] or section["tables"]],
+            "sections": [each for each in sections if each["verdicts"] or each["figures"] or each["tables"]],
             "neuron_pages": neuron_pages,
             "findings": _table(audit[audit["finding"] != "ok"]),
             "n_checkpoints": len(audit),
