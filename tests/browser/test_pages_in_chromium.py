@@ -1,9 +1,8 @@
 """The report and a neuron page in a headless Chromium, phone-wide and desk-wide, as somebody uses them."""
 
 import pytest
-from planted_pages import HOSTILE, planted_neuron_page, planted_report
-
 from chromium import Chromium, executable
+from planted_pages import HOSTILE, planted_neuron_page, planted_report
 
 pytestmark = [
     pytest.mark.browser,

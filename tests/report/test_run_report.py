@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from planted_pages import HOSTILE, png, planted_report, run_parts
+from planted_pages import HOSTILE, planted_report, png, run_parts
 
 from rareneurons.report.run_report import SECTIONS, caption, run_times
 
