@@ -11,6 +11,7 @@ GROUP_COLOURS = {
     "suppress_decay": "#999933",
 }
 NULL_COLOUR = "#999999"
+NULL_COLOURS = {"random": NULL_COLOUR, "matched": "#000000", "shift": "#44AA99"}
 UNKNOWN_COLOUR = "#000000"
 
 
