@@ -63,8 +63,8 @@ def test_every_figure_and_table_is_there_and_those_without_a_section_too(page):
 
 
 def test_figures_keep_their_proportions(page):
-    assert 'width="260" height="130"' in page  # 2 by 1 inches at 130 pixels an inch
-    assert 'width="1300" height="173"' in page
+    assert 'width="360" height="180"' in page  # 2 by 1 inches at 180 pixels an inch
+    assert 'width="1800" height="240"' in page
 
 
 def test_captions_are_rendered_with_the_configuration(page):

@@ -135,7 +135,7 @@ def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequ
                 told = f"{condition}: {_gini(attention, model, group, condition)}".replace(", ", "\n")
                 axis.text(
                     0.97,
-                    0.97 - 0.17 * place,
+                    1.0 - 0.21 * place,
                     told,
                     transform=axis.transAxes,
                     ha="right",

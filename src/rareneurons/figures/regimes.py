@@ -149,6 +149,7 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[s
                 axis.plot(x, y, color=colours(norm(np.log2(max(step, 0) + 1))), linewidth=0.9)
             axis.set_title(f"{model}\n{condition}, boost")
             axis.set_xlabel("ln rank")
+        line[0].yaxis.set_major_locator(MaxNLocator(4, integer=True))
         label_line(line, "ln mean |ΔL| (nats)")
     bar = figure.colorbar(
         ScalarMappable(norm, colours), ax=axes, label="training step", location="bottom", aspect=40, fraction=0.04

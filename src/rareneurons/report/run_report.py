@@ -25,7 +25,7 @@ PAPER_NAMES = {
 TABLE_ROWS = 10  # shown of each table
 SHOWN_WHOLE = ("audit", "provenance")  # the tables that more is taken from
 DIGITS = 3  # significant ones
-PIXELS_AN_INCH = 130  # of a window; figures are drawn at FIGURE_DPI
+PIXELS_AN_INCH = 180  # of a window; figures are drawn at FIGURE_DPI
 FIGURE_DPI = 300
 
 
