@@ -1,4 +1,4 @@
-"""Every figure of the graph has a caption that says n and intervals, or that there are none; all captions can be rendered."""
+"""Every figure of the graph has a caption that says n and intervals, or that there are none; all can be rendered."""
 
 import re
 
