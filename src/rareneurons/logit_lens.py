@@ -11,7 +11,7 @@ import torch
 from rareneurons.models.last_layer import LastLayer
 
 TOKENS_SHOWN = 8
-ENTRIES_AT_ONCE = 2**26  # of the neurons x vocabulary matrix, which is never held whole
+ENTRIES_AT_ONCE = 2**25  # of the neurons x vocabulary matrix, which is never held whole
 
 
 def written_directions(layer: LastLayer) -> torch.Tensor:

@@ -18,6 +18,9 @@ rule neuron_pages:
         in_run("benchmarks/neuron_pages.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
         checkpoints={
@@ -46,6 +49,9 @@ rule report:
         in_run("benchmarks/report.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         config=config,
         captions=captions(),
