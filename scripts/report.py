@@ -20,7 +20,7 @@ def benchmarks_below(folder):
     records = []
     for file in sorted(folder.rglob("*.tsv")):
         rule = file.relative_to(folder).with_suffix("").parts[0]
-        records.append(pd.read_csv(file, sep="\t").assign(rule=rule))
+        records.append(pd.read_csv(file, sep="\t", na_values="-").assign(rule=rule))
     return pd.concat(records, ignore_index=True)
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from rareneurons import tokens
 from rareneurons.errors import CorpusError
@@ -63,3 +65,10 @@ def test_visible_tokens_show_spaces_controls_and_parts_of_characters(tokenizer):
     assert found[the].startswith("␣t")
     assert (found[line], found[bell], found[0], found[10**6]) == ("↵", "\\x07", "<|endoftext|>", "#1000000")
     assert found[part] == tokenizer.convert_ids_to_tokens(part) == "â"
+
+
+def test_visible_tokens_keep_the_space_that_sentencepiece_drops():
+    words = Tokenizer(models.WordLevel({"▁the": 0, "the": 1, "<0xE2>": 2}, unk_token="the"))
+    words.decoder = decoders.Metaspace()
+    found = tokens.visible_tokens(PreTrainedTokenizerFast(tokenizer_object=words), [0, 1, 2])
+    assert found == {0: "␣the", 1: "the", 2: "<0xE2>"}
