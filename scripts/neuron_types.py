@@ -47,8 +47,8 @@ def main(job):
         for estimate in group_types(properties, members, {kind: found[group][1] for kind, found in controls.items()})
     ]
     types = pd.read_parquet(job.input.frequencies)["token"].to_numpy()
-    for name, tokens in zip(("promoted", "suppressed"), top_tokens(layer, types), strict=True):
-        properties[name] = list(tokens)
+    for side, tokens in zip(("promoted", "suppressed"), top_tokens(layer, types), strict=True):
+        properties[side] = list(tokens)
     properties.insert(0, "layer", mine["layer"].to_numpy())
     properties.insert(1, "neuron", mine["neuron"].to_numpy())
     write_parquet(name.labelled(properties), job.output.neurons)
