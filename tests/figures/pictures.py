@@ -37,8 +37,9 @@ def labelled(figure):
     figure.canvas.draw()
     assert figure.get_figwidth() == COLUMN_WIDTH == round(85 / 25.4, 2)
     for axis in figure.axes:
-        neighbours = axis.get_shared_y_axes().get_siblings(axis)
-        assert axis.get_xlabel() or any(other.get_ylabel() for other in neighbours) or not axis.axison
+        beside, twins = (shared.get_siblings(axis) for shared in (axis.get_shared_y_axes(), axis.get_shared_x_axes()))
+        names = [other.get_ylabel() for other in beside] + [other.get_xlabel() for other in twins]
+        assert any(names) or not axis.axison
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     assert texts
     for text in texts:
