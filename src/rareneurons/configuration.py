@@ -49,7 +49,7 @@ def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None
 
 
 def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | None]) -> dict[str, Any]:
-    """The configuration with ``checkpoints: all`` and ``folder`` of its models written out.
+    """The configuration with ``checkpoints: all``, ``folder`` and ``leave_out`` of its models written out.
 
     A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder whose name ends in a
     number is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
@@ -59,10 +59,29 @@ def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | 
         subfolders: names of the folders in a folder; None if there is no such folder, empty if it has a config.json.
 
     Raises:
-        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule.
+        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule, a checkpoint left
+            out that is none, or all of them.
     """
-    models = [_expanded_model(model, f"models[{place}]", subfolders) for place, model in enumerate(config["models"])]
+    models = []
+    for place, model in enumerate(config["models"]):
+        written_out = _expanded_model(model, f"models[{place}]", subfolders)
+        models.append(_without_left_out(written_out, f"models[{place}]"))
     return {**config, "models": models}
+
+
+def _without_left_out(model: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    key = "folders" if model["source"] == "local" else "checkpoints"
+    wanted = {checkpoint_name(step): step for step in model[key]}
+    for place, step in enumerate(model.get("leave_out", [])):
+        if wanted.pop(checkpoint_name(step), None) is None:
+            raise ConfigurationError(
+                f"{where}.leave_out[{place}]: {model['name']} has no checkpoint {step!r}; it has "
+                f"{', '.join(checkpoint_name(known) for known in model[key])}"
+            )
+    if not wanted:
+        raise ConfigurationError(f"{where}.leave_out: no checkpoint of {model['name']} is left; remove the model")
+    kept = {step: model[key][step] for step in wanted} if key == "folders" else list(wanted.values())
+    return {name: value for name, value in model.items() if name != "leave_out"} | {key: kept}
 
 
 def _expanded_model(
