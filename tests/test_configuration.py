@@ -105,9 +105,13 @@ def change(config: dict, path: tuple, value) -> None:
 
 OTHER_LAYERS = load()["other_layers"] | {"layers": [0]}
 BROKEN = {
-    "unknown top key": (("rowz",), {}, r"configuration: .*'rowz' was unexpected; known keys are .*rows"),
-    "unknown nested key": (("rows", "dokuments"), 5, r"rows: .*'dokuments' was unexpected; known keys are .*documents"),
-    "unknown model key": (("models", 0, "repo"), "x", r"models\[0\]: .*'repo' was unexpected"),
+    "unknown top key": (("rowz",), {}, r"configuration: .*found the unknown key 'rowz'; known keys are .*rows"),
+    "unknown nested key": (
+        ("rows", "dokuments"),
+        5,
+        r"rows: .*found the unknown key 'dokuments'; known keys are .*documents",
+    ),
+    "unknown model key": (("models", 0, "repo"), "x", r"models\[0\]: .*found the unknown key 'repo'"),
     "missing key": (("seed",), ..., r"'seed' is a required property"),
     "wrong type": (("rows", "documents"), "many", r"rows\.documents: 'many' is not of type 'integer'"),
     "number out of range": (("rows", "discovery_share"), 1.5, r"rows\.discovery_share: 1.5 is greater"),

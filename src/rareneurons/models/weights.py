@@ -74,9 +74,7 @@ def damage_named(file: str) -> Iterator[None]:
     except RareNeuronsError:
         raise
     except Exception as error:
-        raise CheckpointError(
-            f"{file}: cannot be read ({reason_of(error)}); it is damaged or incomplete. {LEAVE_OUT}"
-        ) from error
+        raise CheckpointError(f"{file}: cannot be read: {reason_of(error)}. {LEAVE_OUT}") from error
 
 
 def reason_of(error: Exception) -> str:
