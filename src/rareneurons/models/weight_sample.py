@@ -39,11 +39,19 @@ def matrices_in_safetensors(name: str, file: BinaryIO) -> dict[str, Place]:
     if length > HEADER_BYTES:
         raise ValueError("its header is too long")
     header = json.loads(file.read(length))
+    described = 8 + length + max((entry["data_offsets"][1] for entry in tensors_of(header).values()), default=0)
+    if file.seek(0, 2) != described:
+        raise ValueError(f"it holds {file.tell()} bytes, its header describes {described}")
     return {
         key: Place(name, 8 + length + entry["data_offsets"][0], int(np.prod(entry["shape"])), DTYPES[entry["dtype"]])
-        for key, entry in header.items()
-        if key != "__metadata__" and len(entry["shape"]) == 2 and entry["dtype"] in DTYPES
+        for key, entry in tensors_of(header).items()
+        if len(entry["shape"]) == 2 and entry["dtype"] in DTYPES
     }
+
+
+def tensors_of(header: dict[str, dict]) -> dict[str, dict]:
+    """A safetensors header's entries that describe tensors."""
+    return {key: entry for key, entry in header.items() if key != "__metadata__"}
 
 
 def matrices_in_bin(name: str, file: BinaryIO) -> dict[str, Place]:
