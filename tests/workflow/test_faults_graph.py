@@ -57,6 +57,17 @@ def leftovers(project: Path) -> list[Path]:
     return list((project / "results").rglob(".*.partial"))
 
 
+def running_job(snakemake_id: int, script: str) -> psutil.Process | None:
+    """The Python process of Snakemake's that runs a script."""
+    for child in psutil.Process(snakemake_id).children(recursive=True):
+        try:
+            if child.name().startswith("python") and child.cmdline()[-1].endswith(f".{script}"):
+                return child
+        except (psutil.Error, IndexError):  # it ended meanwhile
+            continue
+    return None
+
+
 @contextmanager
 def held_job(project: Path, script: str, *arguments: str):
     """A run in the background, and one of its jobs, stopped while it works; both have ended afterwards."""
@@ -67,9 +78,7 @@ def held_job(project: Path, script: str, *arguments: str):
     try:
         while job is None:
             assert run.poll() is None, (project / "output").read_text()
-            for child in psutil.Process(run.pid).children(recursive=True):
-                if any(part.endswith(f".{script}") for part in child.cmdline()) and "python" in child.name():
-                    job = child
+            job = running_job(run.pid, script)
             time.sleep(0.02)
         job.suspend()
         yield run, job
@@ -187,7 +196,7 @@ def test_no_write_permission(project):
 
 
 def test_nan_and_a_damaged_file_among_ten_checkpoints(project, smoke_run):
-    """Both are named where they are opened, the damaged one by the audit, too; the others are computed."""
+    """The first is named where it is opened, the second by the audit; the others are computed; `leave_out` cures both."""
     trained = project / f"{MODEL}/training/step16"
     weights = load_file(trained / "model.safetensors")
     noise = torch.Generator().manual_seed(0)
@@ -207,7 +216,7 @@ def test_nan_and_a_damaged_file_among_ten_checkpoints(project, smoke_run):
     shutil.copytree(project / "results/smoke/inputs", project / "results/ten/inputs")
     model = {"name": "ten", "source": "local", "tokenizer": "docstrings-512", "folder": "ten"}
     ten = overlay(project, "ten.yaml", run="ten", models=[model])
-    asked = [f"results/ten/ten/step{step}/trace.safetensors" for step in (4, 7, 10)]
+    asked = [f"results/ten/ten/step{step}/trace.safetensors" for step in (4, 10)]
     done = snakemake(project, "--keep-going", *ten, "--", *asked, "results/ten/tables/audit.csv", check=False)
     assert done.returncode
     assert (
@@ -219,11 +228,10 @@ def test_nan_and_a_damaged_file_among_ten_checkpoints(project, smoke_run):
     missing = (project / "results/ten/missing.md").read_text()
     for text in (done.stderr, missing):
         assert f"- trace ten/step4: {nan}" in text
-        assert "- trace ten/step7: ten/step7: not a checkpoint that transformers can load" in text
-        assert text.count("or leave it out: models[].leave_out in the configuration") >= 2
-    assert [(project / file).exists() for file in asked] == [False, False, True]
-    assert (project / asked[2]).read_bytes() == (smoke_run / f"{MODEL}/step16/trace.safetensors").read_bytes()
+        assert "or leave it out: models[].leave_out in the configuration" in text
+    assert not (project / asked[0]).exists()
+    assert (project / asked[1]).read_bytes() == (smoke_run / f"{MODEL}/step16/trace.safetensors").read_bytes()
     cured = overlay(project, "cured.yaml", run="ten", models=[model | {"leave_out": [4, 7]}])
     plan = snakemake(project, "-n", *cured)
     assert jobs_of(plan)["trace"] == jobs_of(plan)["influence"] - 1 == 7
-    assert "ten/step4" not in plan.stdout
+    assert "results/ten/ten/step4" not in plan.stdout
