@@ -192,7 +192,7 @@ def assert_names_a_key(message: str, config: dict) -> None:
 
 
 @settings(
-    max_examples=1000,
+    max_examples=600,
     deadline=None,
     derandomize=True,
     database=None,

@@ -196,7 +196,7 @@ def test_no_write_permission(project):
 
 
 def test_nan_and_a_damaged_file_among_ten_checkpoints(project, smoke_run):
-    """The first is named where it is opened, the second by the audit; the others are computed; `leave_out` cures both."""
+    """The first is named where it is opened, the second by the audit; the others are computed; what cures both."""
     trained = project / f"{MODEL}/training/step16"
     weights = load_file(trained / "model.safetensors")
     noise = torch.Generator().manual_seed(0)
