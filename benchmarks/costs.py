@@ -107,8 +107,10 @@ def compared(run: Path, config: dict) -> pd.DataFrame:
     return pd.DataFrame(records).assign(ratio=lambda table: table["measured s"] / table["predicted s"])
 
 
-def asked(plan: str) -> pd.DataFrame:
-    """What each job of a dry run asks for: ``rule``, ``benchmark`` (its file), ``mem_mb`` MB, ``runtime`` minutes."""
+def asked(project: Path, config_file: Path) -> pd.DataFrame:
+    """What each job asks for, by a dry run: ``rule``, ``benchmark`` (its file), ``mem_mb`` MB, ``runtime`` minutes."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--forceall", "--configfile", str(config_file)]
+    plan = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout
     pattern = r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    benchmark: (.+)\n(?:    .*\n)*?    resources: (.+)$"
     records = [
         {"rule": rule, "benchmark": file}
@@ -118,16 +120,18 @@ def asked(plan: str) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def requests(run: Path, config_file: Path) -> pd.DataFrame:
-    """Per rule of a finished run: the most that one of its jobs took, beside what that job asks for.
+def requests(project: Path, jobs: pd.DataFrame) -> pd.DataFrame:
+    """Per rule: the most that one of the jobs took, beside what that job asks for.
 
-    ``over`` is the number of jobs that took more than they ask for, in memory or in time.
+    Args:
+        project: the folder in which the run's Snakefile and results are.
+        jobs: what jobs ask for, as :func:`asked` gives it; those that never ran are left out.
+
+    Returns:
+        A row a rule; ``over`` is the number of jobs that took more than they ask for, in memory or in time.
     """
-    command = [sys.executable, "-m", "snakemake", "-n", "--forceall", "--configfile", str(config_file)]
-    plan = subprocess.run(command, cwd=run.parent.parent, capture_output=True, text=True, check=True).stdout
-    jobs = asked(plan)
-    jobs = jobs[[(run.parent.parent / file).exists() for file in jobs["benchmark"]]]
-    took = [benchmark_of(run.parent.parent / file) for file in jobs["benchmark"]]
+    jobs = jobs[[(project / file).exists() for file in jobs["benchmark"]]]
+    took = [benchmark_of(project / file) for file in jobs["benchmark"]]
     jobs = jobs.join(pd.DataFrame(took, index=jobs.index).fillna(0)).assign(
         memory=lambda job: job["max_rss"] / job["mem_mb"], time=lambda job: job["s"] / 60 / job["runtime"]
     )
@@ -165,8 +169,9 @@ def main() -> int:
         printed(pd.concat([table, pd.DataFrame([{"model": "all"} | total])]))
         return 0
     run = settings.run.resolve()
-    overlay = run.parent.parent / f"config/{run.name}.yaml"
-    table = requests(run, overlay)
+    project = run.parent.parent
+    overlay = project / f"config/{run.name}.yaml"
+    table = requests(project, asked(project, overlay))
     printed(table)
     update_config(config, yaml.safe_load(overlay.read_text()))
     if all(model["source"] == "train" for model in config["models"]):

@@ -1,11 +1,17 @@
 """What jobs ask for: all ask, a second attempt gets more, a finished run is held against it; the Slurm profile."""
 
 import re
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT, copy_project, snakemake
+from safetensors.numpy import load_file
+from snakemake.utils import update_config
 from test_benchmark import loaded
+
+from rareneurons import costs
 
 pytestmark = pytest.mark.workflow
 SMOKE = ("--configfile", "config/smoke.yaml")
@@ -20,6 +26,7 @@ LOCAL = {
     for names in re.findall(r"^localrules:\n((?:    .*\n)+)", file.read_text(), flags=re.M)
     for name in re.findall(r"\w+", names)
 }
+COSTS = loaded("costs")
 SLURM = yaml.safe_load((PROJECT / "workflow/profiles/slurm/config.yaml").read_text())
 
 
@@ -52,20 +59,58 @@ def test_slurm_groups_every_figure_and_no_rule_that_is_none():
     assert {entry.split("=")[0] for entry in SLURM["group-components"]} == set(grouped.values())
 
 
-def test_finished_run_took_no_more_than_its_jobs_ask_for(smoke_run):
-    costs = loaded("costs")
-    table = costs.requests(smoke_run / "results/smoke", smoke_run / "config/smoke.yaml").set_index("rule")
+@pytest.fixture(scope="module")
+def asked(smoke_run):
+    return COSTS.asked(smoke_run, smoke_run / "config/smoke.yaml")
+
+
+def test_finished_run_took_no_more_than_its_jobs_ask_for(smoke_run, asked):
+    table = COSTS.requests(smoke_run, asked).set_index("rule")
     assert set(RULES) - set(table.index) <= LOCAL | {"other_layers"}
     assert (table["over"] == 0).all(), table.to_string()
     assert (table["MB taken"] > 0).any()
-    log = smoke_run / "results/smoke/benchmarks/claims.tsv"
-    kept = log.read_text()
-    try:
-        log.write_text(kept.splitlines()[0] + "\n" + "\t".join(["9000", "2:30:00", "90000", *["1"] * 7]) + "\n")
-        table = costs.requests(smoke_run / "results/smoke", smoke_run / "config/smoke.yaml").set_index("rule")
-    finally:
-        log.write_text(kept)
-    assert table.index[table["over"] > 0].tolist() == ["claims"]
+
+
+@pytest.mark.parametrize(("taken", "over"), [((9000, 100), 1), ((5, 90000), 1), ((5, 100), 0)])
+def test_job_that_took_more_is_found(tmp_path, taken, over):
+    header, seconds, memory = "s\th:m:s\tmax_rss\tcpu_time", *taken
+    (tmp_path / "claims.tsv").write_text(f"{header}\n{seconds}\t-\t{memory}\t1\n")
+    job = {"rule": "claims", "mem_mb": 900, "runtime": 11}
+    jobs = pd.DataFrame([job | {"benchmark": "claims.tsv"}, job | {"benchmark": "another.tsv"}])
+    assert COSTS.requests(tmp_path, jobs)["over"].tolist() == [over]
+
+
+@pytest.mark.oracle
+def test_plan_asks_for_what_the_formulas_say_of_the_files_sizes(smoke_run, asked):
+    """Sizes read anew: weights and arrays opened, files weighed one by one."""
+    folder = smoke_run / "results/smoke/neox-tiny"
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    update_config(config, yaml.safe_load((PROJECT / "config/smoke.yaml").read_text()))
+    asked = asked.set_index("benchmark")[["mem_mb", "runtime"]].T
+
+    def expected(stage: str, sizes: costs.Sizes) -> list[int]:
+        request = costs.request(costs.ESTIMATES[stage](sizes, config))
+        return [request.mem_mb, request.runtime]
+
+    def megabytes(*files: Path) -> float:
+        return sum(file.stat().st_size for file in files) / 2**20
+
+    step, rows = folder / "step16", folder.parent / "inputs/rows/docstrings-512/rows.parquet"
+    layer, traced = load_file(step / "last_layer.safetensors"), load_file(step / "trace.safetensors")
+    shape = costs.Shape(0, 64, 0, len(layer["unembedding"]), len(layer["output_weight"]))
+    sizes = costs.Sizes(
+        megabytes(step / "last_layer.safetensors", step / "trace.safetensors", rows), 0, shape, len(traced["residual"])
+    )
+    assert asked["results/smoke/benchmarks/influence/neox-tiny/step16.tsv"].tolist() == expected("influence", sizes)
+
+    weights = folder / "training/step16/model.safetensors"
+    sizes = costs.Sizes(0, megabytes(weights), costs.Shape(2, 64, 2, 512, 256))
+    assert asked["results/smoke/benchmarks/trace/neox-tiny/step16.tsv"].tolist() == expected("trace", sizes)
+
+    text = folder.parent / "inputs/corpora/docstrings/documents.parquet"
+    tokenizer = [file for file in (folder.parent / "inputs/tokenizers/docstrings-512").iterdir() if file.is_file()]
+    sizes = costs.Sizes(megabytes(text, *tokenizer))
+    assert asked["results/smoke/benchmarks/token_stream/docstrings-512.tsv"].tolist() == expected("token_stream", sizes)
 
 
 # Notes what it was given; killed, as for its memory, at the first attempt.
