@@ -1,9 +1,10 @@
 # make demo   the whole graph on models it trains itself (first run installs everything into .venv)
 # make test   format, lint, types and all tests
+# make test-slurm   the graph through a real Slurm, which it installs (Debian, root) and starts on this machine alone
 # make bench  time and error of neuron influence beside what people would use otherwise
 # make check  format, lint and types alone
 # make test-graph, make test-library   one half of the tests
-.PHONY: demo test test-graph test-library bench check format clean
+.PHONY: demo test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -33,6 +34,9 @@ test-graph: $(INSTALLED)
 
 test-library: $(INSTALLED)
 	$(BIN)/python -m pytest --ignore tests/workflow
+
+test-slurm: $(INSTALLED)
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 # TransformerLens brings packages of its own: it gets an environment on top of the locked one, and is left out where it
 # does not install.
