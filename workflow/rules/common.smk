@@ -164,6 +164,7 @@ def tables():
             "paper_table_1",
             "paper_table_2",
             "paper_table_3",
+            "paper_comparison",
         ],
     )
 
