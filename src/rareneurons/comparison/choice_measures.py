@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -102,8 +101,7 @@ def _regimes(
     sums = {f"{name}/heldout": found for name, found in described.items()}
     chosen = {pair[0]: condition, pair[1]: pair[1]}
     sums |= {f"{name}/discovery": evidence.sums[f"{other}/discovery"] for name, other in chosen.items()}
-    # Boost curves come first; those of suppress neurons are never computed.
-    yield from takewhile(lambda each: each[1] == "boost", regime_estimates(sums, pair, given, rng))
+    yield from regime_estimates(sums, pair, given, rng, ["boost"], ["mean_abs"])
 
 
 def fixed_flatness(sums: InfluenceSums, weights: np.ndarray, cuts: tuple[float, float]) -> Estimate:

@@ -166,9 +166,10 @@ def _with_rows(name: str, table: pd.DataFrame, rows: pd.DataFrame, condition: st
 
 
 def _with_fixed_head(table: pd.DataFrame) -> pd.DataFrame:
-    """The head before the first fixed cut under the name of the plateau."""
+    """The head before the first fixed cut under the name of the plateau, too."""
     names = {f"{FIXED_PREFIX}{HEAD}": HEAD, f"{FINAL_PREFIX}{FIXED_PREFIX}{HEAD}": f"{FINAL_PREFIX}{HEAD}"}
-    return table[~table["group"].isin(names.values())].replace({"group": names})
+    fixed = table[table["group"].isin(list(names))].replace({"group": names})
+    return pd.concat([table[~table["group"].isin(list(names.values()))], fixed], ignore_index=True)
 
 
 def _against_random(

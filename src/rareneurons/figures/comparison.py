@@ -1,5 +1,7 @@
 """Verdicts and values under the authors' choices, beside the run's own."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -51,7 +53,7 @@ def effects_of_choices(choices: pd.DataFrame) -> Figure:
 
 
 def _draw(axis: Axes, rows: pd.DataFrame, names: list[str]) -> None:
-    own = {name: rows[f"proper_{name}"].iloc[0] for name in ("value", "ci_low", "ci_high", "verdict")}
+    own: dict[Any, Any] = {name: rows[f"proper_{name}"].iloc[0] for name in ("value", "ci_low", "ci_high", "verdict")}
     drawn = [own | {"choice": OWN, "changed": False}, *rows.to_dict("records")]
     verdicts = {}
     for row in drawn:
