@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import labelled
 
 from rareneurons.comparison.choices import COLUMNS
 from rareneurons.figures.comparison import effects_of_choices
@@ -21,7 +20,7 @@ def row(claim, choice, value, verdict, model="a"):
 def drawn():
     rows = [row(claim, "fixed cuts", 0.4, "supported", model) for claim in ("C1", "C3") for model in "ab"]
     rows += [row("C3", "random controls", 0.6, "contradicted"), row("C3", "random controls", 0.6, "undecided", "b")]
-    return labelled(effects_of_choices(pd.DataFrame(rows)))
+    return effects_of_choices(pd.DataFrame(rows))
 
 
 def verdicts_beside(axis, figure):
