@@ -21,6 +21,9 @@ rule paper_comparison:
         in_run("benchmarks/paper_comparison.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("paper_comparison"),
     params:
         presets={
             entry["preset"]: entry["name"]
@@ -52,6 +55,9 @@ rule choice_measures:
         in_run("benchmarks/choice_measures/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("choice_measures"),
     params:
         pair=CONDITION_PAIR,
         conditions=config["rows"]["conditions"],
@@ -81,6 +87,9 @@ rule choices:
         in_run("benchmarks/choices.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         pair=CONDITION_PAIR,
         conditions=config["rows"]["conditions"],

@@ -491,6 +491,9 @@ rule figure_choices:
         in_run("benchmarks/figures/choices.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("figure_choices"),
     script:
