@@ -198,16 +198,24 @@ def _against_random(
 
 
 def choices_markdown(choices: pd.DataFrame) -> str:
-    """A table a claim: verdict and value by choice and model, changed verdicts in bold."""
-    lines = []
+    """How many verdicts each choice changes, then a table a claim: value and verdict by model and choice."""
+    lines = ["| choice | verdicts it can touch | changed | which |", "|---|---|---|---|"]
+    for choice, part in choices.groupby("choice", sort=False):
+        changed = part[part["changed"]].to_dict("records")
+        which = [f"{row['claim']} {row['model']}: {row['proper_verdict']} to {row['verdict']}" for row in changed]
+        lines.append(f"| {choice} | {len(part)} | {len(changed)} | {'; '.join(which) or '–'} |")
+    lines += ["", "*none* is this project's own; verdicts in bold differ from it."]
     for claim, part in choices.groupby("claim", sort=True):
         lines += ["", f"**{claim}**", "", "| model | choice | value (95 % interval) | verdict |", "|---|---|---|---|"]
         for model, rows in part.groupby("model", sort=False):
-            first = rows.iloc[0]
-            proper = f"{first['proper_value']:.3g} ({first['proper_ci_low']:.3g} to {first['proper_ci_high']:.3g})"
-            lines.append(f"| {model} | none | {proper} | {first['proper_verdict']} |")
-            for row in rows.to_dict("records"):
+            own = rows.iloc[0]
+            lines.append(f"| {model} | none | {_interval(own, 'proper_')} | {own['proper_verdict']} |")
+            for _, row in rows.iterrows():
                 verdict = f"**{row['verdict']}**" if row["changed"] else row["verdict"]
-                value = f"{row['value']:.3g} ({row['ci_low']:.3g} to {row['ci_high']:.3g})"
-                lines.append(f"| | {row['choice']} | {value} | {verdict} |")
-    return "\n".join([*lines[1:], ""])
+                lines.append(f"| | {row['choice']} | {_interval(row)} | {verdict} |")
+    return "\n".join([*lines, ""])
+
+
+def _interval(row: pd.Series, prefix: str = "") -> str:
+    value, low, high = (row[prefix + name] for name in ("value", "ci_low", "ci_high"))
+    return f"{value:.3g} ({low:.3g} to {high:.3g})"
