@@ -33,6 +33,7 @@ include: "workflow/rules/attention.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

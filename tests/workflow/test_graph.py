@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -45,7 +48,7 @@ def test_everything_promised_is_there(smoke_run):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
     others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_head")
-    for name in (*MEASURES, *others, "audit", "provenance"):
+    for name in (*MEASURES, *others, "audit", "provenance", "choices", "paper_comparison"):
         assert (results / "tables" / f"{name}.csv").exists()
     for name in ("coordination", "spectra"):
         followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
@@ -71,7 +74,7 @@ def test_everything_promised_is_there(smoke_run):
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 67
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 71
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -99,6 +102,35 @@ def test_mean_effects_equal_hooked_passes_of_a_trained_checkpoint(smoke_run):
                 largest = max(largest, abs(np.abs(mine).mean() - absolute[condition, split, neuron]))
     assert absolute.max() > 1e-4, "effects must be far above the tolerance"
     assert largest < 1e-6
+
+
+def test_choices_stand_beside_the_run_s_own_verdicts(smoke_run):
+    """Without a condition by input token: three choices and all together, each beside what claims.csv says."""
+    choices = pd.read_csv(smoke_run / "results/smoke/tables/choices.csv")
+    assert set(choices["choice"]) == {"fixed cuts", "random controls", "reused documents", "all together"}
+    assert set(choices["claim"]) == {"C1", "C2", "C3", "C4", "C7"}
+    own = choices.merge(
+        pd.read_csv(smoke_run / "results/smoke/claims.csv"), on=["claim", "model"], suffixes=("", "_own")
+    )
+    assert (own["proper_verdict"] == own["verdict_own"]).all()
+    np.testing.assert_array_equal(own["proper_value"], own["value_own"])
+    declared = choices[choices["choice"].isin(["fixed cuts", "all together"])].set_index("claim")["verdict"]
+    assert set(declared["C1"]) == {"supported"}
+    assert set(declared["C2"]) == {"contradicted"}
+
+
+def test_a_run_does_not_differ_from_itself_and_an_edited_copy_does(smoke_run, tmp_path):
+    run = smoke_run / "results/smoke"
+    command = [sys.executable, smoke_run / "scripts/compare_runs.py", run]
+    same = subprocess.run([*command, run], capture_output=True, text=True, check=True)
+    assert "Verdicts that differ: 0 of 7" in same.stdout
+    other = tmp_path / "other"
+    shutil.copytree(run / "tables", other / "tables")
+    claims = pd.read_csv(run / "claims.csv").assign(verdict="supported")
+    claims.to_csv(other / "claims.csv", index=False)
+    found = subprocess.run([*command, other], capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert re.search(r"C\d neox-tiny: \w+ -> supported", found.stdout)
 
 
 def test_training_lowers_the_loss_and_saves_pythia_s_steps(smoke_run):
@@ -196,6 +228,7 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
             "figure_course",
             "claims",
             "report",
+            *("choice_measures", "choices", "figure_choices", "paper_comparison"),
             "all",
         )
     }
@@ -215,6 +248,7 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
     assert plan.pop("organization") == 2
     figures = {"figure_organization", "figure_communities"}
     after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "report", "all"}
+    after |= {"choice_measures", "choices", "figure_choices", "paper_comparison"}
     assert set(plan) == {"table", "paper_table_3", *figures, *after}
 
 

@@ -44,6 +44,7 @@ FIGURES = [
     "spectra",
     "hill_plot",
     "weightwatcher",
+    "choices",
 ]
 
 
@@ -165,6 +166,8 @@ def tables():
             "paper_table_1",
             "paper_table_2",
             "paper_table_3",
+            "paper_comparison",
+            "choices",
         ],
     )
 

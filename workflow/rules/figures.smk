@@ -486,3 +486,23 @@ rule figure_course:
         code=code_of("figure_course"),
     script:
         "../../scripts/figure_course.py"
+
+
+rule figure_choices:
+    input:
+        in_run("tables/choices.csv"),
+    output:
+        **figure_files("choices", "Claims"),
+    log:
+        in_run("logs/figures/choices.log"),
+    benchmark:
+        in_run("benchmarks/figures/choices.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        code=code_of("figure_choices"),
+    script:
+        "../../scripts/figure_choices.py"

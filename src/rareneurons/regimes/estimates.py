@@ -1,6 +1,6 @@
 """Every number of a checkpoint's rank-influence curves, with document-bootstrap intervals and tests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -321,8 +321,10 @@ def regime_estimates(
     pair: tuple[str, str],
     settings: RegimeSettings,
     rng: np.random.Generator,
+    signs: Sequence[Sign] = SIGNS,
+    statistics: Sequence[Statistic] = STATISTICS,
 ) -> Iterator[tuple[str, str, Estimate]]:
-    """(condition, sign, estimate) of every condition, both signs and both statistics, on held-out documents.
+    """(condition, sign, estimate) of every condition, sign and statistic, on held-out documents.
 
     Measures are named ``<statistic>.<way>.<number>``: ``fixed`` and ``authors`` (the authors' cuts and their piecewise
     form), ``auto`` (the fit that chooses among candidates), ``test`` (the plateau test), ``overlap`` (with the other
@@ -335,6 +337,8 @@ def regime_estimates(
         pair: the condition the claims are about, and the one it is held against.
         settings: bounds and numbers of draws.
         rng: draws documents and null curves.
+        signs: whose curves.
+        statistics: of which influence.
     """
     conditions = dict.fromkeys(name.split("/")[0] for name in sums)
     heldout = {name: sums[f"{name}/heldout"] for name in conditions}
@@ -343,8 +347,8 @@ def regime_estimates(
     means = {name: _means(found) for name, found in heldout.items()}
     discovery = {name: _means(sums[f"{name}/discovery"]) for name in conditions}
     drawn = {name: _drawn_means(found, weights) for name, found in heldout.items()}
-    for sign in SIGNS:
-        for statistic in STATISTICS:
+    for sign in signs:
+        for statistic in statistics:
             values, draws, heads = {}, {}, {}
             chosen = _chosen_head(discovery[pair[0]], sign, statistic, settings)
             for name in conditions:
