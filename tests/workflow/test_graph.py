@@ -68,7 +68,10 @@ def test_everything_promised_is_there(smoke_run):
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [f"C{n}" for n in range(1, 8)]
-    assert claims.loc[claims["verdict"] == "undecided", "reason"].notna().all()
+    undecided = claims["verdict"] == "undecided"
+    assert claims["reason"].notna().all()
+    assert claims.loc[undecided, "need"].str.contains(r"[0-9]").all()
+    assert claims.loc[~undecided, "need"].isna().all()
 
 
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):

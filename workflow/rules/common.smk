@@ -121,6 +121,12 @@ def last_checkpoint_of(model):
     )
 
 
+def wanted_power(wildcards):
+    """Power below which more documents and neurons are simulated: where verdicts are drawn, else nowhere."""
+    last = wildcards.checkpoint == last_checkpoint_of(wildcards.model)
+    return config["claims"]["power"] if last else 0
+
+
 def middle_top():
     """The size of the tops that figures and turnover show."""
     tops = sorted(config["regimes"]["tops"])

@@ -21,6 +21,7 @@ rule regimes:
         weights=checkpoint_slot,
     params:
         regimes=config["regimes"],
+        power_wanted=wanted_power,
         pair=CONDITION_PAIR,
         seed=config["seed"],
         code=code_of("regimes"),
