@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rareneurons.figures.style import NULL_COLOUR, models_of, panels
+from rareneurons.figures.palette import NULL_COLOUR
+from rareneurons.figures.style import models_of, panels
 
 OWN = "none"
 # Claim -> what its value is, and what its n counts.
