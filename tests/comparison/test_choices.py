@@ -28,9 +28,9 @@ NOTHING = rows_of("-", "-", [("-", Estimate("-", 0.0, "-", 1))])
 
 
 def effects(tables, measured=NOTHING, by_input="rare-input"):
-    return choices.effects_of_choices(
-        tables, measured, NO_DRAWS, by_input, BOUNDS, 50, np.random.default_rng(0)
-    ).set_index(["choice", "claim"])
+    return choices.effects_of_choices(tables, measured, NO_DRAWS, by_input, BOUNDS, np.random.default_rng(0)).set_index(
+        ["choice", "claim"]
+    )
 
 
 def test_the_last_condition_by_input_token_stands_for_the_authors_bands():
@@ -144,7 +144,7 @@ def test_p_values_are_adjusted_among_the_other_tests_of_the_checkpoint():
             "reused documents", "coordination", [("plateau", Estimate("effective_dimension.matched", 0.2, "u", 9))]
         )
         rows["p_value"] = p
-        made = choices.tables_with(choice, {"coordination": family(0.5)}, rows, NO_DRAWS, "rare", 9, None)
+        made = choices.tables_with(choice, {"coordination": family(0.5)}, rows, NO_DRAWS, BOUNDS, None)
         expected = family(p).set_index("group")["q_value"]
         found = made["coordination"].set_index("group")["q_value"]
         pd.testing.assert_series_equal(found.sort_index(), expected.sort_index())
@@ -154,7 +154,7 @@ def test_p_values_are_adjusted_among_the_other_tests_of_the_checkpoint():
         "organization",
         [("plateau", Estimate("signed_modularity.matched", 0.2, "u", 9, p_value=0.01))],
     )
-    made = choices.tables_with(choice, {"organization": together}, rows, NO_DRAWS, "rare", 9, None)["organization"]
+    made = choices.tables_with(choice, {"organization": together}, rows, NO_DRAWS, BOUNDS, None)["organization"]
     np.testing.assert_array_equal(made["q_value"], benjamini_hochberg(made["p_value"].to_numpy()))
 
 
@@ -163,7 +163,7 @@ def test_rows_of_other_models_checkpoints_and_conditions_stay():
     common = tables["coordination"].assign(condition="common")
     tables = {"coordination": pd.concat([*tables.values(), common], ignore_index=True)}
     made = choices.tables_with(
-        NAMES["reused documents"], tables, dimension_rows("reused documents", 0.3), NO_DRAWS, "rare", 9, None
+        NAMES["reused documents"], tables, dimension_rows("reused documents", 0.3), NO_DRAWS, BOUNDS, None
     )["coordination"]
     assert len(made) == len(tables["coordination"])
     mine = (made["model"] == "a") & (made["step"] == 16) & (made["condition"] == "rare")
@@ -203,7 +203,7 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     tables = tables_for(["a"], plateau=(1, 0)) | {"spectra": spectra}
     tables["audit"] = tables["audit"].assign(checkpoint="step8")
     choice = NAMES["random controls"]
-    made = choices.tables_with(choice, tables, NOTHING, draws, "rare", 99, np.random.default_rng(0))
+    made = choices.tables_with(choice, tables, NOTHING, draws, BOUNDS, np.random.default_rng(0))
     last = made["spectra"].query("step == 8").set_index("measure")
     columns = ["value", "ci_low", "ci_high"]
     assert last.loc["hill.w_out.matched.difference", columns].tolist() == pytest.approx([-0.6, -0.7, -0.5])
@@ -215,7 +215,7 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     assert moved["hill.w_out.matched.ratio.change"] == pytest.approx(-0.3)
     assert moved["hill.w_out.matched.ratio.trend"] == -1
     tables["regimes"] = tables["regimes"].replace({"checkpoint": {"step16": "step8"}, "step": {16: 8}})
-    found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, 5000, np.random.default_rng(0))
+    found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, np.random.default_rng(0))
     c7 = found[(found["claim"] == "C7") & (found["choice"] == "random controls")].iloc[0]
     assert c7[["proper_verdict", "verdict"]].tolist() == ["contradicted", "supported"]
     assert c7[["proper_value", "value"]].tolist() == pytest.approx([0, -0.6])

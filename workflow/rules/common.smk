@@ -85,6 +85,12 @@ TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
 # The condition the claims are about, and the one it is held against.
 CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
+# What verdicts depend on.
+CLAIM_BOUNDS = config["claims"] | {
+    "flatness": config["regimes"]["flatness"],
+    "plateau_alpha": config["regimes"]["alpha"],
+    "permutations": config["dynamics"]["permutations"],
+}
 # The head of the curve by the fixed cut, as large at all checkpoints; chosen anew at each, and the last one's followed.
 HEAD_GROUPS = ["fixed_plateau", "final_fixed_plateau"]
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]

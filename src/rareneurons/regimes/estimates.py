@@ -65,8 +65,8 @@ class RegimeSettings:
 
     ``cuts``: the fixed cuts, ln rank; ``bootstrap``: draws of documents; ``null_curves``: simulated curves without a
     plateau; ``alpha``, ``flatness``, ``overlap``: bounds of :func:`plateau_rule`; ``power_draws``: planted plateaus a
-    curve's power is estimated from, 0 for no estimate; ``power_wanted``: where the power is below this share, it is
-    also simulated for more documents and neurons, until it is reached; ``tops``: sizes compared between conditions.
+    curve's power is estimated from, 0 for no estimate; ``tops``: sizes compared between conditions; ``power_wanted``:
+    where the power is below this share, it is also simulated for more documents and neurons, until it is reached.
     """
 
     cuts: tuple[float, float]
@@ -76,8 +76,8 @@ class RegimeSettings:
     flatness: float
     overlap: float
     power_draws: int
-    power_wanted: float
     tops: tuple[int, ...]
+    power_wanted: float = 0.0
 
 
 def head_size(fit: CurveFit | None) -> int:
