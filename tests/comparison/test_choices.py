@@ -85,7 +85,7 @@ def test_fixed_cuts_put_the_fixed_head_in_the_place_of_the_plateau():
     tables["coordination"] = pd.concat([own, dimension_table(group="fixed_plateau", q=0.01)], ignore_index=True)
     found = effects(tables).loc[("fixed cuts", "C3")]
     assert found[["proper_verdict", "verdict"]].tolist() == ["undecided", "supported"]
-    assert found["statistic"] == "effective_dimension.matched.difference (fixed_plateau, rare)"
+    assert found["statistic"] == "effective_dimension.matched.difference over the matched mean (fixed_plateau, rare)"
     assert effects(tables).loc[("reused documents", "C3"), "verdict"] == "undecided"
 
 
@@ -106,13 +106,13 @@ def test_a_choice_s_own_rows_decide(choice):
     found = effects(tables, dimension_rows(choice, 0.001)).xs("C3", level="claim")
     assert found["verdict"].eq("supported").sum() == 1
     assert found.loc[choice, "changed"]
-    assert found.loc[choice, ["value", "n"]].tolist() == [-0.4, 50]
+    assert found.loc[choice, ["value", "n"]].tolist() == pytest.approx([-0.4 / 0.6, 50])
     assert found["proper_verdict"].eq("undecided").all()
     named = {
-        "input bands": "effective_dimension.matched.difference (plateau, rare-input)",
-        "random controls": "effective_dimension.random.difference (plateau, rare)",
-        "reused documents": "effective_dimension.matched.difference (plateau, rare), discovery",
-        "all together": "effective_dimension.random.difference (fixed_plateau, rare-input), discovery",
+        "input bands": "effective_dimension.matched.difference over the matched mean (plateau, rare-input)",
+        "random controls": "effective_dimension.random.difference over the random mean (plateau, rare)",
+        "reused documents": "effective_dimension.matched.difference over the matched mean (plateau, rare), discovery",
+        "all together": "effective_dimension.random.difference over the random mean (fixed_plateau, rare-input), discovery",
     }
     assert found.loc[choice, "statistic"] == named[choice]
 
@@ -218,8 +218,8 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, np.random.default_rng(0))
     c7 = found[(found["claim"] == "C7") & (found["choice"] == "random controls")].iloc[0]
     assert c7[["proper_verdict", "verdict"]].tolist() == ["contradicted", "supported"]
-    assert c7[["proper_value", "value"]].tolist() == pytest.approx([0, -0.6])
-    assert c7["statistic"] == "hill.w_out.random.difference (plateau, rare)"
+    assert c7[["proper_value", "value"]].tolist() == pytest.approx([0, -0.6 / 2])
+    assert c7["statistic"] == "hill.w_out.random.difference over the random mean (plateau, rare)"
 
 
 def test_markdown_names_the_run_s_own_first_and_changes_in_bold():

@@ -119,7 +119,7 @@ def _named(statistic: str, choice: Choice, condition: str, by_input: str) -> str
     if choice.fixed_cuts:
         statistic = statistic.replace(".auto.", ".fixed.").replace(f"({HEAD},", f"({FIXED_PREFIX}{HEAD},")
     if choice.random_controls:
-        statistic = statistic.replace(".matched", ".random")
+        statistic = statistic.replace(".matched", ".random").replace("the matched mean", "the random mean")
     if choice.input_band:
         statistic = statistic.replace(f", {condition})", f", {by_input})")
     return f"{statistic}, discovery" if choice.reused_documents else statistic

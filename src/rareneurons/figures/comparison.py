@@ -16,9 +16,9 @@ OWN = "none"
 LABELS = {
     "C1": ("exponent, head / power law", "blocks of documents"),
     "C2": ("exponent, head / power law", "blocks of documents"),
-    "C3": ("effective dimension less controls'", "rows"),
+    "C3": ("dimension less controls', share", "rows"),
     "C4": ("modularity less controls'", "rows"),
-    "C7": ("Hill exponent less controls'", "neurons"),
+    "C7": ("Hill exponent less controls', share", "neurons"),
 }
 # Shapes and filling tell verdicts apart, not colour, which means rare, common or a group.
 MARKERS = {"supported": ("o", "black"), "contradicted": ("s", "black"), "undecided": ("o", "white")}
