@@ -159,6 +159,12 @@ def test_too_few_permutations_are_said():
     assert "222 permutations (`dynamics.permutations`; 200 here)" in row["need"]  # 1 / 0.0045 = 222.2
 
 
+def test_three_checkpoints_are_too_few_even_where_nothing_changes():
+    row = c6(np.zeros(3), np.zeros(3), 0.0001, steps=STEPS[:3])
+    assert row["verdict"] == "undecided"
+    assert "not known at four checkpoints" in row["sentence"]
+
+
 def test_course_of_two_checkpoints_is_not_known():
     row = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C6"]
     assert row["verdict"] == "undecided"

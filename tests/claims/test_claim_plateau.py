@@ -52,7 +52,8 @@ def test_plateau_rows_say_rule_adjusted_p_and_power():
 
 
 def test_need_is_what_simulations_found_enough():
-    by_documents = c1(0.3, documents_4=0.5, documents_16=0.85)["need"]
+    assert c1(0.3, documents_4=0.8)["need"].startswith("4 times as many documents (80 %")
+    by_documents = c1(0.3, documents_16=0.85, documents_4=0.5)["need"]
     assert by_documents == "16 times as many documents (85 % of planted plateaus found in simulations)"
     by_neurons = c1(0.3, documents_4=0.5, documents_16=0.4, neurons_2=0.7, neurons_4=0.9)["need"]
     assert by_neurons.startswith("a last MLP 4 times as wide as the one with 250 boost neurons here (90 % of planted")

@@ -52,6 +52,15 @@ def test_either_matrix_may_decide_for_and_only_both_against():
     assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
 
 
+def test_p_of_the_trend_is_shared_by_the_matrices():
+    """Rank correlation 0.66 over ten checkpoints, p = 0.04: enough for one matrix, not for two."""
+    uneven = 1 - 0.03 * np.array([1, 7, 0, 3, 2, 4, 5, 9, 6, 8])
+    assert c7({"w_out": {}}, {"w_out": uneven})["verdict"] == "supported"
+    both = c7({"w_out": {}, "w_in": {}}, {"w_out": uneven, "w_in": uneven})
+    assert both["verdict"] == "undecided"
+    assert "checkpoints with a known step (10 here)" in both["need"]
+
+
 def test_matrices_that_disagree_are_undecided_and_say_so():
     found = c7({"w_out": NONE, "w_in": {}}, {"w_out": FALLING, "w_in": FALLING})
     assert "one supports it, one contradicts it" in found["need"]

@@ -109,6 +109,9 @@ def test_too_few_controls_are_asked_for_first_and_more_for_two_sides():
     null["n"] = 39
     assert more_neurons(-0.3, null, tested, 0.05, 10).startswith("a group of ")
     assert more_neurons(-0.01, null, tested, 0.05, 10) == ""
+    null["n"] = 199
+    assert more_neurons(-0.3, null, tested, 0.05, 100) == "a group of 120 neurons (100 here)"
+    assert more_neurons(-0.3, null, tested, 0.05, 100, sides=2) == "a group of 150 neurons (100 here)"
 
 
 @pytest.mark.calibration
@@ -133,6 +136,7 @@ def test_least_checkpoints_are_those_of_a_permutation_test():
     assert checkpoints_for_trend(np.nan, 0.05) == 5
     assert checkpoints_for_trend(1.0, 0.09) == 4  # 2 / 4! = 0.083
     assert checkpoints_for_trend(-1.0, 0.001) == 7  # 2 / 7! = 0.0004
+    assert checkpoints_for_trend(0.5, 0.05) == 33  # 3 + 1.125 * ((1.96 + 0.842) / 0.549)^2 = 32.3
     assert checkpoints_for_trend(0.9, 0.025) > checkpoints_for_trend(0.95, 0.025)
 
 

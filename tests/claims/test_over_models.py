@@ -100,6 +100,19 @@ def test_what_lacks_over_models():
     assert near.endswith("or more than 2,000 models, so near to the bound is their mean")
 
 
+@pytest.mark.oracle
+def test_models_asked_for_are_the_first_number_whose_interval_clears_the_bound():
+    from scipy.stats import t
+
+    values = np.array([0.02, 0.12, 0.05, 0.09])
+    found = over_models(CLUSTERS_CLAIM, rows("uuuu", values, half=0.01), 0.1)
+    scatter = values.std(ddof=1)  # errors are small beside it
+    k = 5
+    while (t.ppf(0.975, k - 1) + t.ppf(0.8, k - 1)) * scatter / np.sqrt(k) >= 0.1 - values.mean():
+        k += 1
+    assert found.need.endswith(f"or {k} models like these (4 here)")
+
+
 @pytest.mark.calibration
 def test_as_many_models_as_are_asked_for_decide():
     """Four models whose mean does not decide; with the number asked for it does in at least 70 % of draws."""

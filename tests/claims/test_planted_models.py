@@ -20,6 +20,8 @@ def test_a_model_with_all_seven_properties_has_them_and_one_with_none_has_none(t
     claims = decide(tables[model], BOUNDS).set_index("claim")
     assert claims["verdict"].to_dict() == dict.fromkeys([claim.name for claim in CLAIMS], expected)
     assert (claims["need"] == "").all()
+    routing = claims.loc["C5"]  # config.yaml gives these as the reason for its bound
+    assert routing["ci_high"] < 0.2 if model == "with-all" else routing["ci_low"] > 2
     head = "plateau neurons" if model == "with-all" else "(the paper's fixed cut, no plateau was found)"
     assert claims.loc[["C3", "C4", "C5", "C7"], "sentence"].str.contains(head, regex=False).all()
 
