@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rareneurons.comparison import choice_measures as choice_measures_module
 from rareneurons.comparison.choice_measures import Evidence, Settings, choice_measures, fixed_flatness
 from rareneurons.groups import groups_of_influence, members_by_group, neuron_features
 from rareneurons.influence.sums import InfluenceSums, influence_frame
@@ -134,6 +135,20 @@ def test_reused_documents_describe_the_discovery_curve(evidence):
     moved = Evidence(**{**vars(evidence), "sums": sums})
     found = choice_measures(NAME, moved, SETTINGS, np.random.default_rng(1))
     assert value_of(found, "reused documents", PLATEAU_TEST, "boost")["value"] == 1
+
+
+def test_neurons_of_the_input_band_are_matched_on_its_own_discovery_rows(evidence, monkeypatch):
+    seen = []
+    features = choice_measures_module.neuron_features
+    monkeypatch.setattr(
+        choice_measures_module,
+        "neuron_features",
+        lambda activation, weight: seen.append(activation) or features(activation, weight),
+    )
+    choice_measures(NAME, evidence, SETTINGS, np.random.default_rng(1))
+    assert len(seen) == 2  # input bands, and all together
+    for activation in seen:
+        np.testing.assert_array_equal(activation, evidence.activation[evidence.masks["rare-input/discovery"]])
 
 
 def test_only_what_verdicts_read_is_kept(measured):

@@ -16,9 +16,9 @@ PAIR = ("rare", "common")
 
 def regimes(checkpoints=(("small", "step0", 40), ("small", "step9", 40), ("large", "step9", 70))):
     frames = []
-    for model, checkpoint, boost in checkpoints:
+    for model, checkpoint, boost, *others in checkpoints:
         estimates = [("rare", "boost", Estimate("mean_abs.n_neurons", boost, "neurons", 9))]
-        estimates += [("rare", "suppress", Estimate("mean_abs.n_neurons", 50, "neurons", 9))]
+        estimates += [("rare", "suppress", Estimate("mean_abs.n_neurons", *(others or [50]), "neurons", 9))]
         end = Estimate("mean_abs.auto.plateau_end", np.log(20), "ln rank", 9, np.log(10), np.log(40))
         estimates += [(condition, "boost", end) for condition in ("rare", "common", "era-a")]
         frames.append(measure_frame(CheckpointName(model, checkpoint), estimates))
@@ -54,6 +54,8 @@ def test_the_largest_model_s_end_stands_in_for_the_end_of_another():
     assert place()[:2] == ("model not named", "large")
     flipped = regimes([("small", "step9", 90), ("large", "step9", 70)])
     assert place(flipped, model="gpt2-xl")[1] == "small"
+    of_both_signs = regimes([("small", "step9", 90, 20), ("large", "step9", 70, 60)])
+    assert place(of_both_signs, model="gpt2-xl")[1] == "large"
 
 
 def test_the_condition_is_that_of_the_paper_s_band_where_the_run_has_it():
