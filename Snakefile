@@ -11,6 +11,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/outcome.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/models.smk"

@@ -18,7 +18,9 @@ rule attention:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: threads("attention")
     resources:
+        **needs("attention"),
         weights=checkpoint_slot,
         gpu=accelerators(),
     params:

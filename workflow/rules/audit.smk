@@ -21,6 +21,9 @@ rule list_files:
     retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         repository=lambda wildcards: MODELS[wildcards.model]["repository"],
         revision=revision_of,
@@ -47,6 +50,9 @@ rule audit_hub:
     retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         bounds=config["audit"],
         code=code_of("audit_hub"),
@@ -71,6 +77,9 @@ rule audit_folders:
         model=one_of([*TRAINED, *named(MODELS, "local")]),
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("audit_folders"),
     params:
         folders=folders_of,
         bounds=config["audit"],
@@ -92,6 +101,9 @@ rule audit:
         in_run("benchmarks/audit.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("join_tables"),
     script:
@@ -115,6 +127,9 @@ rule provenance:
         in_run("benchmarks/provenance.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         seed=config["seed"],
         device=config["device"],

@@ -15,6 +15,9 @@ rule claims:
         in_run("benchmarks/claims.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         pair=CONDITION_PAIR,
         bounds=config["claims"] | {"flatness": config["regimes"]["flatness"]},

@@ -18,6 +18,9 @@ rule coordination:
         in_run("benchmarks/coordination/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("coordination"),
     params:
         bootstrap=config["coordination"]["bootstrap"],
         conditions=CONDITION_PAIR,
@@ -42,6 +45,9 @@ rule paper_table_1:
         in_run("benchmarks/paper_table_1.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("paper_table_1"),
     script:

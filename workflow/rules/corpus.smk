@@ -21,6 +21,9 @@ rule fetch_corpus:
     retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
         code=code_of("fetch_corpus"),
@@ -41,6 +44,8 @@ rule corpus:
     conda:
         "../../envs/rareneurons.yaml"
     threads: 2
+    resources:
+        **needs("corpus"),
     params:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
         code=code_of("build_corpus"),
@@ -63,6 +68,9 @@ rule train_tokenizer:
         tokenizer=one_of(named(TOKENIZERS, "train")),
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("train_tokenizer"),
     params:
         vocabulary_size=lambda wildcards: TOKENIZERS[wildcards.tokenizer][
             "vocabulary_size"
@@ -84,6 +92,9 @@ rule fetch_tokenizer:
     retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         repository=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["repository"],
         revision=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["revision"],
@@ -109,6 +120,9 @@ rule token_stream:
         tokenizer=one_of(counted_by("corpus")),
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("token_stream"),
     params:
         code=code_of("count_tokens"),
     script:
@@ -127,6 +141,9 @@ rule fetch_counts:
     retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         url=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["counts"]["url"],
         sha256=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["counts"]["sha256"],

@@ -14,6 +14,9 @@ rule table:
         table=one_of(CHECKPOINT_TABLES),
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("join_tables"),
     script:
@@ -39,6 +42,9 @@ rule dynamics:
         in_run("benchmarks/dynamics.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("dynamics"),
     params:
         permutations=config["dynamics"]["permutations"],
         top=middle_top(),
@@ -61,6 +67,9 @@ rule final_head:
         in_run("benchmarks/final_head.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         condition=config["groups"]["condition"],
         code=code_of("final_head"),

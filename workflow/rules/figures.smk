@@ -14,6 +14,9 @@ rule figure_rank_influence:
         in_run("benchmarks/figures/rank_influence.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         cuts=config["regimes"]["cuts"],
         conditions=CONDITION_PAIR,
@@ -33,6 +36,9 @@ rule figure_rank_influence_by_checkpoint:
         in_run("benchmarks/figures/rank_influence_by_checkpoint.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
         code=code_of("figure_rank_influence_by_checkpoint"),
@@ -51,6 +57,9 @@ rule figure_regimes:
         in_run("benchmarks/figures/regimes.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         flatness=config["regimes"]["flatness"],
         alpha=config["regimes"]["alpha"],
@@ -71,6 +80,9 @@ rule figure_threshold_sweep:
         in_run("benchmarks/figures/threshold_sweep.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=[
             *(entry["name"] for entry in config["rows"]["conditions"]),
@@ -93,6 +105,9 @@ rule figure_overlap:
         in_run("benchmarks/figures/overlap.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         pair=CONDITION_PAIR,
         top=middle_top(),
@@ -113,6 +128,9 @@ rule figure_neuron_types:
         in_run("benchmarks/figures/neuron_types.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("figure_neuron_types"),
     script:
@@ -130,6 +148,9 @@ rule figure_coordination:
         in_run("benchmarks/figures/coordination.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         condition=config["groups"]["condition"],
         alpha=config["claims"]["alpha"],
@@ -149,6 +170,9 @@ rule figure_coordination_rows:
         in_run("benchmarks/figures/coordination_rows.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         condition=config["groups"]["condition"],
         code=code_of("figure_coordination_rows"),
@@ -167,6 +191,9 @@ rule figure_organization:
         in_run("benchmarks/figures/organization.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         condition=config["groups"]["condition"],
         code=code_of("figure_organization"),
@@ -185,6 +212,9 @@ rule figure_communities:
         in_run("benchmarks/figures/communities.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         models=list(MODELS),
         code=code_of("figure_communities"),
@@ -203,6 +233,9 @@ rule figure_attention:
         in_run("benchmarks/figures/attention.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
         alpha=config["attention"]["alpha"],
@@ -223,6 +256,9 @@ rule figure_head_concentration:
         in_run("benchmarks/figures/head_concentration.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
         code=code_of("figure_head_concentration"),
@@ -241,6 +277,9 @@ rule figure_heads_and_layers:
         in_run("benchmarks/figures/heads_and_layers.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         condition=config["groups"]["condition"],
         code=code_of("figure_heads_and_layers"),
@@ -259,6 +298,9 @@ rule figure_attention_patterns:
         in_run("benchmarks/figures/attention_patterns.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
         code=code_of("figure_attention_patterns"),
@@ -277,6 +319,9 @@ rule figure_spectra:
         in_run("benchmarks/figures/spectra.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         measure="hill.w_out.matched",
         label="Hill exponent, W_out",
@@ -297,6 +342,9 @@ rule figure_hill_plot:
         in_run("benchmarks/figures/hill_plot.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("figure_hill_plot"),
     script:
@@ -314,6 +362,9 @@ rule figure_weightwatcher:
         in_run("benchmarks/figures/weightwatcher.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         columns={
             "alpha": "alpha",
@@ -339,6 +390,9 @@ rule figure_training_loss:
         in_run("benchmarks/figures/training_loss.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("figure_training_loss"),
     script:
@@ -356,6 +410,9 @@ rule figure_audit:
         in_run("benchmarks/figures/audit.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("figure_audit"),
     script:
@@ -374,6 +431,9 @@ rule figure_dynamics:
         in_run("benchmarks/figures/dynamics.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
         top=middle_top(),
@@ -395,6 +455,9 @@ rule figure_course:
         in_run("benchmarks/figures/course.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         courses=[
             [table, measure, label, CONDITION_PAIR, ["boost"]]

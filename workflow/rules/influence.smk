@@ -16,7 +16,9 @@ rule influence:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: threads("influence")
     resources:
+        **needs("influence"),
         weights=checkpoint_slot,
         gpu=accelerators(),
     params:

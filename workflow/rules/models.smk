@@ -26,7 +26,9 @@ rule train_model:
     priority: 30
     conda:
         "../../envs/rareneurons.yaml"
+    threads: threads("train_model")
     resources:
+        **needs("train_model"),
         gpu=accelerators(),
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "checkpoints"),
@@ -57,7 +59,9 @@ rule fetch_checkpoint:
     retries: 2
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
     resources:
+        **needs("small"),
         weights=checkpoint_slot,
     params:
         code=code_of("fetch_checkpoint"),

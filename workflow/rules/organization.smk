@@ -17,6 +17,9 @@ rule organization:
         in_run("benchmarks/organization/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("organization"),
     params:
         conditions=CONDITION_PAIR,
         effort=config["organization"],
@@ -37,6 +40,9 @@ rule paper_table_3:
         in_run("benchmarks/paper_table_3.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("paper_table_3"),
     script:

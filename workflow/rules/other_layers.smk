@@ -16,7 +16,9 @@ rule other_layers:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: threads("other_layers")
     resources:
+        **needs("other_layers"),
         weights=checkpoint_slot,
         gpu=accelerators(),
     params:

@@ -15,7 +15,9 @@ rule regimes:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
     resources:
+        **needs("regimes"),
         weights=checkpoint_slot,
     params:
         regimes=config["regimes"],
@@ -43,7 +45,9 @@ rule groups:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
     resources:
+        **needs("groups"),
         weights=checkpoint_slot,
     params:
         cuts=config["regimes"]["cuts"],
@@ -73,7 +77,9 @@ rule neuron_types:
         in_run("benchmarks/neuron_types/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: threads("neuron_types")
     resources:
+        **needs("neuron_types"),
         gpu=accelerators(),
     params:
         condition=config["groups"]["condition"],

@@ -17,6 +17,9 @@ rule rows:
         in_run("benchmarks/rows/{tokenizer}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("rows"),
     params:
         rows=config["rows"],
         pair=CONDITION_PAIR,
@@ -47,6 +50,9 @@ rule conditions_table:
         in_run("benchmarks/conditions_table.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("join_tables"),
     script:

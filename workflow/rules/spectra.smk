@@ -24,6 +24,9 @@ rule spectra:
         in_run("benchmarks/spectra/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("spectra"),
     params:
         draws=config["spectra"]["draws"],
         seed=config["seed"],
@@ -44,7 +47,9 @@ rule weightwatcher:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
     resources:
+        **needs("weightwatcher"),
         weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
@@ -70,6 +75,9 @@ rule paper_table_2:
         in_run("benchmarks/paper_table_2.tsv")
     conda:
         "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
     params:
         code=code_of("paper_table_2"),
     script:

@@ -17,7 +17,9 @@ rule trace:
     priority: 5
     conda:
         "../../envs/rareneurons.yaml"
+    threads: threads("trace")
     resources:
+        **needs("trace"),
         weights=checkpoint_slot,
         gpu=accelerators(),
     params:

@@ -1,0 +1,314 @@
+"""What a job takes, by formula: the requests that the rules make, and the costs of a run before it starts.
+
+Every formula has a constant term, measured on jobs that compute next to nothing (imports, a session of pandas or
+torch), and terms that grow with what the job works on. ``benchmarks/costs.py --run`` holds both against a finished run.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+MB = 2**20
+# Imports of torch and transformers, of torch, of pandas and matplotlib: the peak of the demo's smallest jobs, MB.
+MODEL_MB, TORCH_MB, TABLE_MB = 500.0, 450.0, 450.0
+# A job on a cluster runs inside two Snakemake processes of its own, MB.
+WRAPPERS_MB = 400
+# Float32 operations a second, of one core and of an accelerator: slow ones, so that requests hold on most machines.
+OPERATIONS_A_SECOND = {"cpu": 2e10, "accelerator": 1e13}
+# Measured: seconds a row, neuron and word beside the products (H100: benchmarks/large_model.py, CPU: make bench), and
+# WeightWatcher's singular values, twice because of the shuffled baseline.
+SECONDS_A_WORD = {"cpu": 1e-10, "accelerator": 4e-12}
+WEIGHTWATCHER_RATE = 5e9 / 2  # of m n^2 for an m x n matrix, n <= m, a second on one core
+SLOWER, ROOMIER = 3.0, 1.5  # a request over the formula: other machines, shared disks, memory that fragments
+MOST_THREADS, SECONDS_A_THREAD = 8, 600  # a further core where it has this much to do
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What costs depend on: ``width`` d, ``neurons`` N of a layer, ``vocabulary`` V, ``stored`` bytes a weight.
+
+    ``closed_form`` is false where influence has none and every pair runs the model's tail again.
+    """
+
+    layers: int = 0
+    width: int = 0
+    heads: int = 0
+    vocabulary: int = 0
+    neurons: int = 0
+    tied: bool = False
+    stored: int = 4
+    closed_form: bool = True
+
+    @property
+    def parameters(self) -> float:
+        """Weights: 4 d^2 + 2 d N a layer, and the embeddings; gated MLPs have half as many again."""
+        layer = 4 * self.width**2 + 2 * self.width * self.neurons
+        return self.layers * layer + (1 if self.tied else 2) * self.vocabulary * self.width
+
+    @property
+    def pass_operations(self) -> float:
+        """Operations a token of a forward pass without the unembedding."""
+        return self.layers * (8 * self.width**2 + 4 * self.width * self.neurons)
+
+    @property
+    def weightwatcher_seconds(self) -> float:
+        """On one core; the matrices of a layer are 3 d, d, N and N by d, the embeddings V by d."""
+        layers = self.layers * (4 * self.width + 2 * self.neurons) * self.width**2
+        return (layers + (1 if self.tied else 2) * self.vocabulary * self.width**2) / WEIGHTWATCHER_RATE
+
+
+def shape_of(model: Mapping) -> Shape:
+    """Shape by a model's ``config.json``, in any family's words; 0 for what it does not say."""
+
+    def first(*names: str) -> int:
+        return next((int(model[name]) for name in names if model.get(name)), 0)
+
+    width = first("hidden_size", "n_embd")
+    neurons = first("intermediate_size", "n_inner") or 4 * width
+    experts = first("num_experts", "num_local_experts")
+    if experts:
+        neurons = experts * (first("moe_intermediate_size") or neurons) + first("shared_expert_intermediate_size")
+    precision = str(model.get("dtype") or model.get("torch_dtype"))
+    return Shape(
+        first("num_hidden_layers", "n_layer"),
+        width,
+        first("num_attention_heads", "n_head"),
+        first("vocab_size"),
+        neurons,
+        bool(model.get("tie_word_embeddings", False)),
+        4 if precision == "float32" else 2,
+    )
+
+
+def shape_of_arrays(shapes: Mapping[str, Sequence[int]]) -> Shape:
+    """Shape by the arrays of a last layer's file (``LastLayer.arrays``); it knows no layers and no heads."""
+    neurons, width = shapes.get("output_weight", (0, 0))
+    vocabulary = shapes.get("unembedding", (0, 0))[0]
+    closed_form = not {"mlp_norm_gain", "logit_cap"} & set(shapes)
+    return Shape(0, width, 0, vocabulary, neurons, closed_form=closed_form)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a job works on; 0 for what is not there yet.
+
+    ``input_mb``: its input files; ``weights_mb``: those of the checkpoint it opens; ``shape``: of the model, or of what
+    the last layer's file holds (``layers`` and ``heads`` are 0 then); ``rows``: T of the trace; ``training``: the
+    configuration's entry, for a model to be trained.
+    """
+
+    input_mb: float = 0.0
+    weights_mb: float = 0.0
+    shape: Shape = Shape()
+    rows: int = 0
+    training: Mapping = field(default_factory=dict)
+
+    @property
+    def loaded_mb(self) -> float:
+        """Weights in float32, and their file while they are read."""
+        return self.weights_mb * (4 / self.shape.stored + 1)
+
+    @property
+    def trace_mb(self) -> float:
+        """Activations and residuals, float32."""
+        return 4 * self.rows * (self.shape.neurons + self.shape.width) / MB
+
+
+def sizes_of_training(model: Mapping, vocabulary: int, input_mb: float) -> Sizes:
+    """Sizes of a model's training, by its entry in the configuration."""
+    width = model["hidden_size"]
+    shape = Shape(model["n_layers"], width, model["n_heads"], vocabulary, 4 * width)
+    return Sizes(input_mb, shape=shape, training=model["training"])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job takes: peak ``memory_mb`` beside an accelerator's; ``seconds`` on one core that nothing shares.
+
+    ``operations`` float32 and ``words`` (rows x neurons x vocabulary) are shared by threads, or an accelerator's.
+    """
+
+    memory_mb: float
+    seconds: float
+    operations: float = 0.0
+    words: float = 0.0
+
+    def shared_seconds(self, device: str, rate: float | None = None) -> float:
+        """Seconds on one core (``cpu``) or on an ``accelerator``; ``rate`` operations a second."""
+        return self.operations / (rate or OPERATIONS_A_SECOND[device]) + self.words * SECONDS_A_WORD[device]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks for: ``threads``, ``mem_mb`` MB and ``runtime`` minutes."""
+
+    threads: int
+    mem_mb: int
+    runtime: int
+
+
+def request(cost: Cost, attempt: int = 1, accelerator: bool = False) -> Request:
+    """Threads, memory and time for a job; a later attempt gets as many times the memory and the time."""
+    device = "accelerator" if accelerator else "cpu"
+    shared = cost.shared_seconds(device)
+    threads = 1 if accelerator else min(MOST_THREADS, 1 + int(shared / SECONDS_A_THREAD))
+    minutes = 10 + SLOWER * (cost.seconds + shared / threads) / 60
+    return Request(
+        threads,
+        attempt * math.ceil(WRAPPERS_MB + ROOMIER * cost.memory_mb),
+        attempt * math.ceil(minutes),
+    )
+
+
+Estimate = Callable[[Sizes, Mapping], Cost]
+
+
+def n_rows(config: Mapping) -> int:
+    """Evaluated rows, at most: conditions overlap."""
+    return len(config["rows"]["conditions"]) * config["rows"]["rows_per_condition"]
+
+
+def pass_mb(shape: Shape, blocks: int, block_length: int) -> float:
+    """Activations of a layer and its attention patterns in a pass over some blocks at a time, float32."""
+    tokens = blocks * block_length
+    return 4 * tokens * (8 * shape.width + 2 * shape.neurons + 3 * shape.heads * block_length) / MB
+
+
+def linear(megabytes: float, a_megabyte: float, seconds: float, seconds_a_megabyte: float) -> Estimate:
+    """Cost that grows with the input files alone."""
+
+    def estimate(sizes: Sizes, _config: Mapping) -> Cost:
+        return Cost(megabytes + a_megabyte * sizes.input_mb, seconds + seconds_a_megabyte * sizes.input_mb)
+
+    return estimate
+
+
+def train_model(sizes: Sizes, _config: Mapping) -> Cost:
+    """Forward and backward pass of every step; weights, gradients and two moments; logits and their gradients."""
+    shape, training = sizes.shape, sizes.training
+    tokens = training["batch_size"] * training["block_length"]
+    a_token = 3 * (shape.pass_operations + 2 * shape.width * shape.vocabulary)
+    kept = shape.layers * pass_mb(shape, training["batch_size"], training["block_length"])
+    memory = MODEL_MB + sizes.input_mb + 16 * shape.parameters / MB + kept + 12 * tokens * shape.vocabulary / MB
+    return Cost(memory, 20, training["steps"] * tokens * a_token)
+
+
+def trace(sizes: Sizes, config: Mapping) -> Cost:
+    """One pass over all documents; the arrays kept, and once more as they are written."""
+    shape, rows = sizes.shape, config["rows"]
+    kept = 2 * 4 * n_rows(config) * (shape.neurons + shape.width) / MB
+    a_pass = pass_mb(shape, config["trace"]["batch_size"], rows["block_length"])
+    operations = shape.pass_operations * rows["documents"] * rows["block_length"]
+    return Cost(MODEL_MB + sizes.loaded_mb + kept + a_pass, 5, operations)
+
+
+def influence(sizes: Sizes, config: Mapping) -> Cost:
+    """The series' products, 2 T V (4 d + 3 N); without a closed form 2 T N d V in float64, at a quarter of the rate."""
+    shape, rows = sizes.shape, sizes.rows or n_rows(config)
+    memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb) + 1024 * config["influence"]["memory_gib"]
+    if not shape.closed_form:
+        return Cost(memory, 5, 4 * 2.0 * rows * shape.neurons * shape.width * shape.vocabulary)
+    operations = 2.0 * rows * shape.vocabulary * (4 * shape.width + 3 * shape.neurons)
+    return Cost(memory, 5, operations, rows * shape.neurons * shape.vocabulary)
+
+
+def other_layers(sizes: Sizes, config: Mapping) -> Cost:
+    """Candidates and sample of every layer run again in float64, each from half the layers up on average."""
+    shape, effort, length = sizes.shape, config["other_layers"], config["rows"]["block_length"]
+    neurons = shape.layers * (effort["candidates"] + effort["sample"])
+    tokens = 2 * effort["documents"] * length
+    a_pass = 2 * pass_mb(shape, effort["batch_size"] * effort["neurons_a_pass"], length)
+    logits = 3 * 8 * effort["batch_size"] * effort["neurons_a_pass"] * length * shape.vocabulary / MB
+    memory = MODEL_MB + 2 * sizes.loaded_mb + a_pass + logits
+    unembedding = 2 * shape.width * shape.vocabulary
+    return Cost(memory, 10, 4 * neurons * tokens * (shape.pass_operations / 2 + unembedding))
+
+
+def attention(sizes: Sizes, config: Mapping) -> Cost:
+    """Whole passes over its documents, as many as its layer evaluations make (docs/methods.md).
+
+    Every head and layer three times, the random sets once, each from its lowest layer up.
+    """
+    shape, effort, length = sizes.shape, config["attention"], config["rows"]["block_length"]
+    passes = 2 + 1 + 3 * (shape.heads + 1) * (shape.layers + 1) / 2 + effort["head_sets"]
+    copies = effort["batch_size"] * effort["ablations_a_pass"]
+    streams = 4 * effort["documents"] * length * shape.layers * shape.width / MB
+    logits = 4 * n_rows(config) * shape.vocabulary / MB / 10
+    memory = MODEL_MB + 100 + sizes.loaded_mb + streams + pass_mb(shape, copies, length) + logits
+    return Cost(memory, 10, passes * shape.pass_operations * effort["documents"] * length)
+
+
+def weightwatcher(sizes: Sizes, _config: Mapping) -> Cost:
+    """Singular values of every matrix, all of them in memory, the largest some times over."""
+    shape = sizes.shape
+    largest = 8 * 4 * max(shape.vocabulary, shape.neurons) * shape.width / MB
+    return Cost(MODEL_MB + sizes.loaded_mb + largest, 10 + shape.weightwatcher_seconds)
+
+
+def regimes(sizes: Sizes, config: Mapping) -> Cost:
+    """Fits of as many curves as are drawn, resampled or simulated, N points each."""
+    given = config["regimes"]
+    curves = given["bootstrap"] + given["null_curves"] + given["bootstrap"] * given["power_draws"] / 10
+    return Cost(TABLE_MB + 4 * sizes.input_mb, 5 + 0.0003 * curves * sizes.input_mb)
+
+
+def groups(sizes: Sizes, config: Mapping) -> Cost:
+    """Features of all neurons, and the controls' matching."""
+    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + 1e-5 * config["groups"]["controls"] * sizes.shape.neurons)
+
+
+def neuron_types(sizes: Sizes, config: Mapping) -> Cost:
+    """Output weights through the unembedding, 2 N d V; effects of every neuron on held-out rows."""
+    shape, rows = sizes.shape, config["rows"]["rows_per_condition"]
+    operations = 2.0 * shape.neurons * shape.width * shape.vocabulary + 4.0 * rows * shape.neurons * shape.width
+    memory = TORCH_MB + 3 * sizes.input_mb + 2 * 4 * rows * (shape.neurons + shape.vocabulary) / MB
+    return Cost(memory, 5, operations, 2.0 * rows * shape.neurons)
+
+
+def control_groups(config: Mapping) -> int:
+    """Groups that a measure is computed for: random and matched ones, of every kind of group."""
+    return 2 * 3 * config["groups"]["controls"]
+
+
+def coordination(sizes: Sizes, config: Mapping) -> Cost:
+    """Correlations of every control group, two conditions; resampled documents."""
+    rows, bootstrap = config["rows"]["rows_per_condition"], config["coordination"]["bootstrap"]
+    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + 3e-6 * rows * (control_groups(config) + bootstrap))
+
+
+def organization(sizes: Sizes, config: Mapping) -> Cost:
+    """Communities of every control group, shift and resampled graph."""
+    effort, rows = config["organization"], config["rows"]["rows_per_condition"]
+    graphs = control_groups(config) + 3 * effort["shifts"] + 3 * effort["bootstrap"]
+    searches = effort["seeds"] * len(effort["resolutions"])
+    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + graphs * (3e-3 * searches + 3e-6 * rows))
+
+
+def spectra(sizes: Sizes, config: Mapping) -> Cost:
+    """Eigenvalues of every control group's weights."""
+    groups = control_groups(config) * sizes.shape.width
+    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + 2e-5 * groups)
+
+
+# Rules that read and write tables, figures and text, by what a MB of input costs them; measured on the demo.
+ESTIMATES: dict[str, Estimate] = {
+    "small": linear(TABLE_MB, 12, 10, 1),
+    "corpus": linear(TABLE_MB, 20, 60, 1),
+    "train_tokenizer": linear(300, 60, 10, 2),
+    "token_stream": linear(300, 120, 10, 2),
+    "rows": linear(TABLE_MB, 15, 10, 2),
+    "audit_folders": linear(TABLE_MB, 0.1, 10, 0.02),
+    "dynamics": linear(TABLE_MB, 12, 30, 2),
+    "train_model": train_model,
+    "trace": trace,
+    "influence": influence,
+    "other_layers": other_layers,
+    "attention": attention,
+    "weightwatcher": weightwatcher,
+    "regimes": regimes,
+    "groups": groups,
+    "neuron_types": neuron_types,
+    "coordination": coordination,
+    "organization": organization,
+    "spectra": spectra,
+}
