@@ -1,6 +1,7 @@
 """The shipped configurations pass; every impossible one is refused by the key it breaks."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -289,6 +290,40 @@ def test_impossible_configurations_name_their_key(case):
     change(config, path, value)
     with pytest.raises(ConfigurationError, match=message):
         check(config)
+
+
+NOT_NAMES = ["../x", "/x", "..", ".", "", "-x", "a b", "a\n", "$(x)", "`x`", "a;b", "{model}", "a/../b", "a\\b"]
+NAMES = [
+    ("run",),
+    *((kind, 0, "name") for kind in ("corpora", "tokenizers", "models")),
+    ("rows", "conditions", 0, "name"),
+    *((kind, 0, "repository") for kind in ("corpora", "tokenizers", "models")),
+    *((kind, 0, "revision") for kind in ("corpora", "tokenizers")),
+]
+
+
+@pytest.mark.parametrize("path", NAMES, ids=lambda path: f"{path[0]}.{path[-1]}")
+def test_no_name_leaves_its_folder_or_means_something_to_a_shell(path):
+    base = load()
+    key = path[0] if len(path) == 1 else rf"{path[0]}.*\.{path[-1]}"
+    for name in NOT_NAMES:
+        config = copy.deepcopy(base)
+        change(config, path, name)
+        with pytest.raises(ConfigurationError, match=rf"^{key}: "):
+            check(config)
+
+
+def test_a_file_on_the_hub_is_one_of_its_repository():
+    for file in ("../x.txt", "/etc/x.txt", "a/../../x.txt", "./x.txt", "a\n.txt"):
+        config = load()
+        config["corpora"][0]["file"] = file
+        with pytest.raises(ConfigurationError, match=r"^corpora\[0\]\.file: "):
+            check(config)
+
+
+def test_no_rule_has_a_shell_command():
+    for file in [PROJECT / "Snakefile", *(PROJECT / "workflow/rules").glob("*.smk")]:
+        assert not re.search(r"^\s*(shell|run):", file.read_text(), flags=re.M), file
 
 
 def test_step_outside_pythia_s_schedule():
