@@ -112,7 +112,8 @@ def test_a_choice_s_own_rows_decide(choice):
         "input bands": "effective_dimension.matched.difference over the matched mean (plateau, rare-input)",
         "random controls": "effective_dimension.random.difference over the random mean (plateau, rare)",
         "reused documents": "effective_dimension.matched.difference over the matched mean (plateau, rare), discovery",
-        "all together": "effective_dimension.random.difference over the random mean (fixed_plateau, rare-input), discovery",
+        "all together": "effective_dimension.random.difference over the random mean (fixed_plateau, rare-input), "
+        "discovery",
     }
     assert found.loc[choice, "statistic"] == named[choice]
 
