@@ -131,13 +131,17 @@ def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, st
     """
     found = list(estimates)
     frame = measure_frame(checkpoint, found)
-    frame["q_value"] = np.nan
+    return frame.assign(q_value=adjusted_in_families(frame), reason=[estimate.reason for _, _, estimate in found])
+
+
+def adjusted_in_families(frame: pd.DataFrame) -> np.ndarray:
+    """Adjusted p (n,) of the tests of one checkpoint's table, in the families of :func:`frame_of_tests`."""
     followed = frame["group"].str.startswith(FINAL_PREFIX).map({True: FINAL_PREFIX, False: ""})
     families = followed + frame["measure"].str.rsplit(".", n=1).str[-1]
-    for _, family in frame["p_value"].groupby(families):
-        frame.loc[family.index, "q_value"] = benjamini_hochberg(family.to_numpy())
-    frame["reason"] = [estimate.reason for _, _, estimate in found]
-    return frame
+    p_value, adjusted = frame["p_value"].to_numpy(dtype=float), np.full(len(frame), np.nan)
+    for family in frame.groupby(families.to_numpy()).indices.values():
+        adjusted[family] = benjamini_hochberg(p_value[family])
+    return adjusted
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:

@@ -23,12 +23,7 @@ rule claims:
         **needs("small"),
     params:
         pair=CONDITION_PAIR,
-        bounds=config["claims"]
-        | {
-            "flatness": config["regimes"]["flatness"],
-            "plateau_alpha": config["regimes"]["alpha"],
-            "permutations": config["dynamics"]["permutations"],
-        },
+        bounds=CLAIM_BOUNDS,
         code=code_of("claims"),
     script:
         "../../scripts/claims.py"

@@ -69,6 +69,7 @@ rule neuron_types:
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
         counts=lambda wildcards: counts_file(MODELS[wildcards.model]["tokenizer"]),
+        frequencies=rows_of_model("frequencies.parquet"),
     output:
         neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
         table=in_run("{model}/{checkpoint}/neuron_types.parquet"),

@@ -1,6 +1,6 @@
 """Every number of a checkpoint's rank-influence curves, with document-bootstrap intervals and tests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -65,8 +65,8 @@ class RegimeSettings:
 
     ``cuts``: the fixed cuts, ln rank; ``bootstrap``: draws of documents; ``null_curves``: simulated curves without a
     plateau; ``alpha``, ``flatness``, ``overlap``: bounds of :func:`plateau_rule`; ``power_draws``: planted plateaus a
-    curve's power is estimated from, 0 for no estimate; ``power_wanted``: where the power is below this share, it is
-    also simulated for more documents and neurons, until it is reached; ``tops``: sizes compared between conditions.
+    curve's power is estimated from, 0 for no estimate; ``tops``: sizes compared between conditions; ``power_wanted``:
+    where the power is below this share, it is also simulated for more documents and neurons, until it is reached.
     """
 
     cuts: tuple[float, float]
@@ -76,8 +76,8 @@ class RegimeSettings:
     flatness: float
     overlap: float
     power_draws: int
-    power_wanted: float
     tops: tuple[int, ...]
+    power_wanted: float = 0.0
 
 
 def head_size(fit: CurveFit | None) -> int:
@@ -355,8 +355,10 @@ def regime_estimates(
     pair: tuple[str, str],
     settings: RegimeSettings,
     rng: np.random.Generator,
+    signs: Sequence[Sign] = SIGNS,
+    statistics: Sequence[Statistic] = STATISTICS,
 ) -> Iterator[tuple[str, str, Estimate]]:
-    """(condition, sign, estimate) of every condition, both signs and both statistics, on held-out documents.
+    """(condition, sign, estimate) of every condition, sign and statistic, on held-out documents.
 
     Measures are named ``<statistic>.<way>.<number>``: ``fixed`` and ``authors`` (the authors' cuts and their piecewise
     form), ``auto`` (the fit that chooses among candidates), ``test`` (the plateau test), ``overlap`` (with the other
@@ -369,6 +371,8 @@ def regime_estimates(
         pair: the condition the claims are about, and the one it is held against.
         settings: bounds and numbers of draws.
         rng: draws documents and null curves.
+        signs: whose curves.
+        statistics: of which influence.
     """
     conditions = dict.fromkeys(name.split("/")[0] for name in sums)
     heldout = {name: sums[f"{name}/heldout"] for name in conditions}
@@ -377,8 +381,8 @@ def regime_estimates(
     means = {name: _means(found) for name, found in heldout.items()}
     discovery = {name: _means(sums[f"{name}/discovery"]) for name in conditions}
     drawn = {name: _drawn_means(found, weights) for name, found in heldout.items()}
-    for sign in SIGNS:
-        for statistic in STATISTICS:
+    for sign in signs:
+        for statistic in statistics:
             values, draws, heads = {}, {}, {}
             chosen = _chosen_head(discovery[pair[0]], sign, statistic, settings)
             for name in conditions:
