@@ -87,6 +87,9 @@ def test_fixed_cuts_put_the_fixed_head_in_the_place_of_the_plateau():
     assert found[["proper_verdict", "verdict"]].tolist() == ["undecided", "supported"]
     assert found["statistic"] == "effective_dimension.matched.difference over the matched mean (fixed_plateau, rare)"
     assert effects(tables).loc[("reused documents", "C3"), "verdict"] == "undecided"
+    tables["groups"] = tables["groups"][tables["groups"]["group"] != "plateau"]  # where none is fitted
+    made = choices.tables_with(NAMES["fixed cuts"], tables, NOTHING, NO_DRAWS, BOUNDS, np.random.default_rng(0))
+    assert (made["groups"]["group"] == "plateau").sum() == (tables["groups"]["group"] == "fixed_plateau").sum()
 
 
 def dimension_rows(choice, p, group="plateau"):
