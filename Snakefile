@@ -3,7 +3,7 @@ from snakemake.utils import min_version
 min_version("9.18")
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 # Conda reads envs/; with no conda, the environment that Snakemake runs in serves (see README).
@@ -12,6 +12,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
+include: "workflow/rules/outcome.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/audit.smk"
@@ -49,5 +50,13 @@ rule all:
         figures(),
 
 
+onstart:
+    begin()
+
+
 onsuccess:
-    print_where_to_look()
+    say_where_to_look()
+
+
+onerror:
+    say_what_is_missing()

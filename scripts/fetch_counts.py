@@ -5,7 +5,7 @@ import shutil
 import urllib.request
 from pathlib import Path
 
-from job import atomic, run
+from job import FORBIDDEN, FULL, atomic, run
 
 from rareneurons.errors import CorpusError
 
@@ -16,6 +16,8 @@ def main(job):
             with urllib.request.urlopen(job.params.url, timeout=60) as response, open(partial, "wb") as file:
                 shutil.copyfileobj(response, file)
         except OSError as error:
+            if error.errno in FULL | FORBIDDEN:
+                raise
             raise CorpusError(
                 f"tokenizers[].counts.url: {job.params.url} cannot be read ({error}); nothing was kept. Run again "
                 "where there is internet, or download it and use counts: {source: file, file: ...}"

@@ -1,8 +1,11 @@
 """What every script shares: a log with progress, one clear message for a user's error, atomic outputs."""
 
+import errno
 import json
 import logging
 import os
+import re
+import secrets
 import shutil
 import sys
 import time
@@ -22,6 +25,8 @@ from rareneurons.tables import CheckpointName
 
 _terminal = sys.stderr
 PROGRESS_SECONDS = 10  # shorter loops say nothing on the terminal
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class _Lines:
@@ -41,18 +46,56 @@ def run(main: Callable, job) -> None:
     """Call ``main(job)`` with everything printed going to the job's log; exit 1 with a message if it fails."""
     warnings.filterwarnings("ignore", category=FutureWarning)
     started = time.time()
-    with open(job.log[0], "w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
-        logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-        logging.info("%s %s, %s threads", job.rule, dict(job.wildcards), job.threads)
-        try:
-            main(job)
-        except RareNeuronsError as error:
-            log.write(f"error: {error}\n")
-            sys.exit(1)
-        except Exception:
-            log.write(traceback.format_exc())
-            sys.exit(1)
-        logging.info("finished in %.1f s", time.time() - started)
+    try:
+        with open(job.log[0], "w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+            logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+            logging.info("%s %s, %s threads", job.rule, dict(job.wildcards), job.threads)
+            try:
+                main(job)
+            except Exception as error:
+                log.write(message_of(error, job) or traceback.format_exc())
+                sys.exit(1)
+            logging.info("finished in %.1f s", time.time() - started)
+    except OSError as error:  # the log itself cannot be written
+        sys.exit(message_of(error, job))
+
+
+def message_of(error: BaseException, job) -> str:
+    """What a user can do about an error, as a line; empty for an error of the code, whose traceback is needed."""
+    folder = Path(job.output[0]).parent
+    if isinstance(error, RareNeuronsError):
+        return f"error: {error}\n"
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in type(error).__name__ or "allocate memory" in str(error):
+        return (
+            f"error: {job.rule}: out of memory ({_first_line(error)}). Let fewer jobs run at a time (--cores), lower "
+            "trace.batch_size, attention.batch_size, influence.memory_gib or rows.rows_per_condition, or take a larger "
+            "machine, and run again\n"
+        )
+    number = system_error(error)
+    if number in FULL:
+        free = shutil.disk_usage(folder).free / 2**20
+        return (
+            f"error: {folder}: the disk is full or a quota is used up ({free:.1f} MiB free). Nothing of this job was "
+            "kept. Make room, or move the run to a larger disk (snakemake --directory), and run again\n"
+        )
+    if number in FORBIDDEN:
+        return (
+            f"error: {getattr(error, 'filename', None) or folder}: {os.strerror(number)}. Nothing of this job was "
+            "kept. Let this user read and write there, or run elsewhere (snakemake --directory), and run again\n"
+        )
+    return ""
+
+
+def system_error(error: BaseException) -> int | None:
+    """The operating system's number of an error; writers in other languages than Python keep it in their message."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def announce(text: str) -> None:
@@ -95,11 +138,13 @@ def checkpoint_name(job) -> CheckpointName:
 
 @contextmanager
 def atomic(path: str) -> Iterator[str]:
-    """Path to write to; it takes the place of ``path`` when the block ends, and vanishes if the block fails."""
+    """Path to write to; it takes the place of ``path`` when the block ends, and vanishes if the block fails.
+
+    No two jobs share such a path: one that outlived its Snakemake doesn't meet the one that was started in its place.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    remove(partial)
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         yield str(partial)
         remove(target)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -294,33 +295,37 @@ def without(entry, *keys):
     return {key: value for key, value in entry.items() if key not in keys}
 
 
+@cache
+def code_and_imports(file):
+    """What a Python file says, comments and layout aside, and the project files it imports."""
+    tree, modules = ast.parse(file.read_text()), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules += [node.module, *names]
+        elif isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+    places = [module.replace(".", "/") for module in filter(None, modules)]
+    candidates = [
+        candidate
+        for place in places
+        for candidate in (
+            SOURCE / f"{place}.py",
+            SOURCE / place / "__init__.py",
+            SCRIPTS / f"{place}.py",
+        )
+    ]
+    return ast.dump(tree), [file for file in candidates if file.exists()]
+
+
 def imported_files(file):
     """Project files that a Python file imports, directly or not, itself included."""
     found, waiting = set(), [Path(file)]
     while waiting:
         current = waiting.pop()
-        if current in found:
-            continue
-        found.add(current)
-        for node in ast.walk(ast.parse(current.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                modules = [
-                    node.module,
-                    *(f"{node.module}.{alias.name}" for alias in node.names),
-                ]
-            elif isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            else:
-                continue
-            for module in filter(None, modules):
-                place = module.replace(".", "/")
-                for candidate in (
-                    SOURCE / f"{place}.py",
-                    SOURCE / place / "__init__.py",
-                    SCRIPTS / f"{place}.py",
-                ):
-                    if candidate.exists():
-                        waiting.append(candidate)
+        if current not in found:
+            found.add(current)
+            waiting.extend(code_and_imports(current)[1])
     return sorted(found)
 
 
@@ -332,12 +337,5 @@ def code_of(script):
     """
     digest = hashlib.sha256()
     for file in imported_files(SCRIPTS / f"{script}.py"):
-        digest.update(ast.dump(ast.parse(file.read_text())).encode())
+        digest.update(code_and_imports(file)[0].encode())
     return digest.hexdigest()[:16]
-
-
-def print_where_to_look():
-    print(
-        f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}"
-    )
-    print(f"For a page with all of it add: --report {in_run('report.html')}")

@@ -1,5 +1,6 @@
 """Checkpoints on the model hub: what a repository holds at which commit, and a download that is checked by hash."""
 
+import errno
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from rareneurons.models.weights import sha256_of, weight_files
 
 MIB = 2**20
 NAMES_SHOWN = 20
+THIS_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -29,10 +31,13 @@ def hub_errors(what: str) -> Iterator[None]:
 
     Raises:
         HubError: begins with ``what``.
+        OSError: this machine's disk is full or may not be written to; no fault of the hub.
     """
     try:
         yield
     except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, OSError) as error:
+        if isinstance(error, OSError) and error.errno in THIS_MACHINE:
+            raise
         raise HubError(f"{what}: {_advice(error)}") from error
 
 

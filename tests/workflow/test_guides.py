@@ -1,0 +1,84 @@
+"""The guides and the README's overlays, followed to the letter."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import PROJECT, snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+def written_by(page: str) -> list[tuple[str, str, str]]:
+    """File, language and text of each block that stands below a file's name in a guide."""
+    text = (PROJECT / page).read_text()
+    return re.findall(r"^`([^`\s]+)`\n\n```(\w*)\n(.*?)^```", text, flags=re.M | re.S)
+
+
+def overlay_in(page: str, name: str) -> str:
+    """The YAML block that begins with the overlay's name."""
+    (found,) = re.findall(rf"^```yaml\n# {re.escape(name)}\n(.*?)^```", (PROJECT / page).read_text(), flags=re.M | re.S)
+    return found
+
+
+def replaced(text: str, difference: str) -> str:
+    """The text with each run of `-` lines replaced by the `+` lines below it."""
+    for old, new in re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", difference, flags=re.M):
+        before, after = (re.sub("^.", "", part, flags=re.M) for part in (old, new))
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    return text
+
+
+def test_measure_of_the_guide_runs(tmp_path, smoke_run):
+    project = tmp_path / "project"
+    shutil.copytree(smoke_run, project, symlinks=True)
+    shutil.copy(PROJECT / "pyproject.toml", project)
+    (project / "tests").mkdir()
+    for file, language, text in written_by("docs/adding_a_measure.md"):
+        target = project / file
+        target.write_text(replaced(target.read_text(), text) if language == "diff" else text)
+    added = ["src/rareneurons/kurtosis.py", "scripts/kurtosis.py", "tests/test_kurtosis.py"]
+    environment = os.environ | {"PYTHONPATH": str(project / "src")}
+    for command in (["ruff", "check", *added], ["ruff", "format", "--check", *added], ["pytest", "-q", added[2]]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=project, capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    results = "results/smoke"
+    wanted = [f"{results}/tables/kurtosis.csv", f"{results}/figures/kurtosis.pdf"]
+    output = snakemake(project, *wanted, "--configfile", "config/smoke.yaml").stderr
+    assert "rule trace:" not in output
+    table = pd.read_csv(project / wanted[0]).query("group == 'fixed_plateau' and measure == 'kurtosis.matched'")
+    assert set(table["checkpoint"]) == {"step0", "step16"}
+    assert table[["value", "ci_low", "ci_high", "p_value", "q_value"]].notna().all(axis=None)
+
+
+def test_corpus_of_the_guide_plans(smoke_run):
+    (smoke_run / "texts.jsonl").write_text('{"text": "some words"}\n')
+    (smoke_run / "texts.yaml").write_text(overlay_in("docs/adding_a_corpus.md", "texts.yaml"))
+    output = snakemake(smoke_run, "-n", "--configfile", "config/smoke.yaml", "texts.yaml").stdout
+    assert "results/texts/neox-tiny/step16/influence.parquet" in output
+
+
+def test_model_of_the_readme_plans(smoke_run):
+    text = overlay_in("README.md", "mine.yaml").replace("/path/to/model", "results/smoke/neox-tiny/training/step16")
+    assert yaml.safe_load(text)["models"][0]["source"] == "local"
+    (smoke_run / "texts.jsonl").write_text('{"text": "some words"}\n')
+    (smoke_run / "mine.yaml").write_text(text)
+    output = snakemake(smoke_run, "-n", "--configfile", "mine.yaml").stdout
+    assert "results/mine/mine/main/influence.parquet" in output
+
+
+def test_full_reproduction_has_as_many_jobs_as_the_readme_says(smoke_run):
+    said = re.search(r"the plan: (\d+) jobs, (\d+) checkpoints", Path(PROJECT / "README.md").read_text())
+    output = snakemake(smoke_run, "-n").stdout
+    assert said
+    assert re.search(r"^total +(\d+)$", output, flags=re.M)[1] == said[1]
+    assert re.search(r"^trace +(\d+)$", output, flags=re.M)[1] == said[2]
