@@ -11,10 +11,10 @@ from conftest import PROJECT, copy_project
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
 AS_ROOT = () if os.geteuid() == 0 else ("sudo", "-n")
 NODE = (*AS_ROOT, str(PROJECT / "tests/slurm/single_node.sh"))
-# The profile as it is, on two cores; what differs is this cluster's: names, no accounting, and nobody to be spared.
+# The profile as it is; what differs is this cluster: its names and size, no accounting, and nobody to be spared.
 THROUGH_SLURM = (
     *("--workflow-profile", "workflow/profiles/slurm", "--configfile", "config/smoke.yaml"),
-    *("--cores", "2", "--default-resources", "slurm_account=lab", "slurm_partition=tests"),
+    *("--cores", str(min(2, os.cpu_count() or 1)), "--default-resources", "slurm_account=lab", "slurm_partition=tests"),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2", "--latency-wait", "10"),
 )
