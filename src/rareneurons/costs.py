@@ -290,6 +290,12 @@ def spectra(sizes: Sizes, config: Mapping) -> Cost:
     return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 2e-5 * groups)
 
 
+def choice_measures(sizes: Sizes, config: Mapping) -> Cost:
+    """Three of the measures for each choice, but of one condition and sign."""
+    parts = [measure(sizes, config) for measure in (regimes, coordination, organization)]
+    return Cost(max(part.memory_mb for part in parts), 2 * sum(part.seconds for part in parts))
+
+
 # Rules that read and write tables, figures and text, by what a MB of input costs them; measured on the demo.
 ESTIMATES: dict[str, Estimate] = {
     "small": linear(330.0, 12, 10, 1),
@@ -299,6 +305,7 @@ ESTIMATES: dict[str, Estimate] = {
     "rows": linear(TORCH_MB, 15, 10, 2),
     "audit_folders": linear(TORCH_MB, 0.1, 10, 0.02),
     "dynamics": linear(PANDAS_MB, 12, 30, 2),
+    "paper_comparison": linear(2 * PANDAS_MB, 0.02, 10, 0.02),  # of large files it reads the parts it needs
     "train_model": train_model,
     "trace": trace,
     "influence": influence,
@@ -311,4 +318,5 @@ ESTIMATES: dict[str, Estimate] = {
     "coordination": coordination,
     "organization": organization,
     "spectra": spectra,
+    "choice_measures": choice_measures,
 }
