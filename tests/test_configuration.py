@@ -224,6 +224,11 @@ BROKEN = {
     "no number": (("influence", "tolerance"), float("nan"), r"influence\.tolerance: nan is not of type 'number'"),
     "infinite": (("trace",), {"batch_size": float("inf")}, r"trace\.batch_size: inf is not of type 'integer'"),
     "very long value": (("device",), "x" * 5000, r"^device: 'x{199} \.\.\. is not one of"),
+    "name of all models": (
+        ("models", 0, "name"),
+        "all",
+        r"models\[0\]\.name: 'all' stands for all models in claims.csv",
+    ),
     "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
     "too few null curves": (
         ("regimes", "null_curves"),

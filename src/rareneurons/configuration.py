@@ -13,6 +13,7 @@ from rareneurons.errors import ConfigurationError
 from rareneurons.models.layer_selection import layers_asked_for
 from rareneurons.models.schedule import checkpoint_steps
 from rareneurons.rows import FIRST_POSITION, NOISE, SHUFFLED_PREFIX
+from rareneurons.tables import ALL_MODELS
 
 # Names that stand beside model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {
@@ -242,6 +243,8 @@ def _validate_model(
 ) -> None:
     if model["name"] in RESERVED_MODEL_NAMES:
         raise ConfigurationError(f"{where}.name: {model['name']!r} is the name of a results folder; choose another")
+    if model["name"] == ALL_MODELS:
+        raise ConfigurationError(f"{where}.name: {ALL_MODELS!r} stands for all models in claims.csv; choose another")
     _refer(model["tokenizer"], tokenizers, f"{where}.tokenizer")
     if model["source"] == "train":
         if tokenizers[model["tokenizer"]]["source"] != "train":

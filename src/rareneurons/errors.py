@@ -21,3 +21,7 @@ class CheckpointError(RareNeuronsError):
 
 class HubError(RareNeuronsError):
     """The model hub cannot be reached, does not hold what was asked for, or served a damaged file."""
+
+
+class RunError(RareNeuronsError):
+    """What a finished run left is missing something, or does not fit what another run left."""

@@ -70,6 +70,18 @@ def test_a_power_law_has_one_regime_and_an_exponential_two(rng):
     assert le.fit_curve(quantiles).n_regimes == 2
 
 
+def test_a_power_law_bent_below_zero_is_no_plateau_and_no_crash():
+    """A rapid rise behind the head makes the fitted power law negative: a ratio to it must not pass for a flat head."""
+    head, behind = [0.04, 0.01, 0.02, 0.02, 0.02, 0.01], [0.06, 0.05, 0.13, 0.27, 0.46, 1.67, 0.5, 1.49, 0.63, 1.3]
+    exponents = [*head, *behind, 0.77, 0.62, 0.92, 1.4, 3.31, 7.53]
+    places = le.cells(175)
+    gaps = np.repeat(exponents, places.count) / np.arange(1, 175)
+    fit = le.fit_curve(-np.concatenate([[0], np.cumsum(gaps)]))
+    assert fit.power_law_exponent == le.LEAST_EXPONENT
+    assert fit.plateau_exponent / fit.power_law_exponent > 1
+    assert np.isfinite(fit.decay_start)
+
+
 def test_short_curves_are_not_fitted():
     assert le.fit_curve(-np.arange(99.0)) is None
     assert le.fit_curve(-np.arange(100.0)) is not None

@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -45,7 +48,7 @@ def test_everything_promised_is_there(smoke_run):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
     others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_head")
-    for name in (*MEASURES, *others, "audit", "provenance"):
+    for name in (*MEASURES, *others, "audit", "provenance", "choices", "paper_comparison"):
         assert (results / "tables" / f"{name}.csv").exists()
     for name in ("coordination", "spectra"):
         followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
@@ -65,13 +68,16 @@ def test_everything_promised_is_there(smoke_run):
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [f"C{n}" for n in range(1, 8)]
-    assert claims.loc[claims["verdict"] == "undecided", "reason"].notna().all()
+    undecided = claims["verdict"] == "undecided"
+    assert claims["reason"].notna().all()
+    assert claims.loc[undecided, "need"].str.contains(r"[0-9]").all()
+    assert claims.loc[~undecided, "need"].isna().all()
 
 
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 65
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 71
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -101,6 +107,35 @@ def test_mean_effects_equal_hooked_passes_of_a_trained_checkpoint(smoke_run):
     assert largest < 1e-6
 
 
+def test_choices_stand_beside_the_run_s_own_verdicts(smoke_run):
+    """Without a condition by input token: three choices and all together, each beside what claims.csv says."""
+    choices = pd.read_csv(smoke_run / "results/smoke/tables/choices.csv")
+    assert set(choices["choice"]) == {"fixed cuts", "random controls", "reused documents", "all together"}
+    assert set(choices["claim"]) == {"C1", "C2", "C3", "C4", "C7"}
+    own = choices.merge(
+        pd.read_csv(smoke_run / "results/smoke/claims.csv"), on=["claim", "model"], suffixes=("", "_own")
+    )
+    assert (own["proper_verdict"] == own["verdict_own"]).all()
+    np.testing.assert_array_equal(own["proper_value"], own["value_own"])
+    declared = choices[choices["choice"].isin(["fixed cuts", "all together"])].set_index("claim")["verdict"]
+    assert set(declared["C1"]) == {"supported"}
+    assert set(declared["C2"]) == {"contradicted"}
+
+
+def test_a_run_does_not_differ_from_itself_and_an_edited_copy_does(smoke_run, tmp_path):
+    run = smoke_run / "results/smoke"
+    command = [sys.executable, smoke_run / "scripts/compare_runs.py", run]
+    same = subprocess.run([*command, run], capture_output=True, text=True, check=True)
+    assert "Verdicts that differ: 0 of 7" in same.stdout
+    other = tmp_path / "other"
+    shutil.copytree(run / "tables", other / "tables")
+    claims = pd.read_csv(run / "claims.csv").assign(verdict="supported")
+    claims.to_csv(other / "claims.csv", index=False)
+    found = subprocess.run([*command, other], capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert re.search(r"C\d neox-tiny: \w+ -> supported", found.stdout)
+
+
 def test_training_lowers_the_loss_and_saves_pythia_s_steps(smoke_run):
     folder = smoke_run / "results/smoke/neox-tiny"
     losses = pd.read_csv(folder / "training_loss.csv")["loss"]
@@ -115,6 +150,26 @@ def test_corpus_is_recorded(smoke_run):
     manifest = json.loads((smoke_run / "results/smoke/inputs/corpora/docstrings/manifest.json").read_text())
     assert len(manifest["sha256"]) == 64
     assert manifest["documents"]["train"] > manifest["documents"]["evaluation"] > 60
+
+
+def test_pages_hold_all_figures_and_their_links_lead_to_files(smoke_run):
+    results = smoke_run / "results/smoke"
+    report = (results / "report.html").read_text(encoding="utf-8")
+    for picture in (results / "figures").glob("*.png"):
+        assert f'id="figure-{picture.stem}"' in report
+        assert (smoke_run / f"workflow/report/{picture.stem}.rst").exists()
+    for table in (results / "tables").glob("*.csv"):
+        assert f'href="tables/{table.name}"' in report
+    links = [link for link in re.findall(r'href="([^"#]+)"', report) if "://" not in link]
+    assert links
+    assert "neurons/neox-tiny.html" in links
+    for link in links:
+        assert (results / link).exists(), link
+    page = (results / "neurons/neox-tiny.html").read_text(encoding="utf-8")
+    assert (results / "neurons" / re.findall(r'href="([^"]+report[^"]*)"', page)[0]).exists()
+    neurons = pd.read_parquet(results / "neox-tiny/step16/neurons.parquet")
+    types = pd.read_parquet(results / "inputs/rows/docstrings-512/frequencies.parquet")
+    assert set(np.concatenate(neurons["promoted"])) <= set(types["token"])
 
 
 def test_second_run_has_nothing_to_do(smoke_run):
@@ -175,6 +230,8 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
             "figure_dynamics",
             "figure_course",
             "claims",
+            "report",
+            *("choice_measures", "choices", "figure_choices", "paper_comparison"),
             "all",
         )
     }
@@ -193,7 +250,8 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         module.write_text(original)
     assert plan.pop("organization") == 2
     figures = {"figure_organization", "figure_communities"}
-    after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "all"}
+    after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "report", "all"}
+    after |= {"choice_measures", "choices", "figure_choices", "paper_comparison"}
     assert set(plan) == {"table", "paper_table_3", *figures, *after}
 
 
@@ -266,8 +324,8 @@ def test_full_reproduction_plans_offline(smoke_run):
     assert plan["fetch_checkpoint"] == 94
 
 
-def test_report_is_one_offline_page(smoke_run):
-    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/report.html")
-    page = (smoke_run / "results/smoke/report.html").read_text()
+def test_snakemake_s_own_report_is_one_offline_page(smoke_run):
+    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/snakemake_report.html")
+    page = (smoke_run / "results/smoke/snakemake_report.html").read_text()
     assert "rank_influence" in page
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)

@@ -294,9 +294,10 @@ def _three_regimes(found: Candidates, exponents: np.ndarray, kink: int, end: flo
     at_end = max(float(smooth[~head][0]), LEAST_EXPONENT)
     doubled = ln_rank[~head & (smooth >= 2 * at_end)]
     between = ~head & (ln_rank < (doubled[0] if len(doubled) else np.inf))
-    power_law = float(smooth[between].mean())
-    below = np.flatnonzero(exponents < 2 * power_law)[-1]  # the last cell that is not in the decay
-    decay = float(np.log(places.start[below + 1] + 1)) if below + 1 < len(exponents) else np.nan
+    power_law = max(float(smooth[between].mean()), LEAST_EXPONENT)  # the decay's free terms can bend it below zero
+    below = np.flatnonzero(exponents < 2 * power_law)  # the last of these cells is not in the decay
+    start = int(below[-1]) + 1 if len(below) else 0
+    decay = float(np.log(places.start[start] + 1)) if start < len(exponents) else np.nan
     hill = float(np.average(exponents[:fitted][head], weights=places.count[:fitted][head]))
     return end, decay, hill, power_law, -float(coefficients[-1]) * end / 2
 

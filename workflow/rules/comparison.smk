@@ -1,0 +1,100 @@
+# The run beside the paper's numbers, and beside itself with the authors' choices.
+
+
+rule paper_comparison:
+    input:
+        numbers=str(Path(workflow.basedir) / "workflow/resources/paper_numbers.csv"),
+        tables=expand(
+            in_run("tables/{table}.csv"),
+            table=["regimes", "coordination", "organization"],
+        ),
+        by_document=every_checkpoint("influence_by_document.safetensors"),
+    output:
+        report(
+            in_run("tables/paper_comparison.csv"),
+            caption="../report/paper_comparison.rst",
+            category="Claims",
+        ),
+    log:
+        in_run("logs/paper_comparison.log"),
+    benchmark:
+        in_run("benchmarks/paper_comparison.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("paper_comparison"),
+    params:
+        presets={
+            entry["preset"]: entry["name"]
+            for entry in config["rows"]["conditions"]
+            if "preset" in entry
+        },
+        pair=CONDITION_PAIR,
+        bootstrap=config["regimes"]["bootstrap"],
+        seed=config["seed"],
+        code=code_of("paper_comparison"),
+    script:
+        "../../scripts/paper_comparison.py"
+
+
+rule choice_measures:
+    input:
+        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
+        rows=rows_of_model("rows.parquet"),
+        influence=in_run("{model}/{checkpoint}/influence.parquet"),
+        by_document=in_run("{model}/{checkpoint}/influence_by_document.safetensors"),
+        groups=in_run("{model}/{checkpoint}/groups.parquet"),
+        controls=in_run("{model}/{checkpoint}/controls.parquet"),
+    output:
+        in_run("{model}/{checkpoint}/choices.parquet"),
+    log:
+        in_run("logs/choice_measures/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/choice_measures/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("choice_measures"),
+    params:
+        pair=CONDITION_PAIR,
+        conditions=config["rows"]["conditions"],
+        regimes=config["regimes"],
+        controls=config["groups"]["controls"],
+        bootstrap=config["coordination"]["bootstrap"],
+        organization=config["organization"],
+        seed=config["seed"],
+        code=code_of("choice_measures"),
+    script:
+        "../../scripts/choice_measures.py"
+
+
+rule choices:
+    input:
+        tables=expand(
+            in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics", "audit"]
+        ),
+        measured=last_checkpoints("choices.parquet"),
+        draws=every_checkpoint("spectra_draws.parquet"),
+    output:
+        csv=in_run("tables/choices.csv"),
+        markdown=in_run("choices.md"),
+    log:
+        in_run("logs/choices.log"),
+    benchmark:
+        in_run("benchmarks/choices.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        pair=CONDITION_PAIR,
+        conditions=config["rows"]["conditions"],
+        bounds=CLAIM_BOUNDS,
+        seed=config["seed"],
+        code=code_of("choices"),
+    script:
+        "../../scripts/choices.py"
