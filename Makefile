@@ -1,9 +1,10 @@
 # make demo   the whole graph on models it trains itself (first run installs everything into .venv)
 # make test   format, lint, types and all tests
+# make test-slurm   the graph through a real Slurm, which it installs (Debian, root) and starts on this machine alone
 # make bench  time and error of neuron influence beside what people would use otherwise
 # make check  format, lint and types alone
 # make test-graph, make test-library   one half of the tests
-.PHONY: demo test test-graph test-library bench check format clean
+.PHONY: demo test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -22,11 +23,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
-	@$(MAKE) --no-print-directory $(DEMO)/report.html
 	@echo "Done. Open $(DEMO)/report.html; the verdicts are in $(DEMO)/claims.csv, figures in $(DEMO)/figures/, tables in $(DEMO)/tables/."
-
-$(DEMO)/report.html: $(DEMO)/claims.csv
-	$(BIN)/snakemake --cores 1 --configfile config/demo.yaml --report $@
 
 # The tests that run the graph share one run of it; the others have the second core meanwhile.
 test: check
@@ -37,6 +34,9 @@ test-graph: $(INSTALLED)
 
 test-library: $(INSTALLED)
 	$(BIN)/python -m pytest --ignore tests/workflow
+
+test-slurm: $(INSTALLED)
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 # TransformerLens brings packages of its own: it gets an environment on top of the locked one, and is left out where it
 # does not install.

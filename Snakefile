@@ -35,6 +35,7 @@ include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -46,6 +47,8 @@ rule all:
     input:
         in_run("claims.csv"),
         in_run("claims.md"),
+        in_run("report.html"),
+        neuron_pages(),
         every_checkpoint("influence.parquet"),
         tables(),
         figures(),

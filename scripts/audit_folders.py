@@ -5,6 +5,7 @@ from pathlib import Path
 from audit_job import write_findings
 from job import progress, run
 
+from rareneurons.errors import CheckpointError
 from rareneurons.models.audit import StoredCheckpoint
 from rareneurons.models.weight_sample import weight_sample
 from rareneurons.models.weights import sha256_of, weight_files
@@ -21,9 +22,11 @@ def stored(name: CheckpointName, folder: Path) -> StoredCheckpoint:
         for name in ["config.json", *names]
         if (folder / name).exists()
     }
-    return StoredCheckpoint(
-        name, str(folder), files=files, sample=weight_sample(names, lambda n: open(folder / n, "rb"))
-    )
+    try:
+        sample = weight_sample(names, lambda n: (folder / n).open("rb"))
+    except CheckpointError as error:
+        return StoredCheckpoint(name, str(folder), files=files, missing=str(error))
+    return StoredCheckpoint(name, str(folder), files=files, sample=sample)
 
 
 def main(job):

@@ -8,6 +8,7 @@ from pathlib import Path
 from audit_job import write_findings
 from job import progress, run
 
+from rareneurons.errors import CheckpointError
 from rareneurons.models.audit import StoredCheckpoint
 from rareneurons.models.hub import opened_on_hub
 from rareneurons.models.weight_sample import weight_sample
@@ -22,8 +23,11 @@ def stored(model: str, file: str) -> StoredCheckpoint:
     name, source = CheckpointName(model, Path(file).parent.name), f"hub {listing['repository']}"
     if "missing" in listing:
         return StoredCheckpoint(name, source, listing["revision"], missing=listing["missing"])
-    sample = weight_sample(listing["files"], partial(opened_on_hub, listing["repository"], listing["commit"]))
-    return StoredCheckpoint(name, source, listing["revision"], listing["commit"], listing["files"], sample)
+    known = partial(StoredCheckpoint, name, source, listing["revision"], listing["commit"], listing["files"])
+    try:
+        return known(weight_sample(listing["files"], partial(opened_on_hub, listing["repository"], listing["commit"])))
+    except CheckpointError as error:
+        return known(missing=str(error))
 
 
 def main(job):

@@ -22,7 +22,6 @@ def main(job):
         training_part(draws, tables["audit"]),
         input_condition(job.params.conditions),
         Bounds(*job.params.pair, **job.params.bounds),
-        job.params.permutations,
         generator(job),
     )
     write_csv(choices, job.output.csv)

@@ -14,8 +14,9 @@ def main(job):
     listing = json.loads(Path(job.input.listing).read_text(encoding="utf-8"))
     if "missing" in listing:
         raise HubError(
-            f"{job.wildcards.model}/{job.wildcards.checkpoint}: {listing['missing']}. Take it out of `checkpoints`; "
-            f"--keep-going computes the others. Once the hub has it, delete {job.input.listing} and run again"
+            f"{job.wildcards.model}/{job.wildcards.checkpoint}: {listing['missing']}. Leave it out: "
+            "models[].leave_out in the configuration; --keep-going computes the others. Once the hub has it, delete "
+            f"{job.input.listing} and run again"
         )
     folder = Path(job.output.folder)
     partial = folder.with_name(".weights.partial")  # survives a failure, so that what was downloaded is kept

@@ -79,9 +79,10 @@ def message_of(error: BaseException, job) -> str:
             "kept. Make room, or move the run to a larger disk (snakemake --directory), and run again\n"
         )
     if number in FORBIDDEN:
+        place = getattr(error, "filename", None) or folder
         return (
-            f"error: {getattr(error, 'filename', None) or folder}: {os.strerror(number)}. Nothing of this job was "
-            "kept. Let this user read and write there, or run elsewhere (snakemake --directory), and run again\n"
+            f"error: {place}: {os.strerror(number)}. Nothing of this job was kept. Let this user read and write there, "
+            "or run elsewhere (snakemake --directory), and run again\n"
         )
     return ""
 

@@ -10,6 +10,7 @@ from job import checkpoint_name, progress, read_array, run, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.groups import measured_groups
+from rareneurons.logit_lens import top_tokens
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.neuron_types import frequency_effects, group_types, unigram_direction, weight_properties
 from rareneurons.rows import in_condition
@@ -26,8 +27,9 @@ def main(job):
         logging.info("not computed: %s", layer.no_closed_form)
     direction = unigram_direction(np.load(job.input.counts), len(layer.unembedding))
     properties = weight_properties(layer, direction)
+    layer = layer.to(device_of(job.params.device, float64=True), torch.float32)
     properties["frequency_effect"] = frequency_effects(
-        layer.to(device_of(job.params.device, float64=True), torch.float32),
+        layer,
         read_array(job.input.trace, "residual")[heldout],
         read_array(job.input.trace, "activation")[heldout],
         read_array(job.input.trace, "mean_activation"),
@@ -44,6 +46,9 @@ def main(job):
         for group, (members, _) in controls["random"].items()
         for estimate in group_types(properties, members, {kind: found[group][1] for kind, found in controls.items()})
     ]
+    types = pd.read_parquet(job.input.frequencies)["token"].to_numpy()
+    for side, tokens in zip(("promoted", "suppressed"), top_tokens(layer, types), strict=True):
+        properties[side] = list(tokens)
     properties.insert(0, "layer", mine["layer"].to_numpy())
     properties.insert(1, "neuron", mine["neuron"].to_numpy())
     write_parquet(name.labelled(properties), job.output.neurons)

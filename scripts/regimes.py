@@ -10,7 +10,8 @@ from rareneurons.tables import measure_frame
 
 def main(job):
     given = job.params.regimes
-    settings = RegimeSettings(**given | {"cuts": tuple(given["cuts"]), "tops": tuple(given["tops"])})
+    lists = {"cuts": tuple(given["cuts"]), "tops": tuple(given["tops"])}
+    settings = RegimeSettings(**given | lists, power_wanted=job.params.power_wanted)
     sums = sums_of_arrays(load_file(job.input.by_document))
     name, pair, rng = checkpoint_name(job), tuple(job.params.pair), generator(job)
     write_parquet(measure_frame(name, regime_estimates(sums, pair, settings, rng)), job.output.table)

@@ -7,7 +7,7 @@ from job import atomic, generator, run, write_parquet
 from rareneurons import rows as selection
 from rareneurons.bands import ElbowRule, bands, frequency_table
 from rareneurons.corpus import evaluation_documents
-from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, texts_of_tokens
+from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, visible_tokens
 
 
 def main(job):
@@ -28,8 +28,9 @@ def main(job):
         rng,
     )
     rows = selection.with_shuffled_labels(rows, tuple(job.params.pair), rng)
+    frequencies["text"] = list(visible_tokens(tokenizer, frequencies["token"]).values())
     described = selection.describe_conditions(
-        rows, frequencies, conditions, texts_of_tokens(tokenizer, np.concatenate([c.tokens for c in conditions]))
+        rows, frequencies, conditions, visible_tokens(tokenizer, np.concatenate([c.tokens for c in conditions]))
     )
     described.insert(0, "tokenizer", job.wildcards.tokenizer)
     with atomic(job.output.blocks) as partial, open(partial, "wb") as file:

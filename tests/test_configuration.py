@@ -1,6 +1,7 @@
 """The shipped configurations pass; every impossible one is refused by the key it breaks."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -22,7 +23,12 @@ def load(overlay: str | None = None) -> dict:
 SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
 
 
-FOLDERS = {"there": [], "run": ["checkpoint-500", "step1000", "logs"], "empty": ["logs"]}
+FOLDERS = {
+    "there": [],
+    "run": ["checkpoint-500", "step1000", "logs"],
+    "empty": ["logs"],
+    "twice": ["step5", "checkpoint-5"],
+}
 
 
 def check(config: dict) -> dict:
@@ -53,6 +59,17 @@ def test_all_is_every_step_of_the_schedule():
     assert steps[-1] == 143000
 
 
+def test_what_is_left_out_is_taken_from_what_is_listed_or_found():
+    hub = {"source": "hub", "repository": "a/b", "schedule": "pythia"}
+    steps = check(with_model(**hub, checkpoints="all", leave_out=[0, 143000]))["models"][0]["checkpoints"]
+    assert (len(steps), steps[0], steps[-1]) == (152, 1, 142000)
+    folder = check(with_model(source="local", folder="run", leave_out=[500]))["models"][0]
+    assert folder["folders"] == {"step1000": "run/step1000"}
+    assert "leave_out" not in folder, "a parameter of training would change"
+    folders = check(with_model(source="local", folders={"main": "there", "step1": "there"}, leave_out=["main"]))
+    assert folders["models"][0]["folders"] == {"step1": "there"}
+
+
 HUB = {"source": "hub", "repository": "a/b"}
 WRONG_MODELS = {
     "no such folder": (
@@ -73,6 +90,22 @@ WRONG_MODELS = {
     "pinned but not used": (
         HUB | {"checkpoints": ["main"], "commits": {"step4": "a" * 40}},
         r"models\[0\]\.commits\.step4: .* not among `checkpoints`; those are main",
+    ),
+    "two folders of one step": (
+        {"source": "local", "folder": "twice"},
+        r"models\[0\]\.folder: 'twice' holds 'checkpoint-5' and 'step5', both of step 5",
+    ),
+    "left out but not there": (
+        HUB | {"checkpoints": [1, 2], "leave_out": [2, 3]},
+        r"models\[0\]\.leave_out\[1\]: mine has no checkpoint 3; it has step1, step2",
+    ),
+    "all left out": (
+        {"source": "local", "folder": "there", "leave_out": ["main"]},
+        r"models\[0\]\.leave_out: no checkpoint of mine is left",
+    ),
+    "a step as a folder's key": (
+        {"source": "local", "folders": {1000: "there"}},
+        r"models\[0\]\.folders: 1000 is not of type 'string'",
     ),
     "pinned to a branch": (
         HUB | {"checkpoints": ["main"], "commits": {"main": "v1"}},
@@ -105,9 +138,13 @@ def change(config: dict, path: tuple, value) -> None:
 
 OTHER_LAYERS = load()["other_layers"] | {"layers": [0]}
 BROKEN = {
-    "unknown top key": (("rowz",), {}, r"configuration: .*'rowz' was unexpected; known keys are .*rows"),
-    "unknown nested key": (("rows", "dokuments"), 5, r"rows: .*'dokuments' was unexpected; known keys are .*documents"),
-    "unknown model key": (("models", 0, "repo"), "x", r"models\[0\]: .*'repo' was unexpected"),
+    "unknown top key": (("rowz",), {}, r"configuration: .*found the unknown key 'rowz'; known keys are .*rows"),
+    "unknown nested key": (
+        ("rows", "dokuments"),
+        5,
+        r"rows: .*found the unknown key 'dokuments'; known keys are .*documents",
+    ),
+    "unknown model key": (("models", 0, "repo"), "x", r"models\[0\]: .*found the unknown key 'repo'"),
     "missing key": (("seed",), ..., r"'seed' is a required property"),
     "wrong type": (("rows", "documents"), "many", r"rows\.documents: 'many' is not of type 'integer'"),
     "number out of range": (("rows", "discovery_share"), 1.5, r"rows\.discovery_share: 1.5 is greater"),
@@ -177,6 +214,17 @@ BROKEN = {
     "undefined condition": (("groups", "condition"), "medium", r"groups\.condition: 'medium' is not a condition"),
     "name twice": (("models", 1, "name"), "neox-small", r"models\[1\]\.name: 'neox-small' is used twice"),
     "reserved name": (("models", 0, "name"), "tables", r"models\[0\]\.name: 'tables' is the name of a results folder"),
+    "file of the run": (("models", 0, "name"), "missing.md", r"models\[0\]\.name: 'missing\.md' is the name of a"),
+    "name with a line's end": (("run",), "demo\n", r"run: 'demo\\n' holds a control character"),
+    "whole number as a decimal": (("rows", "documents"), 300.0, r"rows\.documents: 300\.0 is not of type 'integer'"),
+    "no number": (("influence", "tolerance"), float("nan"), r"influence\.tolerance: nan is not of type 'number'"),
+    "infinite": (("trace",), {"batch_size": float("inf")}, r"trace\.batch_size: inf is not of type 'integer'"),
+    "very long value": (("device",), "x" * 5000, r"^device: 'x{199} \.\.\. is not one of"),
+    "name of all models": (
+        ("models", 0, "name"),
+        "all",
+        r"models\[0\]\.name: 'all' stands for all models in claims.csv",
+    ),
     "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
     "too few null curves": (
         ("regimes", "null_curves"),
@@ -242,6 +290,40 @@ def test_impossible_configurations_name_their_key(case):
     change(config, path, value)
     with pytest.raises(ConfigurationError, match=message):
         check(config)
+
+
+NOT_NAMES = ["../x", "/x", "..", ".", "", "-x", "a b", "a\n", "$(x)", "`x`", "a;b", "{model}", "a/../b", "a\\b"]
+NAMES = [
+    ("run",),
+    *((kind, 0, "name") for kind in ("corpora", "tokenizers", "models")),
+    ("rows", "conditions", 0, "name"),
+    *((kind, 0, "repository") for kind in ("corpora", "tokenizers", "models")),
+    *((kind, 0, "revision") for kind in ("corpora", "tokenizers")),
+]
+
+
+@pytest.mark.parametrize("path", NAMES, ids=lambda path: f"{path[0]}.{path[-1]}")
+def test_no_name_leaves_its_folder_or_means_something_to_a_shell(path):
+    base = load()
+    key = path[0] if len(path) == 1 else rf"{path[0]}.*\.{path[-1]}"
+    for name in NOT_NAMES:
+        config = copy.deepcopy(base)
+        change(config, path, name)
+        with pytest.raises(ConfigurationError, match=rf"^{key}: "):
+            check(config)
+
+
+def test_a_file_on_the_hub_is_one_of_its_repository():
+    for file in ("../x.txt", "/etc/x.txt", "a/../../x.txt", "./x.txt", "a\n.txt"):
+        config = load()
+        config["corpora"][0]["file"] = file
+        with pytest.raises(ConfigurationError, match=r"^corpora\[0\]\.file: "):
+            check(config)
+
+
+def test_no_rule_has_a_shell_command():
+    for file in [PROJECT / "Snakefile", *(PROJECT / "workflow/rules").glob("*.smk")]:
+        assert not re.search(r"^\s*(shell|run):", file.read_text(), flags=re.M), file
 
 
 def test_step_outside_pythia_s_schedule():

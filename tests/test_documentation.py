@@ -63,3 +63,23 @@ def test_commands_name_targets_and_files_that_there_are():
             assert re.search(rf"^{target}:", makefile, flags=re.M), f"{page.name}: make {target}"
         for file in re.findall(r"python ((?:docs|benchmarks|scripts)/\w+\.py)", text):
             assert (PROJECT / file).exists(), f"{page.name}: {file}"
+
+
+def strings_of(node: ast.AST) -> str:
+    """All text in a Python file, what is filled in left out."""
+    return "\n".join(
+        "".join(part.value if isinstance(part, ast.Constant) else " … " for part in each.values)
+        if isinstance(each, ast.JoinedStr)
+        else str(each.value)
+        for each in ast.walk(node)
+        if isinstance(each, ast.JoinedStr | ast.Constant)
+    )
+
+
+def test_messages_in_the_questions_are_those_of_the_code():
+    said = "\n".join(strings_of(ast.parse(file.read_text())) for file in (PROJECT / "src").rglob("*.py"))
+    messages = re.findall(r"^\*\*`([^`]+ [^`]+)`\*\*", (PROJECT / "docs/faq.md").read_text(), flags=re.M)
+    assert len(messages) >= 6
+    for message in messages:
+        for part in message.split("…"):
+            assert part.strip(" ]") in said, f"{message!r}: {part!r}"

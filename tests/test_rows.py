@@ -70,7 +70,7 @@ def test_description_of_conditions(rng):
     assert described["n_rows"].tolist() == [10] * 4
     assert described.groupby("split")["mass"].sum().tolist() == pytest.approx([1, 1])
     assert described["n_types"].tolist() == [30, 30, 30, 30]
-    assert described["examples"][0].startswith("'t")
+    assert described["examples"][0].startswith("t")
 
 
 def test_rows_of_documents_keeps_whole_documents(rng):

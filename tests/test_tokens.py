@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from rareneurons import tokens
 from rareneurons.errors import CorpusError
@@ -51,3 +53,22 @@ def test_blocks_hold_one_document_each(tokenizer):
 
 def test_unigram_entropy_of_a_uniform_distribution():
     assert tokens.unigram_entropy(np.array([5, 5, 0, 5, 5])) == pytest.approx(np.log(4))
+
+
+def test_visible_tokens_show_spaces_controls_and_parts_of_characters(tokenizer):
+    def ids(text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    the, line, bell = ids(" the")[0], ids("\n")[0], ids("\a")[0]
+    part = ids("€")[0]  # the corpus has no euro sign, so that it is three tokens of a byte
+    found = tokens.visible_tokens(tokenizer, [the, line, bell, part, 0, 10**6])
+    assert found[the].startswith("␣t")
+    assert (found[line], found[bell], found[0], found[10**6]) == ("↵", "\\x07", "<|endoftext|>", "#1000000")
+    assert found[part] == tokenizer.convert_ids_to_tokens(part) == "â"
+
+
+def test_visible_tokens_keep_the_space_that_sentencepiece_drops():
+    words = Tokenizer(models.WordLevel({"▁the": 0, "the": 1, "<0xE2>": 2}, unk_token="the"))
+    words.decoder = decoders.Metaspace()
+    found = tokens.visible_tokens(PreTrainedTokenizerFast(tokenizer_object=words), [0, 1, 2])
+    assert found == {0: "␣the", 1: "the", 2: "<0xE2>"}

@@ -2,7 +2,8 @@
 
 The rooms, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``,
 ``groups``, then four independent measures of a group (``coordination``, ``organization``, ``attention``,
-``spectra``), ``dynamics``, ``claims``, ``comparison``, ``figures``. ``stats``, ``tables`` and ``errors`` serve all.
+``spectra``), ``dynamics``, ``claims``, ``comparison``, ``figures``, ``report``. ``stats``, ``tables`` and ``errors``
+serve them all, ``costs`` says what each job takes.
 Nothing here knows a path, Snakemake or global state; nothing prints.
 """
 

@@ -2,20 +2,43 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from rareneurons.errors import ConfigurationError
 from rareneurons.models.layer_selection import layers_asked_for
 from rareneurons.models.schedule import checkpoint_steps
 from rareneurons.rows import FIRST_POSITION, NOISE, SHUFFLED_PREFIX
+from rareneurons.tables import ALL_MODELS
 
 # Names that stand beside model folders in results/<run>/.
-RESERVED_MODEL_NAMES = {"inputs", "tables", "figures", "logs", "benchmarks"}
+RESERVED_MODEL_NAMES = {
+    *("inputs", "tables", "figures", "logs", "benchmarks"),
+    *("claims.csv", "claims.md", "report.html", "missing.md"),
+}
 PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
+
+
+LONGEST_VALUE = 200  # characters of a value that a message repeats
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return _is_integer(_checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON Schema takes 300.0 for an integer and YAML's .nan and .inf for numbers; what computes does not.
+Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+)
 
 
 def _key(path: Iterable[Any]) -> str:
@@ -28,13 +51,20 @@ def _key(path: Iterable[Any]) -> str:
 def _schema_message(error: ValidationError) -> str:
     where = _key(error.absolute_path)
     if error.validator in ("additionalProperties", "unevaluatedProperties"):
-        known = ", ".join(sorted(error.schema.get("properties", {})))  # type: ignore[union-attr]
-        return f"{where}: {error.message.split(' (')[-1].rstrip(')')}; known keys are {known}"
+        known = error.schema.get("properties", {})  # type: ignore[union-attr]
+        unknown = sorted({str(key) for key in error.instance} - set(known))  # type: ignore[union-attr]
+        shown = ", ".join(map(_shortened, unknown))
+        return f"{where}: found the unknown key {shown}; known keys are {', '.join(sorted(known))}"
     if error.validator == "oneOf":
         keys = [option["required"][0] for option in error.validator_value]  # type: ignore[union-attr]
         found = [key for key in keys if key in error.instance]  # type: ignore[operator]
         return f"{where}: found {' and '.join(found) or 'neither'}; expected exactly one of {', '.join(keys)}"
-    return f"{where}: {error.message}"
+    return f"{where}: {error.message.replace(repr(error.instance), _shortened(error.instance), 1)}"
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} ..."
 
 
 def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -43,13 +73,26 @@ def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None
     Raises:
         ConfigurationError: names the first offending key.
     """
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
+    errors = sorted(Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
     if errors:
         raise ConfigurationError(_schema_message(errors[0]))
+    _refuse_control_characters(config, ())
+
+
+def _refuse_control_characters(value: Any, path: tuple) -> None:
+    """A name's pattern lets a line's end pass, and no file's name may hold a zero byte."""
+    if isinstance(value, str) and any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise ConfigurationError(f"{_key(path)}: {_shortened(value)} holds a control character; write it without")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_control_characters(item, (*path, key))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            _refuse_control_characters(item, (*path, place))
 
 
 def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | None]) -> dict[str, Any]:
-    """The configuration with ``checkpoints: all`` and ``folder`` of its models written out.
+    """The configuration with ``checkpoints: all``, ``folder`` and ``leave_out`` of its models written out.
 
     A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder whose name ends in a
     number is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
@@ -59,10 +102,29 @@ def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | 
         subfolders: names of the folders in a folder; None if there is no such folder, empty if it has a config.json.
 
     Raises:
-        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule.
+        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule, a checkpoint left
+            out that is none, or all of them.
     """
-    models = [_expanded_model(model, f"models[{place}]", subfolders) for place, model in enumerate(config["models"])]
+    models = []
+    for place, model in enumerate(config["models"]):
+        written_out = _expanded_model(model, f"models[{place}]", subfolders)
+        models.append(_without_left_out(written_out, f"models[{place}]"))
     return {**config, "models": models}
+
+
+def _without_left_out(model: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    key = "folders" if model["source"] == "local" else "checkpoints"
+    wanted = {checkpoint_name(step): step for step in model[key]}
+    for place, step in enumerate(model.get("leave_out", [])):
+        if wanted.pop(checkpoint_name(step), None) is None:
+            raise ConfigurationError(
+                f"{where}.leave_out[{place}]: {model['name']} has no checkpoint {step!r}; it has "
+                f"{', '.join(checkpoint_name(known) for known in model[key])}"
+            )
+    if not wanted:
+        raise ConfigurationError(f"{where}.leave_out: no checkpoint of {model['name']} is left; remove the model")
+    kept = {step: model[key][step] for step in wanted} if key == "folders" else list(wanted.values())
+    return {name: value for name, value in model.items() if name != "leave_out"} | {key: kept}
 
 
 def _expanded_model(
@@ -81,7 +143,15 @@ def _expanded_model(
     names = subfolders(model["folder"])
     if names is None:
         raise ConfigurationError(f"{where}.folder: {model['folder']!r} is not there; give an existing folder")
-    steps = {int(found[0]): name for name in names if (found := re.findall(r"\d+$", name))}
+    steps: dict[int, str] = {}
+    for name in sorted(names):
+        found = re.findall(r"\d+$", name)
+        if found and int(found[0]) in steps:
+            raise ConfigurationError(
+                f"{where}.folder: {model['folder']!r} holds {steps[int(found[0])]!r} and {name!r}, both of step "
+                f"{int(found[0])}; name the folders to use under `folders`"
+            )
+        steps |= {int(number): name for number in found}
     if names and not steps:
         raise ConfigurationError(
             f"{where}.folder: {model['folder']!r} holds neither config.json nor folders whose names end in a training "
@@ -173,6 +243,8 @@ def _validate_model(
 ) -> None:
     if model["name"] in RESERVED_MODEL_NAMES:
         raise ConfigurationError(f"{where}.name: {model['name']!r} is the name of a results folder; choose another")
+    if model["name"] == ALL_MODELS:
+        raise ConfigurationError(f"{where}.name: {ALL_MODELS!r} stands for all models in claims.csv; choose another")
     _refer(model["tokenizer"], tokenizers, f"{where}.tokenizer")
     if model["source"] == "train":
         if tokenizers[model["tokenizer"]]["source"] != "train":

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MB = 2**20
-# Imports of torch and transformers, of torch, of pandas and matplotlib: the peak of the demo's smallest jobs, MB.
-MODEL_MB, TORCH_MB, TABLE_MB = 500.0, 450.0, 450.0
+# Imports of torch and transformers, of torch, of pandas and SciPy: the peak of the smallest jobs, MB.
+MODEL_MB, TORCH_MB, PANDAS_MB = 500.0, 400.0, 180.0
 # A job on a cluster runs inside two Snakemake processes of its own, MB.
 WRAPPERS_MB = 400
 # Float32 operations a second, of one core and of an accelerator: slow ones, so that requests hold on most machines.
@@ -249,12 +249,12 @@ def regimes(sizes: Sizes, config: Mapping) -> Cost:
     """Fits of as many curves as are drawn, resampled or simulated, N points each."""
     given = config["regimes"]
     curves = given["bootstrap"] + given["null_curves"] + given["bootstrap"] * given["power_draws"] / 10
-    return Cost(TABLE_MB + 4 * sizes.input_mb, 5 + 0.0003 * curves * sizes.input_mb)
+    return Cost(PANDAS_MB + 4 * sizes.input_mb, 5 + 0.0003 * curves * sizes.input_mb)
 
 
 def groups(sizes: Sizes, config: Mapping) -> Cost:
     """Features of all neurons, and the controls' matching."""
-    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + 1e-5 * config["groups"]["controls"] * sizes.shape.neurons)
+    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 1e-5 * config["groups"]["controls"] * sizes.shape.neurons)
 
 
 def neuron_types(sizes: Sizes, config: Mapping) -> Cost:
@@ -273,7 +273,7 @@ def control_groups(config: Mapping) -> int:
 def coordination(sizes: Sizes, config: Mapping) -> Cost:
     """Correlations of every control group, two conditions; resampled documents."""
     rows, bootstrap = config["rows"]["rows_per_condition"], config["coordination"]["bootstrap"]
-    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + 3e-6 * rows * (control_groups(config) + bootstrap))
+    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 3e-6 * rows * (control_groups(config) + bootstrap))
 
 
 def organization(sizes: Sizes, config: Mapping) -> Cost:
@@ -281,13 +281,13 @@ def organization(sizes: Sizes, config: Mapping) -> Cost:
     effort, rows = config["organization"], config["rows"]["rows_per_condition"]
     graphs = control_groups(config) + 3 * effort["shifts"] + 3 * effort["bootstrap"]
     searches = effort["seeds"] * len(effort["resolutions"])
-    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + graphs * (3e-3 * searches + 3e-6 * rows))
+    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + graphs * (3e-3 * searches + 3e-6 * rows))
 
 
 def spectra(sizes: Sizes, config: Mapping) -> Cost:
     """Eigenvalues of every control group's weights."""
     groups = control_groups(config) * sizes.shape.width
-    return Cost(TABLE_MB + 3 * sizes.input_mb, 5 + 2e-5 * groups)
+    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 2e-5 * groups)
 
 
 def choice_measures(sizes: Sizes, config: Mapping) -> Cost:
@@ -298,14 +298,14 @@ def choice_measures(sizes: Sizes, config: Mapping) -> Cost:
 
 # Rules that read and write tables, figures and text, by what a MB of input costs them; measured on the demo.
 ESTIMATES: dict[str, Estimate] = {
-    "small": linear(TABLE_MB, 12, 10, 1),
-    "corpus": linear(TABLE_MB, 20, 60, 1),
+    "small": linear(330.0, 12, 10, 1),
+    "corpus": linear(TORCH_MB, 20, 60, 1),
     "train_tokenizer": linear(300, 60, 10, 2),
     "token_stream": linear(300, 120, 10, 2),
-    "rows": linear(TABLE_MB, 15, 10, 2),
-    "audit_folders": linear(TABLE_MB, 0.1, 10, 0.02),
-    "dynamics": linear(TABLE_MB, 12, 30, 2),
-    "paper_comparison": linear(2 * TABLE_MB, 0.02, 10, 0.02),  # of large files it reads the parts it needs
+    "rows": linear(TORCH_MB, 15, 10, 2),
+    "audit_folders": linear(TORCH_MB, 0.1, 10, 0.02),
+    "dynamics": linear(PANDAS_MB, 12, 30, 2),
+    "paper_comparison": linear(2 * PANDAS_MB, 0.02, 10, 0.02),  # of large files it reads the parts it needs
     "train_model": train_model,
     "trace": trace,
     "influence": influence,

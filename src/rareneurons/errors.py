@@ -1,5 +1,7 @@
 """Errors a user can act on; each message names what was found, what was expected and what to do."""
 
+LEAVE_OUT = "Fetch or save the checkpoint again, or leave it out: models[].leave_out in the configuration"
+
 
 class RareNeuronsError(Exception):
     """Base of the errors below: the message alone is what the user needs, no traceback."""

@@ -194,7 +194,7 @@ def describe_conditions(
         rows: as :func:`select_rows` returns them.
         frequencies: as ``bands.frequency_table`` returns it.
         bands: the conditions.
-        text_of: token id -> readable text, for the examples (five, evenly spaced over the band).
+        text_of: token id -> text in which every character shows, for the examples (five, evenly spaced over the band).
 
     Returns:
         One row a condition and split; ``mass`` is the band's share of all counted tokens; ranks and rank fractions
@@ -221,7 +221,7 @@ def describe_conditions(
                     "mass": inside["count"].sum() / total,
                     "n_rows": len(mine),
                     "n_documents": mine["document"].nunique(),
-                    "examples": " ".join(repr(text_of[int(token)]) for token in examples),
+                    "examples": " ".join(text_of[int(token)] for token in examples),
                 }
             )
     return pd.DataFrame(records)

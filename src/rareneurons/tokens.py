@@ -117,10 +117,32 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return sorted(tokenizer.all_special_ids)
 
 
-def texts_of_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[int]) -> dict[int, str]:
-    """Readable text of each token id."""
+SPACES = {" ": "␣", "\n": "↵", "\t": "⇥"}
+
+
+def visible_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[int]) -> dict[int, str]:
+    """Text of each token id in which every character shows.
+
+    Spaces, line ends and tabs are symbols, other characters without a glyph are escaped; a token that holds part of a
+    character is written as the vocabulary spells it, an id without a token as its number.
+    """
     ids = [int(token) for token in tokens]
-    return dict(zip(ids, (str(tokenizer.decode([token])) for token in ids), strict=True))
+    return {
+        token: "".join(
+            SPACES.get(c) or (c if c.isprintable() else repr(c)[1:-1]) for c in _text(tokenizer, token, name)
+        )
+        for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
+    }
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, token: int, name: str | None) -> str:
+    if name is None:
+        return f"#{token}"
+    text = str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
+    if not text or "\ufffd" in text:
+        return name
+    # SentencePiece drops the space before a text's first word.
+    return f" {text}" if name.startswith("▁") and not text.startswith(" ") else text
 
 
 def unigram_entropy(counts: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rareneurons.errors import CheckpointError
+from rareneurons.errors import LEAVE_OUT, CheckpointError
 from rareneurons.models.architectures import Architecture
 from rareneurons.rows import candidate_rows
 from rareneurons.tokens import Blocks
@@ -189,6 +189,5 @@ def refuse_non_finite_trace(trace: Trace) -> None:
         if bad_rows.any():
             raise CheckpointError(
                 f"trace: {name} of the last layer is NaN or infinite at {int(bad_rows.sum())} of {len(bad_rows)} "
-                f"rows, first at row {int(np.argmax(bad_rows))}; nothing was computed. "
-                "Leave this checkpoint out of `checkpoints`"
+                f"rows, first at row {int(np.argmax(bad_rows))}; nothing was computed. {LEAVE_OUT}"
             )

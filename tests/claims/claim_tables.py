@@ -6,7 +6,22 @@ import pandas as pd
 from rareneurons.claims import Bounds
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, measure_frame
 
-BOUNDS = Bounds("rare", "common", 0.5, 0.8, 0.05, 0.125, 0.1, 0.5, 0.05, 0.5, 4, 0.1)
+BOUNDS = Bounds(
+    condition="rare",
+    contrast="common",
+    flatness=0.5,
+    plateau_alpha=0.01,
+    permutations=200,
+    power=0.8,
+    alpha=0.05,
+    dimension_reduction=0.125,
+    modularity_margin=0.1,
+    routing_margin=0.5,
+    specialization_margin=0.05,
+    abrupt_share=0.5,
+    abrupt_factor=4,
+    hill_reduction=0.1,
+)
 
 
 def frame(model, step, condition, group, measure, value, p=0.04):
@@ -16,12 +31,12 @@ def frame(model, step, condition, group, measure, value, p=0.04):
 
 
 def dimension_table(
-    group="plateau", model="a", step=16, value=0.49, null=(0.56, 0.53, 0.59), gap=(-0.1, -0.04), q=0.02
+    group="plateau", model="a", step=16, value=0.49, null=(0.56, 0.53, 0.59), gap=(-0.1, -0.04), q=0.02, p=None
 ):
     """The coordination rows that C3 reads: value, mean and central 95 % of matched groups, interval, adjusted p."""
     name, reason = "effective_dimension.matched", "" if np.isfinite(value) else "2 neurons, at least 3 are needed"
     estimates = [
-        Estimate(name, value, "u", 100, 0.4, 0.5, q / 2, reason),
+        Estimate(name, value, "u", 100, 0.4, 0.5, q / 2 if p is None else p, reason),
         Estimate(f"{name}.null_mean", null[0], "u", 200, *null[1:]),
         Estimate(f"{name}.difference", value - null[0], "u", 100, *gap),
     ]
@@ -31,9 +46,21 @@ def dimension_table(
 
 def audit_table(models, **findings):
     """The audit's answer; ``findings`` of the first model by checkpoint."""
-    rows = [(models[0], name, finding, True) for name, finding in findings.items()]
-    rows += [(model, "step16", "ok", False) for model in models]
-    return pd.DataFrame(rows, columns=["model", "checkpoint", "finding", "left_out"])
+    rows = [(models[0], name, int(name[4:]), finding, True) for name, finding in findings.items()]
+    rows += [(model, f"step{step}", step, "ok", False) for model in models for step in (2, 16)]
+    return pd.DataFrame(rows, columns=["model", "checkpoint", "step", "finding", "left_out"])
+
+
+def groups_table(models):
+    """33 neurons before the fixed cut and 20 on the fitted plateau, at two steps."""
+    rows = [
+        (model, f"step{step}", step, group, neuron)
+        for model in models
+        for step in (2, 16)
+        for group, size in (("fixed_plateau", 33), ("plateau", 20))
+        for neuron in range(size)
+    ]
+    return pd.DataFrame(rows, columns=["model", "checkpoint", "step", "group", "neuron"])
 
 
 def tails_table(
@@ -57,7 +84,7 @@ def clusters_table(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, gro
         for step, shift in ((2, 0.5), (16, 0.0)):
             estimates = [
                 Estimate("signed_modularity.matched", value + shift, "modularity", 5, low, high, q / 2),
-                Estimate("signed_modularity.matched.null_mean", null + shift, "modularity", 9),
+                Estimate("signed_modularity.matched.null_mean", null + shift, "modularity", 99, null - 0.1, null + 0.1),
             ]
             named = [("rare", group, estimate) for estimate in estimates]
             frames.append(measure_frame(CheckpointName(model, f"step{step}"), named))
@@ -100,12 +127,14 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         for condition, value in zip(("rare", "common"), values, strict=True)
     ]
     steps = [(model, step) for model in models for step in (2, 16)]
+    group = "plateau" if plateau[0] else "fixed_plateau"
     return {
         "regimes": pd.concat([*flatness, *tests]),
-        "organization": clusters_table(models),
-        "attention": routing_table(models),
-        "coordination": pd.concat([dimension_table(model=model, step=step) for model, step in steps]),
+        "organization": clusters_table(models, group=group),
+        "attention": routing_table(models, group=group),
+        "coordination": pd.concat([dimension_table(group, model, step) for model, step in steps]),
         "dynamics": pd.DataFrame(columns=MEASURE_COLUMNS),
         "audit": audit_table(models),
-        "spectra": pd.concat([tails_table(model=model, step=step) for model, step in steps]),
+        "groups": groups_table(models),
+        "spectra": pd.concat([tails_table(group=group, model=model, step=step) for model, step in steps]),
     }

@@ -30,17 +30,34 @@ def test_no_clusters_is_an_equivalence_statement(low, high, q, expected):
     assert row["bound"] == 0.1
     assert row["p_value"] == q
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((low - 0.2, high - 0.2), nan_ok=True)
+    assert (row["need"] == "") == (expected != "undecided")
 
 
-def test_clusters_row_says_value_null_interval_p_and_whether_there_is_a_plateau():
-    sentence = clusters_row(plateau=(0, 0), low=0.31, high=0.4)["sentence"]
-    for part in ("is 0.3,", "0.2 on average", "difference 0.1 (95 % interval 0.11 to 0.2)", "p = 0.02", "no plateau"):
-        assert part in sentence
+def test_clusters_row_says_value_interval_null_and_p():
+    row = clusters_row(value=0.37, low=0.31, high=0.4)
+    assert row["sentence"] == (
+        "Contradicted for a: the 20 plateau neurons are divided into clusters 0.17 more clearly than matched groups, "
+        "by signed modularity (95 % interval +0.11 to +0.2; 5 rows), where from +0.1 on it would be clusters."
+    )
+    for part in ("signed modularity 0.37, mean of 99 matched groups 0.2", "adjusted p = 0.02", "above 0.1"):
+        assert part in row["reason"]
+    assert "less clearly" in clusters_row(value=0.1, low=0.05, high=0.15)["sentence"]
+
+
+def test_clusters_without_a_plateau_are_those_of_the_fixed_cut_and_unmeasured_ones_undecided():
+    row = clusters_row(plateau=(0, 0), group="fixed_plateau")
+    assert "(fixed_plateau, rare)" in row["statistic"]
+    assert "the paper's fixed cut, no plateau was found" in row["sentence"]
     assert "no plateau" not in clusters_row()["sentence"]
-
-
-def test_clusters_of_an_unmeasured_group_are_undecided_and_of_no_group_those_of_the_fixed_one():
     row = clusters_row(value=np.nan, low=np.nan, high=np.nan, q=np.nan, reason="2 neurons, at least 3 are needed")
     assert row["verdict"] == "undecided"
     assert "2 neurons, at least 3 are needed" in row["sentence"]
-    assert "fixed_plateau" in clusters_row(group="fixed_plateau")["statistic"]
+    assert row["need"].endswith("2 neurons, at least 3 are needed")
+
+
+def test_need_of_clusters():
+    spans = clusters_row(value=0.3, low=0.25, high=0.35)["need"]  # on the margin: (1.96 / 0.2533)^2 - 1 = 58.9
+    assert spans == "59.1 times as many held-out documents (300 rows instead of 5)"
+    by_chance = clusters_row(value=0.35, low=0.31, high=0.4, q=0.3)["need"]  # 0.15 against a spread of 0.051
+    assert by_chance == "a group of 30 neurons (20 here)", "either tail counts: for one 24 would do"
+    assert "ten bootstrap draws" in clusters_row(low=np.nan, high=np.nan)["need"]

@@ -1,8 +1,9 @@
 """C1 and C2 follow the plateau test and its power."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from claim_tables import BOUNDS, tables_for
+from claim_tables import BOUNDS, frame, tables_for
 
 from rareneurons.claims import decide
 
@@ -27,9 +28,49 @@ def test_plateau_claims_follow_the_test_and_its_power(plateau, power, expected):
     assert (found["C1"], found["C2"]) == expected
 
 
-def test_plateau_rows_say_rule_p_and_power():
-    row = decide(tables_for(["a"], power=(0.3, 0.9)), BOUNDS).set_index("claim").loc["C1"]
+def c1(power: float, **simulated: float) -> pd.Series:
+    """C1 without a plateau, and with powers simulated for multiples of documents and neurons."""
+    tables = tables_for(["a"], power=(power, 0.9))
+    more = [frame("a", 16, "rare", "boost", f"mean_abs.test.power.{name}", value) for name, value in simulated.items()]
+    neurons = frame("a", 16, "rare", "boost", "mean_abs.n_neurons", 250)
+    tables["regimes"] = pd.concat([tables["regimes"], neurons, *more])
+    return decide(tables, BOUNDS).set_index("claim").loc["C1"]
+
+
+def test_plateau_rows_say_rule_adjusted_p_and_power():
+    row = c1(0.3)
     assert row["bound"] == 0.5
-    assert row["p_value"] == 0.4
-    assert "power to find a planted one is 30%, below the 80%" in row["sentence"]
+    assert row["p_value"] == pytest.approx(1), "0.4 over five checkpoints: 5 % against the test's 1 %"
+    assert "no plateau can be told from chance" in row["sentence"]
+    assert "but the test would find only 30 % of planted plateaus, and its no counts from 80 % on" in row["sentence"]
     assert "at most 0.5 of the power law's" in row["reason"]
+    assert "5 checkpoints that regimes.alpha allows for (Bonferroni)" in row["reason"]
+    assert "there is no plateau" in c1(0.9)["sentence"]
+    found = decide(tables_for(["a"], plateau=(1, 0)), BOUNDS).set_index("claim").loc["C1"]
+    assert found["p_value"] == pytest.approx(0.015)
+    assert "there is a plateau: the most influential neurons fall off 1.6 times as steeply" in found["sentence"]
+
+
+def test_need_is_what_simulations_found_enough():
+    assert c1(0.3, documents_4=0.8)["need"].startswith("4 times as many documents (80 %")
+    by_documents = c1(0.3, documents_16=0.85, documents_4=0.5)["need"]
+    assert by_documents == "16 times as many documents (85 % of planted plateaus found in simulations)"
+    by_neurons = c1(0.3, documents_4=0.5, documents_16=0.4, neurons_2=0.7, neurons_4=0.9)["need"]
+    assert by_neurons.startswith("a last MLP 4 times as wide as the one with 250 boost neurons here (90 % of planted")
+    assert by_neurons.endswith(
+        "16 times as many documents (40 % of planted plateaus found in simulations) would not do"
+    )
+    neither = c1(0.3, documents_16=0.4, neurons_8=0.7)["need"]
+    assert neither.startswith("more than 16 times as many documents (40 %")
+    assert " or a last MLP 8 times as wide" in neither
+    assert "regimes.power_draws" in c1(np.nan)["need"]
+    assert c1(0.9)["need"] == ""
+
+
+def test_a_curve_too_short_to_fit_needs_more_neurons():
+    tables = tables_for(["a"])
+    tables["regimes"] = frame("a", 16, "rare", "boost", "mean_abs.n_neurons", 60)
+    row = decide(tables, BOUNDS).set_index("claim").loc["C1"]
+    assert row["verdict"] == "undecided"
+    assert "a curve of 60 boost neurons is too short to fit" in row["sentence"]
+    assert row["need"] == "a last MLP with at least 100 boost neurons"

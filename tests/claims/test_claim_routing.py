@@ -29,22 +29,31 @@ def test_no_routing_counts_only_where_routing_would_be_seen(numbers, expected):
     row = routing_row(**numbers)
     assert row["verdict"] == expected
     assert row["bound"] == 0.5
+    assert (row["need"] == "") == (expected != "undecided")
 
 
 def test_routing_row_is_in_units_of_a_mean_head_and_says_its_numbers():
     row = routing_row(value=0.03, low=0.01, high=0.06, heads=2, p=0.004)
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((0.3, 0.1, 0.6))
     assert row["p_value"] == 0.004
-    for said in (
-        "of 12 heads 3 move plateau more on rare rows and 2 route",
-        "0.3 of a mean head's effect",
-        "p = 0.004",
-        "0.25 (0.2 on",
-        "60%",
-    ):
-        assert said in row["sentence"]
-    assert "at step16" in row["sentence"]
-    assert "no plateau" not in row["sentence"]
-    assert "no plateau" in routing_row(plateau=(0, 0))["sentence"]
-    assert "fixed_plateau" in routing_row(group="fixed_plateau")["statistic"]
-    assert "2 heads reach" in routing_row(value=np.nan, reason="2 heads reach")["sentence"]
+    assert row["sentence"] == (
+        "Contradicted for a: 2 of 12 attention heads route rare rows to the 20 plateau neurons: the strongest moves "
+        "them by 0.3 of a mean head's effect more than common rows, matched groups and the other heads explain (95 % "
+        "interval from 0.1, no head more than 0.6; 300 rows), where 0.5 would be dedicated routing."
+    )
+    for said in ("of 12 heads 3 move plateau more on rare rows and 2 route", "p = 0.004", "0.25 (0.2 on", "60 %"):
+        assert said in row["reason"]
+    assert "no attention head routes" in routing_row()["sentence"]
+    assert "an attention head may route" in routing_row(high=0.06)["sentence"]
+    assert "no plateau was found" in routing_row(plateau=(0, 0), group="fixed_plateau")["sentence"]
+    assert "fixed_plateau" in routing_row(plateau=(0, 0), group="fixed_plateau")["statistic"]
+    assert "2 heads reach" in routing_row(value=np.nan, reason="2 heads reach")["need"]
+
+
+def test_need_of_routing():
+    near = routing_row(value=0.03, low=0.0, high=0.06)["need"]
+    assert near.startswith("for a yes, ")
+    assert "times as many documents (`attention.documents`) (" in near
+    beyond = routing_row(value=0.06, low=-0.01, high=0.13, p=0.2)["need"]
+    assert beyond.startswith("for a no, ")
+    assert "(here 0.2)" in beyond

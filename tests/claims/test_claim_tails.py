@@ -45,38 +45,63 @@ def test_heavier_tails_increasingly(matrix, course, expected):
 def test_either_matrix_may_decide_for_and_only_both_against():
     both = {"w_out": FALLING, "w_in": FALLING}
     found = c7({"w_out": {"q": 0.6}, "w_in": {}}, both)
-    assert (found["verdict"], found["statistic"]) == ("supported", "hill.w_in.matched.difference (fixed_plateau, rare)")
+    assert found["verdict"] == "supported"
+    assert found["statistic"] == "hill.w_in.matched.difference over the matched mean (fixed_plateau, rare)"
     assert c7({"w_out": NONE, "w_in": {}}, both)["verdict"] == "undecided"
     assert c7({"w_out": NONE, "w_in": {"q": 0.6}}, both)["verdict"] == "undecided"
     assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
 
 
-def test_tail_row_says_exponents_interval_p_trend_and_plateau():
+def test_p_of_the_trend_is_shared_by_the_matrices():
+    """Rank correlation 0.66 over ten checkpoints, p = 0.04: enough for one matrix, not for two."""
+    uneven = 1 - 0.03 * np.array([1, 7, 0, 3, 2, 4, 5, 9, 6, 8])
+    assert c7({"w_out": {}}, {"w_out": uneven})["verdict"] == "supported"
+    both = c7({"w_out": {}, "w_in": {}}, {"w_out": uneven, "w_in": uneven})
+    assert both["verdict"] == "undecided"
+    assert "checkpoints with a known step (10 here)" in both["need"]
+
+
+def test_matrices_that_disagree_are_undecided_and_say_so():
+    found = c7({"w_out": NONE, "w_in": {}}, {"w_out": FALLING, "w_in": FALLING})
+    assert "one supports it, one contradicts it" in found["need"]
+
+
+def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
     row = c7({"w_out": {}}, {"w_out": FALLING})
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.3, -0.4, -0.2))
-    assert (row["p_value"], row["n"], row["bound"]) == (0.01, 33, 0.05)
-    for part in (
-        "neurons 0.7, matched groups 1 ",
-        "0.8 to 1.3",
-        "-0.4 to -0.2",
-        "adjusted 0.01",
-        "rank correlation",
-        "fixed cut",
-    ):
-        assert part in row["sentence"]
-    assert "followed back" not in row["sentence"]
+    assert (row["p_value"], row["n"], row["bound"], row["need"]) == (0.01, 33, -0.1, "")
+    assert row["sentence"].startswith(
+        "Supported for a: in the spectrum of their w_out weights, the 33 most influential neurons (the paper's fixed "
+        "cut, no plateau was found) have a tail exponent 30 % below that of matched groups, a heavier tail (95 % "
+        "interval -40 % to -20 %; adjusted p = 0.01), and the ratio of both changed by -0.3"
+    )
+    for part in ("exponent 0.7, mean of 200 matched groups 1 ", "0.8 to 1.3", "adjusted 0.01", "rank correlation"):
+        assert part in row["reason"]
+    assert "followed back" not in row["reason"]
     tables = tables_for(["a"])
     names = (("fixed_plateau", RISING), ("final_fixed_plateau", -RISING))
     rng = np.random.default_rng(0)
     tables["dynamics"] = pd.concat(course_of("hill.w_out.matched.ratio", v, 0.001, rng, group) for group, v in names)
-    said = decide(tables, BOUNDS).set_index("claim").loc["C7", "sentence"]
+    said = decide(tables, BOUNDS).set_index("claim").loc["C7", "reason"]
     assert "rank correlation with step 1 (" in said
     assert "(the final neurons followed back: -1 (95 % interval -1 to -1)" in said
     with_plateau = c7({"w_out": {}}, {"w_out": FALLING}, plateau=(1, 0), group="plateau")
-    assert "fixed cut" not in with_plateau["sentence"]
+    assert "the 20 plateau neurons" in with_plateau["sentence"]
     assert "(plateau, rare)" in with_plateau["statistic"]
     unknown = c7({"w_out": {"value": np.nan, "gap": (np.nan, np.nan), "q": np.nan}}, {"w_out": FALLING})
     assert "1 of 33 neurons have constant weights" in unknown["sentence"]
+    assert "1 of 33 neurons have constant weights" in unknown["need"]
+
+
+def test_need_of_tails():
     alone = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C7"]
     assert alone["verdict"] == "undecided"
-    assert "no trend over fewer than four checkpoints" in alone["sentence"]
+    assert alone["need"] == "w_out: 5 checkpoints with a known step (2 here)"
+    wide = c7({"w_out": {"q": 0.3}}, {"w_out": FALLING})["need"]
+    assert wide.startswith("w_out: for a yes, a group of ")
+    assert "checkpoints" not in wide
+    rng = np.random.default_rng(0)
+    tables = tables_for(["a"])
+    tables["dynamics"] = course_of("hill.w_out.matched.ratio", 1 - 0.1 * RISING, 0.15, rng)
+    uncertain = decide(tables, BOUNDS).set_index("claim").loc["C7", "need"]
+    assert "times as many discovery documents" in uncertain

@@ -28,9 +28,9 @@ NOTHING = rows_of("-", "-", [("-", Estimate("-", 0.0, "-", 1))])
 
 
 def effects(tables, measured=NOTHING, by_input="rare-input"):
-    return choices.effects_of_choices(
-        tables, measured, NO_DRAWS, by_input, BOUNDS, 50, np.random.default_rng(0)
-    ).set_index(["choice", "claim"])
+    return choices.effects_of_choices(tables, measured, NO_DRAWS, by_input, BOUNDS, np.random.default_rng(0)).set_index(
+        ["choice", "claim"]
+    )
 
 
 def test_the_last_condition_by_input_token_stands_for_the_authors_bands():
@@ -85,7 +85,7 @@ def test_fixed_cuts_put_the_fixed_head_in_the_place_of_the_plateau():
     tables["coordination"] = pd.concat([own, dimension_table(group="fixed_plateau", q=0.01)], ignore_index=True)
     found = effects(tables).loc[("fixed cuts", "C3")]
     assert found[["proper_verdict", "verdict"]].tolist() == ["undecided", "supported"]
-    assert found["statistic"] == "effective_dimension.matched.difference (fixed_plateau, rare)"
+    assert found["statistic"] == "effective_dimension.matched.difference over the matched mean (fixed_plateau, rare)"
     assert effects(tables).loc[("reused documents", "C3"), "verdict"] == "undecided"
 
 
@@ -106,13 +106,14 @@ def test_a_choice_s_own_rows_decide(choice):
     found = effects(tables, dimension_rows(choice, 0.001)).xs("C3", level="claim")
     assert found["verdict"].eq("supported").sum() == 1
     assert found.loc[choice, "changed"]
-    assert found.loc[choice, ["value", "n"]].tolist() == [-0.4, 50]
+    assert found.loc[choice, ["value", "n"]].tolist() == pytest.approx([-0.4 / 0.6, 50])
     assert found["proper_verdict"].eq("undecided").all()
     named = {
-        "input bands": "effective_dimension.matched.difference (plateau, rare-input)",
-        "random controls": "effective_dimension.random.difference (plateau, rare)",
-        "reused documents": "effective_dimension.matched.difference (plateau, rare), discovery",
-        "all together": "effective_dimension.random.difference (fixed_plateau, rare-input), discovery",
+        "input bands": "effective_dimension.matched.difference over the matched mean (plateau, rare-input)",
+        "random controls": "effective_dimension.random.difference over the random mean (plateau, rare)",
+        "reused documents": "effective_dimension.matched.difference over the matched mean (plateau, rare), discovery",
+        "all together": "effective_dimension.random.difference over the random mean (fixed_plateau, rare-input), "
+        "discovery",
     }
     assert found.loc[choice, "statistic"] == named[choice]
 
@@ -144,7 +145,7 @@ def test_p_values_are_adjusted_among_the_other_tests_of_the_checkpoint():
             "reused documents", "coordination", [("plateau", Estimate("effective_dimension.matched", 0.2, "u", 9))]
         )
         rows["p_value"] = p
-        made = choices.tables_with(choice, {"coordination": family(0.5)}, rows, NO_DRAWS, "rare", 9, None)
+        made = choices.tables_with(choice, {"coordination": family(0.5)}, rows, NO_DRAWS, BOUNDS, None)
         expected = family(p).set_index("group")["q_value"]
         found = made["coordination"].set_index("group")["q_value"]
         pd.testing.assert_series_equal(found.sort_index(), expected.sort_index())
@@ -154,7 +155,7 @@ def test_p_values_are_adjusted_among_the_other_tests_of_the_checkpoint():
         "organization",
         [("plateau", Estimate("signed_modularity.matched", 0.2, "u", 9, p_value=0.01))],
     )
-    made = choices.tables_with(choice, {"organization": together}, rows, NO_DRAWS, "rare", 9, None)["organization"]
+    made = choices.tables_with(choice, {"organization": together}, rows, NO_DRAWS, BOUNDS, None)["organization"]
     np.testing.assert_array_equal(made["q_value"], benjamini_hochberg(made["p_value"].to_numpy()))
 
 
@@ -163,7 +164,7 @@ def test_rows_of_other_models_checkpoints_and_conditions_stay():
     common = tables["coordination"].assign(condition="common")
     tables = {"coordination": pd.concat([*tables.values(), common], ignore_index=True)}
     made = choices.tables_with(
-        NAMES["reused documents"], tables, dimension_rows("reused documents", 0.3), NO_DRAWS, "rare", 9, None
+        NAMES["reused documents"], tables, dimension_rows("reused documents", 0.3), NO_DRAWS, BOUNDS, None
     )["coordination"]
     assert len(made) == len(tables["coordination"])
     mine = (made["model"] == "a") & (made["step"] == 16) & (made["condition"] == "rare")
@@ -221,7 +222,7 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     own_trend = Estimate("hill.w_out.matched.ratio.change", 9.0, "ratio", 6)
     tables["dynamics"] = measure_frame(CheckpointName("a", "all"), [("rare", "plateau", own_trend)])
     choice = NAMES["random controls"]
-    made = choices.tables_with(choice, tables, NOTHING, draws, "rare", 99, np.random.default_rng(0))
+    made = choices.tables_with(choice, tables, NOTHING, draws, BOUNDS, np.random.default_rng(0))
     last = made["spectra"].query("step == 8").set_index("measure")
     columns = ["value", "ci_low", "ci_high"]
     assert last.loc["hill.w_out.matched.difference", columns].tolist() == pytest.approx([-0.6, -0.7, -0.5])
@@ -234,11 +235,11 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     assert change[columns].tolist() == pytest.approx([-0.3, -0.3, -0.3])
     assert moved.loc["hill.w_out.matched.ratio.trend", "value"] == -1
     tables["regimes"] = tables["regimes"].replace({"checkpoint": {"step16": "step8"}, "step": {16: 8}})
-    found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, 5000, np.random.default_rng(0))
+    found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, np.random.default_rng(0))
     c7 = found[(found["claim"] == "C7") & (found["choice"] == "random controls")].iloc[0]
     assert c7[["proper_verdict", "verdict"]].tolist() == ["contradicted", "supported"]
-    assert c7[["proper_value", "value"]].tolist() == pytest.approx([0, -0.6])
-    assert c7["statistic"] == "hill.w_out.random.difference (plateau, rare)"
+    assert c7[["proper_value", "value"]].tolist() == pytest.approx([0, -0.6 / 2])
+    assert c7["statistic"] == "hill.w_out.random.difference over the random mean (plateau, rare)"
 
 
 def test_markdown_names_the_run_s_own_first_and_changes_in_bold():

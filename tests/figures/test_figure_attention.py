@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
-from pictures import labelled
+from pictures import A, B, labelled
 
 from rareneurons.figures.attention import concentration, head_maps, heads_and_layers, pattern_similarity
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
@@ -25,7 +25,7 @@ def frame(model, entries):
     )
 
 
-def heads(model="a", group="fixed_plateau"):
+def heads(model=A, group="fixed_plateau"):
     """Two heads in two layers and, in a third, two that cannot reach; the head (1, 0) is selective."""
     entries = []
     for layer in range(3):
@@ -55,7 +55,7 @@ def heads(model="a", group="fixed_plateau"):
     return frame(model, entries)
 
 
-def attention(model="a", group="fixed_plateau"):
+def attention(model=A, group="fixed_plateau"):
     measured = [("gini.mean.permuted", 0.31), ("gini.mean.permuted.null_mean", 0.12)]
     return frame(model, [entry(c, group, 0, 0, name, value) for c in PAIR for name, value in measured])
 
@@ -80,7 +80,7 @@ def test_head_maps_show_both_conditions_and_mark_differences_and_structural_zero
 
 def test_plateau_is_drawn_where_there_is_one():
     both = pd.concat([heads(), heads(group="plateau")])
-    assert "a, plateau" in head_maps(both, PAIR, 0.05).axes[0].get_ylabel()
+    assert f"{A}\nplateau" in head_maps(both, PAIR, 0.05).axes[0].get_ylabel()
 
 
 def test_concentration_is_sorted_and_says_gini():
@@ -89,7 +89,7 @@ def test_concentration_is_sorted_and_says_gini():
     assert list(line.get_ydata()) == pytest.approx([0.25, 0.2, 0.15, 0.1])
     assert list(line.get_xdata()) == [1, 2, 3, 4]
     assert [text.get_text() for text in figure.axes[0].texts] == [
-        f"{condition}: Gini 0.31, permuted 0.12" for condition in PAIR
+        f"{condition}: Gini 0.31\npermuted 0.12" for condition in PAIR
     ]
 
 
@@ -103,7 +103,7 @@ def test_heads_beside_layers_and_random_sets():
 
 
 def test_patterns_of_all_heads_those_that_cannot_reach_too():
-    figure = pattern_similarity(pd.concat([heads(), heads("b")]), PAIR)
+    figure = labelled(pattern_similarity(pd.concat([heads(), heads(B)]), PAIR))
     upper, _, lower, _ = figure.axes
     assert len(upper.lines[0].get_xdata()) == len(lower.lines[0].get_xdata()) == 6
     assert list(np.round(np.asarray(lower.lines[0].get_xdata(), dtype=float))) == [0, 0, 1, 1, 2, 2]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import labelled
+from pictures import A, B, labelled
 
 from rareneurons.figures.audit import checkpoint_distances
 from rareneurons.models.audit import AUDIT_COLUMNS
@@ -20,11 +20,11 @@ def rows(model: str, steps: list[int], findings: dict[int, str]) -> pd.DataFrame
 
 
 def test_models_with_steps_have_a_panel_and_findings_a_mark():
-    several = rows("a", [0, 4, 16], {4: "outlier", 0: "duplicate"})
-    audit = pd.concat([several, rows("b", [0, 8], {}), rows("c", [-1], {})])
+    several = rows(A, [0, 4, 16], {4: "outlier", 0: "duplicate"})
+    audit = pd.concat([several, rows(B, [0, 8], {}), rows("c", [-1], {})])
     figure = labelled(checkpoint_distances(audit))
     first, second = figure.axes
-    assert first.get_title() == "a, n = 3"
+    assert first.get_title() == f"{A}\nn = 3 checkpoints"
     np.testing.assert_allclose(first.lines[1].get_ydata(), [1, 0.5, 0])
     assert [mark.get_label() for mark in first.collections] == ["duplicate", "outlier"]
     np.testing.assert_allclose(first.collections[1].get_offsets(), [[4, 0.5]])

@@ -38,7 +38,7 @@ def test_a_row_a_claim_and_a_column_a_model():
     ]
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert ticks == ["none", "fixed cuts", "random controls"]
-    assert figure.axes[2].get_xlabel() == "effective dimension less controls'"
+    assert figure.axes[2].get_xlabel() == "dimension less controls', share"
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["supported", "contradicted", "undecided"]
 

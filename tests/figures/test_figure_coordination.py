@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import A, B, labelled
 
 from rareneurons.figures.coordination import dimension_by_rows, dimension_by_step
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
@@ -14,7 +15,7 @@ GROUPS = ["plateau", "suppress_plateau"]
 def table():
     """Plateau neurons only, of two models at three steps; significant at the last."""
     frames = []
-    for model in ("a", "b"):
+    for model in (A, B):
         for step in (0, 1, 16):
             estimates = []
             for kind, mean in (("random", 0.8), ("matched", 0.7)):
@@ -38,9 +39,8 @@ def lines(axis):
 
 
 def test_by_step_shows_both_nulls_and_fills_what_is_significant():
-    figure = dimension_by_step(table(), GROUPS, "rare", 0.05)
-    figure.canvas.draw()
-    assert [axis.get_ylabel() for axis in figure.axes] == ["effective dimension", ""] * 2
+    figure = labelled(dimension_by_step(table(), GROUPS, "rare", 0.05))
+    assert [axis.get_ylabel() for axis in figure.axes] == ["effective dim. / n", ""] * 2
     assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "training step", "training step"]
     drawn = lines(figure.axes[0])
     assert drawn[:2] == [([0, 1, 16], [0.8] * 3), ([0, 1, 16], [0.7] * 3)]
@@ -53,8 +53,9 @@ def test_by_step_shows_both_nulls_and_fills_what_is_significant():
 
 
 def test_by_rows_has_a_place_for_every_part_and_all_rows():
-    figure = dimension_by_rows(table(), GROUPS, "rare")
-    figure.canvas.draw()  # a panel without a group must not need a logarithm of nothing
+    figure = labelled(
+        dimension_by_rows(table(), GROUPS, "rare")
+    )  # a panel without a group must not need a logarithm of nothing
     assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "rare rows", "rare rows"]
     rows = [10, 20, 40, 80]
     assert lines(figure.axes[0]) == [
@@ -69,7 +70,7 @@ def test_by_rows_has_a_place_for_every_part_and_all_rows():
 def test_one_checkpoint_has_its_nulls_across_the_panel():
     one = table()
     figure = dimension_by_step(
-        one[(one["step"] == 16) & (one["model"] == "a")].assign(step=-1), ["plateau"], "rare", 0.05
+        one[(one["step"] == 16) & (one["model"] == A)].assign(step=-1), ["plateau"], "rare", 0.05
     )
     figure.canvas.draw()
     axis = figure.axes[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import labelled, measures
+from pictures import A, labelled, measures
 
 from rareneurons.figures.dynamics import Course, course_of_training, final_head_and_turnover
 
@@ -13,7 +13,7 @@ STEPS = [0, 4, 16]
 
 def head(group, n, entered):
     records = [
-        ("a", step, group, 70 - rank, rank, rank / 10, True, entered) for step in STEPS for rank in range(1, n + 1)
+        (A, step, group, 70 - rank, rank, rank / 10, True, entered) for step in STEPS for rank in range(1, n + 1)
     ]
     names = ["model", "step", "group", "neuron", "final_rank", "rank_fraction", "in_head", "entered"]
     return pd.DataFrame(records, columns=names)
@@ -22,7 +22,7 @@ def head(group, n, entered):
 def test_heat_map_entries_and_turnover_of_each_model():
     dynamics = pd.DataFrame(
         [
-            ("a", step, condition, f"kept.top_33{suffix}", 0.5)
+            (A, step, condition, f"kept.top_33{suffix}", 0.5)
             for step in STEPS
             for condition in ("rare", "common")
             for suffix in ("", ".same_checkpoint")
@@ -50,7 +50,7 @@ def test_course_has_a_row_a_measure_and_marks_who_is_followed_back():
         Course(curve, "exponent", "exponent", ["rare", "common"], ["boost"]),
         Course(groups, "hill", "Hill exponent", ["rare"], ["fixed_plateau", "final_fixed_plateau"], True),
     ]
-    figure = course_of_training(courses)
+    figure = labelled(course_of_training(courses))
     assert [figure.axes[row].get_ylabel() for row in (0, 2)] == ["exponent", "Hill exponent"]
     assert len(figure.axes) == 4
     assert {line.get_label() for line in figure.axes[0].lines} >= {"rare rows", "common rows"}

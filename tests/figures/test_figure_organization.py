@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import measures
+from pictures import A, B, labelled, measures
 
 from rareneurons.figures.organization import community_matrices, modularity_by_step
 
@@ -15,8 +15,8 @@ def modularity_table() -> pd.DataFrame:
 
 
 def test_modularity_has_a_panel_a_group_and_model_and_names_its_nulls():
-    figure = modularity_by_step(modularity_table(), ("plateau", "fixed_plateau"), "rare")
-    assert [axis.get_title() for axis in figure.axes] == ["a: plateau", "b: plateau"]
+    figure = labelled(modularity_by_step(modularity_table(), ("plateau", "fixed_plateau"), "rare"))
+    assert [axis.get_title() for axis in figure.axes] == [f"{A}\nplateau", f"{B}\nplateau"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(texts) == ["matched null", "plateau", "random null", "shift null"]
     values = figure.axes[0].containers[0].lines[0].get_ydata().astype(float)
@@ -35,7 +35,8 @@ def community_arrays(group: str) -> dict[str, np.ndarray]:
 
 
 def test_matrices_are_ordered_by_community_larger_first():
-    figure = community_matrices({"a": community_arrays("plateau"), "b": community_arrays("fixed_plateau"), "c": {}})
+    pictures = {A: community_arrays("plateau"), B: community_arrays("fixed_plateau"), "c": {}}
+    figure = labelled(community_matrices(pictures))
     shown = np.asarray(figure.axes[0].images[0].get_array().filled(np.nan))
     expected = np.full((5, 5), -0.2)
     expected[:3, :3] = expected[3:, 3:] = 0.9
@@ -43,6 +44,6 @@ def test_matrices_are_ordered_by_community_larger_first():
     np.testing.assert_allclose(shown, expected)
     assert [patch.get_width() for patch in figure.axes[0].patches] == [3, 2]
     titles = [axis.get_title() for axis in figure.axes[:4]]
-    assert titles == ["a: plateau", "a: matched control", "b: fixed plateau", "b: matched control"]
-    assert figure.axes[0].get_xlabel() == "5 neurons in 2 communities"
+    assert titles == [f"{A}\nplateau", f"{A}\nmatched control", f"{B}\nfixed plateau", f"{B}\nmatched control"]
+    assert figure.axes[0].get_xlabel() == "5 neurons,\n2 communities"
     assert "not measured" in [text.get_text() for text in figure.axes[4].texts]

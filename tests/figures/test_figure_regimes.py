@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import labelled, measures
+from pictures import A, B, labelled, measures
 
 from rareneurons.figures import regimes as figures
 from rareneurons.figures.measures import measure_by_step
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("style")
 @pytest.fixture
 def influence(rng):
     parts = []
-    for model in ("a", "b"):
+    for model in (A, B):
         for step in (0, 16):
             for condition in ("rare", "common", "shuffled_rare"):
                 mean_abs = rng.lognormal(-6, 1, 200)
@@ -46,7 +46,7 @@ def bands() -> pd.DataFrame:
             pd.DataFrame({"ln_rank": x, "ln_influence_low": -6 - x, "ln_influence_high": -5 - x}).assign(
                 model=model, condition=condition, group="boost"
             )
-            for model in ("a", "b")
+            for model in (A, B)
             for condition in CONDITIONS
         ]
     )
@@ -59,13 +59,14 @@ def test_rank_influence_draws_curves_band_and_verdict(influence):
     assert len(figure.axes) == 4
     axis = figure.axes[0]
     lines = {line.get_label(): line for line in axis.lines}
-    part = last[(last["model"] == "a") & (last["condition"] == "rare")]
+    part = last[(last["model"] == A) & (last["condition"] == "rare")]
     boost = part[part["mean_delta_loss"] > 0]["mean_abs_delta_loss"]
-    np.testing.assert_allclose(lines[f"boost, n = {len(boost)}"].get_ydata(), np.log(np.sort(boost)[::-1]))
+    np.testing.assert_allclose(lines["boost neurons, 95 % intervals"].get_ydata(), np.log(np.sort(boost)[::-1]))
     assert "shuffled labels" in lines
+    assert f"{len(boost)} boost" in [text.get_text() for text in axis.texts]
     assert "plateau, p = 0.1" in axis.get_title()
     assert "50 rows, 9 documents" in axis.get_title()
-    assert "no plateau found" in figure.axes[1].get_title()
+    assert "no plateau" in figure.axes[1].get_title()
     assert "shuffled labels" not in {line.get_label() for line in figure.axes[1].lines}
 
 
@@ -90,7 +91,7 @@ def test_a_release_without_steps_can_be_drawn(influence):
 
 
 def test_regimes_by_step_fills_the_markers_of_declared_plateaus():
-    figure = figures.regimes_by_step(regime_table(), 0.5, 0.01, CONDITIONS)
+    figure = labelled(figures.regimes_by_step(regime_table(), 0.5, 0.01, CONDITIONS))
     assert len(figure.axes) == 8
     p_axis = figure.axes[6]
     filled = [len(line.get_xdata()) for line in p_axis.lines if line.get_markerfacecolor() == "#D55E00"]
@@ -103,9 +104,9 @@ def test_threshold_sweep_has_a_line_a_condition_and_says_what_was_found():
     last = table[table["step"] == 16]
     figure = labelled(figures.threshold_sweep(last, ["rare", "tail", "shuffled_rare", "unfitted"], 0.5))
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert labels[0] == "rare: plateau, p = 0.1"
-    assert labels[1] == "tail: none, p = 0.1"
-    assert labels[3] == "unfitted: too few neurons"
+    assert labels[0] == "rare\nplateau, p = 0.1"
+    assert labels[1] == "tail\nno plateau, p = 0.1"
+    assert labels[3] == "unfitted\ntoo few neurons"
 
 
 def test_overlap_stands_beside_its_ceiling():
@@ -120,15 +121,15 @@ def test_overlap_stands_beside_its_ceiling():
 def test_neuron_types_colours_the_groups(rng):
     neurons = pd.DataFrame(
         {
-            "model": "a",
+            "model": A,
             "checkpoint": "main",
             "neuron": np.arange(50),
             "null_space_share": rng.random(50),
             "frequency_share": rng.random(50),
         }
     )
-    groups = pd.DataFrame({"model": "a", "group": "plateau", "neuron": [3, 9, 20]})
+    groups = pd.DataFrame({"model": A, "group": "plateau", "neuron": [3, 9, 20]})
     figure = labelled(figures.neuron_types(neurons, groups, ["plateau"]))
     chosen = figure.axes[0].lines[1]
     np.testing.assert_allclose(chosen.get_xdata(), neurons["null_space_share"].iloc[[3, 9, 20]])
-    assert chosen.get_label() == "plateau, n = 3"
+    assert chosen.get_label() == "plateau"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import A, B, labelled
 
 from rareneurons.figures.spectra import hill_plots, weightwatcher_map
 
@@ -12,16 +13,16 @@ pytestmark = pytest.mark.usefixtures("style")
 def test_weightwatcher_map_keeps_matrices_without_alpha():
     table = pd.DataFrame(
         {
-            "model": "a",
+            "model": A,
             "step": [0, 8, 0, 8],
             "matrix": ["x.layers.0.w.weight"] * 2 + ["embed_in.weight"] * 2,
             "alpha": [2.0, 3.0, np.nan, np.nan],
             "ww_softrank": [1.0, 0.5, 0.9, 0.8],
         }
     )
-    figure = weightwatcher_map(table, {"alpha": "alpha", "ww_softrank": "shuffled / own"})
+    figure = labelled(weightwatcher_map(table, {"alpha": "alpha", "ww_softrank": "shuffled / own"}))
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["0.w", "embed_in"]
     for axis, values in ((figure.axes[0], [2.0, 3.0]), (figure.axes[1], [1.0, 0.5])):
-        assert [t.get_text() for t in axis.get_yticklabels()] == ["0.w", "embed_in"]
         assert [t.get_text() for t in axis.get_xticklabels()] == ["0", "8"]
         np.testing.assert_allclose(np.asarray(axis.collections[0].get_array()).reshape(2, 2)[0], values)
 
@@ -36,18 +37,18 @@ def plot_of(model, matrix, group, n):
 
 def test_hill_plots_show_the_larger_group_of_each_model_and_matrix():
     plots = [
-        plot_of("a", matrix, group, n)
+        plot_of(A, matrix, group, n)
         for matrix in ("w_out", "w_in")
         for group, n in (("plateau", 8), ("fixed_plateau", 33))
     ]
-    plots.append(plot_of("b", "w_out", "plateau", 40))
-    plots += [plot_of("a", "w_out", group, 60) for group in ("suppress_plateau", "final_fixed_plateau")]
-    figure = hill_plots(pd.concat(plots))
+    plots.append(plot_of(B, "w_out", "plateau", 40))
+    plots += [plot_of(A, "w_out", group, 60) for group in ("suppress_plateau", "final_fixed_plateau")]
+    figure = labelled(hill_plots(pd.concat(plots)))
     assert [figure.axes[2].get_xlabel(), figure.axes[2].get_ylabel()] == ["k, eigenvalues in the tail", "Hill exponent"]
-    assert figure.axes[0].get_title() == "a, output weights"
+    assert figure.axes[0].get_title() == f"{A}\noutput weights, n = 33"
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert "fixed plateau, n = 33" in lines
-    np.testing.assert_allclose(lines["fixed plateau, n = 33"].get_ydata(), 1 + np.arange(1, 17) / 10)
+    assert "fixed plateau" in lines
+    np.testing.assert_allclose(lines["fixed plateau"].get_ydata(), 1 + np.arange(1, 17) / 10)
     assert lines["the paper's k"].get_xdata()[0] == 3
     assert lines["stable region"].get_xdata().tolist() == [4, 5, 6, 7]
     assert len(figure.axes[3].lines) == 0, "model b has no input weights here"
@@ -57,7 +58,7 @@ def test_hill_plots_show_the_larger_group_of_each_model_and_matrix():
 
 def test_weightwatcher_map_has_one_row_for_all_experts():
     names = [f"model.layers.{layer}.mlp.experts.{expert}.up_proj.weight" for layer in (0, 1) for expert in range(3)]
-    table = pd.DataFrame({"model": "a", "step": 0, "matrix": names, "alpha": [2.0, 3.0, 7.0, 1.0, 1.0, np.nan]})
+    table = pd.DataFrame({"model": A, "step": 0, "matrix": names, "alpha": [2.0, 3.0, 7.0, 1.0, 1.0, np.nan]})
     axis = weightwatcher_map(table, {"alpha": "alpha"}).axes[0]
     assert [t.get_text() for t in axis.get_yticklabels()] == ["0.mlp.experts.up_proj", "1.mlp.experts.up_proj"]
     assert axis.collections[0].get_array().ravel().tolist() == [4.0, 1.0]

@@ -172,6 +172,56 @@ def test_truncated_file_is_refused(folder):
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_damaged_file_is_named_where_matrices_are_read(folder, name):
+    file = folder / name
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    {"model.safetensors": save_file}.get(name, torch.save)(weights, file)
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=rf"{file}: cannot be read: .*\. Fetch or save .* models\[\]\.leave_out"):
+        weight_matrices(str(folder))
+
+
+@pytest.mark.faults
+def test_bin_that_would_run_code_is_refused_wherever_it_is_read(folder):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(folder / "ran"), "w"))
+
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": Evil()}, folder / "pytorch_model.bin")
+    for read in (open_checkpoint, weight_matrices):
+        with pytest.raises(CheckpointError, match="holds more than tensors, which could run code") as refused:
+            read(str(folder))
+        assert "False" not in str(refused.value), "no advice to switch weights_only off"
+    assert not (folder / "ran").exists()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("stem", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("shard", ["../{}", "/tmp/{}", "other-{}"])
+def test_index_may_name_shards_of_its_own_folder_alone(folder, stem, shard):
+    """The audit hashes this folder's shards; what runs must be these."""
+    own = stem.replace(".", "-00001-of-00001.")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    for place in (folder / own, folder / f"other-{own}"):
+        save_file(weights, place, metadata={"format": "pt"}) if "safe" in stem else torch.save(weights, place)
+    index = folder / f"{stem}.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, own)}))
+    assert open_checkpoint(str(folder)).n_layers == 2
+    foreign = dict.fromkeys(weights, own) | {next(iter(weights)): shard.format(own)}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": foreign}))
+    for read in (open_checkpoint, weight_matrices):
+        with pytest.raises(CheckpointError, match=rf"{index}: names '{shard.format(own)}', which is no shard in this"):
+            read(str(folder))
+    index.write_text("{")
+    with pytest.raises(CheckpointError, match=f"{index}: cannot be read"):
+        open_checkpoint(str(folder))
+
+
+@pytest.mark.faults
 def test_missing_folder_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         open_checkpoint(str(tmp_path / "nowhere"))
@@ -231,6 +281,7 @@ SHARDS = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
         (["model.safetensors.index.json", *SHARDS[::-1], "x.bin"], ["model.safetensors.index.json", *SHARDS]),
         ([*SHARDS, "pytorch_model.bin"], ["pytorch_model.bin"]),  # shards that nobody can join
         (["consolidated.safetensors", "optimizer.bin"], []),
+        (["model.safetensors.index.json", "model-1/../../x-of-2.safetensors"], []),
     ],
 )
 def test_weights_are_read_from_the_files_transformers_would_take(names, expected):

@@ -1,5 +1,6 @@
 """The real client against a hub on this machine: each checkpoint its own weights, each fault one clear error."""
 
+import errno
 import shutil
 from functools import partial
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_weights_without_a_configuration_are_no_checkpoint(monkeypatch, tmp_path
     with served(Hub({"lab/half": {"main": tmp_path}})) as hub:
         point_at(hub.url, monkeypatch)
         assert "found model.safetensors; expected config.json" in client.repository_files("lab/half", "main")["missing"]
+
+
+@pytest.mark.faults
+def test_this_machine_s_faults_are_not_the_hub_s():
+    with pytest.raises(OSError, match="No space left"), client.hub_errors("lab/neox"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(HubError, match="lab/neox: .* cannot be read"), client.hub_errors("lab/neox"):
+        raise OSError(errno.ECONNRESET, "Connection reset by peer")
 
 
 @pytest.mark.faults

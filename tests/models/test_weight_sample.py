@@ -57,9 +57,31 @@ def test_bin_that_would_run_code_is_refused(tmp_path):
             return (open, (str(tmp_path / "ran"), "w"))
 
     torch.save({"a": Evil()}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match="pytorch_model.bin: holds more than tensors"):
+    with pytest.raises(CheckpointError, match="pytorch_model.bin: cannot be read: it holds more than tensors"):
         sampled(tmp_path, ["pytorch_model.bin"])
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-4],
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"<html>not found</html>",
+        lambda content: b"\xff" * 8 + content[8:],
+        lambda content: content[:8] + b"x" + content[9:],
+        lambda content: content[:-8000] + np.float32(np.nan).tobytes() * 2000,
+    ],
+)
+def test_damaged_file_is_named(tmp_path, damage):
+    save_file({"a": torch.randn(70, 90)}, tmp_path / "model.safetensors")
+    content = (tmp_path / "model.safetensors").read_bytes()
+    assert len(sampled(tmp_path, ["model.safetensors"])["a"]) == 4096
+    (tmp_path / "model.safetensors").write_bytes(damage(content))
+    with pytest.raises(CheckpointError, match=r"model.safetensors: cannot be read: |weight 'a' holds NaN"):
+        sampled(tmp_path, ["model.safetensors"])
 
 
 def test_at_most_24_matrices_evenly_spread(tmp_path):

@@ -1,5 +1,7 @@
 """All numbers of a checkpoint's curves: names, intervals, tests, differences, nulls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ SETTINGS = est.RegimeSettings(
     flatness=0.5,
     overlap=0.5,
     power_draws=5,
+    power_wanted=0.0,
     tops=(10, 30),
 )
 N_BLOCKS, N = 40, 700
@@ -93,6 +96,39 @@ def test_overlap_stands_beside_what_one_condition_shares_with_itself(found):
     # Within the plateau noise decides the order; all of it stands clear of the rest.
     assert found["rare", "boost", "mean_abs.replication.top_10"].value < 0.8
     assert found["rare", "boost", "mean_abs.replication.top_30"].value > 0.8
+
+
+def powers_wanted(wanted: float, n: int = 260, scatter: float = 0.3, power_draws: int = 10) -> dict[str, float]:
+    """Power by name of a layer of ``n`` boost neurons without a plateau."""
+    rng = np.random.default_rng(4)
+    effect = np.concatenate([0.01 * rng.random(n) ** -0.5, np.full(20, -0.01)])
+    n_rows = np.full(N_BLOCKS, 25)
+    signed = n_rows[:, None] * effect * rng.lognormal(0, scatter, size=(N_BLOCKS, len(effect)))
+    sums = {
+        f"{c}/{split}": InfluenceSums(np.arange(N_BLOCKS), n_rows, signed, np.abs(signed))
+        for c in ("rare", "common")
+        for split in ("discovery", "heldout")
+    }
+    settings = replace(
+        SETTINGS, power_draws=power_draws, power_wanted=wanted, bootstrap=10, tops=(10,), cuts=(3.5, 5.5)
+    )
+    found = est.regime_estimates(sums, ("rare", "common"), settings, rng)
+    return {e.measure: e.value for c, sign, e in found if c == "rare" and ".test.power" in e.measure}
+
+
+def test_more_documents_and_neurons_are_simulated_until_the_power_is_reached():
+    name = "mean_abs.test.power"
+    assert list(powers_wanted(0.0)) == [name]
+    found = powers_wanted(0.8)
+    tried = ["", ".documents_4", ".documents_16", ".neurons_2", ".neurons_4", ".neurons_8"]
+    assert list(found) == [name + end for end in tried[: len(found)]]
+    assert len(found) > 3, "a layer this narrow needs more neurons, not documents"
+    *before, last = found.values()
+    assert max(before) < 0.8 <= last
+    assert list(powers_wanted(0.8, n=90)) == [name], "too few neurons to fit have no power to extrapolate"
+    loud = powers_wanted(0.8, n=2000, scatter=2.0)
+    assert loud[name] < 0.8, "errors hide a plateau of many neurons"
+    assert list(loud)[-1].startswith(f"{name}.documents")
 
 
 def test_power_is_estimated_for_both_conditions(found):

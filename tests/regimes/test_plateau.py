@@ -113,6 +113,34 @@ def test_power_is_high_where_a_plateau_would_show_and_low_where_not():
     assert np.isnan(plateau.power(power_law[:80], error[:80], 5, (0.01, 0.5), (20, 99), rng))
 
 
+def test_a_wider_layer_has_the_same_shape_by_share_of_its_neurons():
+    """Order statistics of a power law and of an exponential, at their expected places."""
+    n, times = 400, 3
+    for quantile in (lambda u: -0.5 * np.log(u), lambda u: np.log(-np.log(u))):
+        small = quantile((np.arange(1, n + 1) - 0.5) / n)
+        wide, error = plateau.in_a_wider_layer(small, np.linspace(0.01, 0.4, n), times)
+        at = np.arange(3, n // 3)
+        fall = wide[times * at] - wide[times * at[0]]
+        np.testing.assert_allclose(fall, small[at] - small[at[0]], atol=0.08)
+        np.testing.assert_allclose(error[times * at - 1], np.linspace(0.01, 0.4, n)[at - 1])
+        assert len(wide) == len(error) == times * n
+        assert (np.diff(wide) <= 0).all()
+
+
+@pytest.mark.calibration
+def test_power_simulated_for_a_wider_layer_is_that_of_a_wider_layer():
+    """260 neurons of each of two distributions and layers four times as wide, 60 planted plateaus each: within 0.2."""
+    rng = np.random.default_rng(7)
+    bounds, draws = (0.01, 0.5), (60, 99)
+    for name in ("log_normal", "power_law"):
+        small, wide = (measured(SAMPLED[name](n, rng), rng) for n in (260, 1040))
+        error = np.full(260, RELATIVE_ERROR)
+        assert plateau.power(small, error, 26, bounds, draws, rng) < 0.6
+        simulated = plateau.power(*plateau.in_a_wider_layer(small, error, 4), 33, bounds, draws, rng)
+        assert simulated > 0.6
+        assert simulated == pytest.approx(plateau.power(wide, np.resize(error, 1040), 33, bounds, draws, rng), abs=0.2)
+
+
 def test_head_overlap_counts_the_same_number_of_first_neurons():
     assert plateau.head_overlap(np.array([4, 7, 9]), np.array([9, 1, 4, 7])) == pytest.approx(2 / 3)
     assert np.isnan(plateau.head_overlap(np.array([], dtype=int), np.arange(3)))

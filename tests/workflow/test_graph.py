@@ -68,13 +68,16 @@ def test_everything_promised_is_there(smoke_run):
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [f"C{n}" for n in range(1, 8)]
-    assert claims.loc[claims["verdict"] == "undecided", "reason"].notna().all()
+    undecided = claims["verdict"] == "undecided"
+    assert claims["reason"].notna().all()
+    assert claims.loc[undecided, "need"].str.contains(r"[0-9]").all()
+    assert claims.loc[~undecided, "need"].isna().all()
 
 
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 69
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 71
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -149,6 +152,26 @@ def test_corpus_is_recorded(smoke_run):
     assert manifest["documents"]["train"] > manifest["documents"]["evaluation"] > 60
 
 
+def test_pages_hold_all_figures_and_their_links_lead_to_files(smoke_run):
+    results = smoke_run / "results/smoke"
+    report = (results / "report.html").read_text(encoding="utf-8")
+    for picture in (results / "figures").glob("*.png"):
+        assert f'id="figure-{picture.stem}"' in report
+        assert (smoke_run / f"workflow/report/{picture.stem}.rst").exists()
+    for table in (results / "tables").glob("*.csv"):
+        assert f'href="tables/{table.name}"' in report
+    links = [link for link in re.findall(r'href="([^"#]+)"', report) if "://" not in link]
+    assert links
+    assert "neurons/neox-tiny.html" in links
+    for link in links:
+        assert (results / link).exists(), link
+    page = (results / "neurons/neox-tiny.html").read_text(encoding="utf-8")
+    assert (results / "neurons" / re.findall(r'href="([^"]+report[^"]*)"', page)[0]).exists()
+    neurons = pd.read_parquet(results / "neox-tiny/step16/neurons.parquet")
+    types = pd.read_parquet(results / "inputs/rows/docstrings-512/frequencies.parquet")
+    assert set(np.concatenate(neurons["promoted"])) <= set(types["token"])
+
+
 def test_second_run_has_nothing_to_do(smoke_run):
     assert planned(smoke_run, *SMOKE) == {}
 
@@ -207,6 +230,7 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
             "figure_dynamics",
             "figure_course",
             "claims",
+            "report",
             *("choice_measures", "choices", "figure_choices", "paper_comparison"),
             "all",
         )
@@ -226,7 +250,7 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         module.write_text(original)
     assert plan.pop("organization") == 2
     figures = {"figure_organization", "figure_communities"}
-    after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "all"}
+    after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "report", "all"}
     after |= {"choice_measures", "choices", "figure_choices", "paper_comparison"}
     assert set(plan) == {"table", "paper_table_3", *figures, *after}
 
@@ -300,8 +324,8 @@ def test_full_reproduction_plans_offline(smoke_run):
     assert plan["fetch_checkpoint"] == 94
 
 
-def test_report_is_one_offline_page(smoke_run):
-    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/report.html")
-    page = (smoke_run / "results/smoke/report.html").read_text()
+def test_snakemake_s_own_report_is_one_offline_page(smoke_run):
+    snakemake(smoke_run, *SMOKE, "--report", "results/smoke/snakemake_report.html")
+    page = (smoke_run / "results/smoke/snakemake_report.html").read_text()
     assert "rank_influence" in page
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)

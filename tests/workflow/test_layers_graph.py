@@ -47,7 +47,7 @@ def test_other_layers_equal_hooked_passes(project):
     """Five candidates and five sampled neurons of layer 0, float64 hooked passes against the table: to 1e-9 nats."""
     layers = overlay(project, "layers.yaml", other_layers={"layers": "all", **EFFORT})
     plan = snakemake(project, "-n", *layers).stdout
-    assert set(re.findall(r"^(\w+) +\d+$", plan, flags=re.M)) == {"other_layers", "table", "all", "total"}
+    assert set(re.findall(r"^(\w+) +\d+$", plan, flags=re.M)) == {"other_layers", "table", "report", "all", "total"}
     results = project / "results/smoke"
     tables = ("other_layers", "screening")
     snakemake(project, *(f"results/smoke/tables/{name}.csv" for name in tables), *layers)

@@ -1,9 +1,12 @@
-# A verdict per claim and model.
+# A verdict per claim and model, and over models.
 
 
 rule claims:
     input:
-        expand(in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics", "audit"]),
+        expand(
+            in_run("tables/{table}.csv"),
+            table=[*MEASURES, "dynamics", "audit", "groups"],
+        ),
     output:
         csv=report(
             in_run("claims.csv"), caption="../report/claims.rst", category="Claims"
@@ -20,7 +23,7 @@ rule claims:
         **needs("small"),
     params:
         pair=CONDITION_PAIR,
-        bounds=config["claims"] | {"flatness": config["regimes"]["flatness"]},
+        bounds=CLAIM_BOUNDS,
         code=code_of("claims"),
     script:
         "../../scripts/claims.py"

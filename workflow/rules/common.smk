@@ -85,6 +85,12 @@ TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
 # The condition the claims are about, and the one it is held against.
 CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
+# What verdicts depend on.
+CLAIM_BOUNDS = config["claims"] | {
+    "flatness": config["regimes"]["flatness"],
+    "plateau_alpha": config["regimes"]["alpha"],
+    "permutations": config["dynamics"]["permutations"],
+}
 # The head of the curve by the fixed cut, as large at all checkpoints; chosen anew at each, and the last one's followed.
 HEAD_GROUPS = ["fixed_plateau", "final_fixed_plateau"]
 TRAINED = [name for name, entry in MODELS.items() if entry["source"] == "train"]
@@ -119,6 +125,12 @@ def last_checkpoint_of(model):
     return max(
         checkpoints_of(model), key=lambda name: int(name[4:]) if name != "main" else -1
     )
+
+
+def wanted_power(wildcards):
+    """Power below which more documents and neurons are simulated: where verdicts are drawn, else nowhere."""
+    last = wildcards.checkpoint == last_checkpoint_of(wildcards.model)
+    return config["claims"]["power"] if last else 0
 
 
 def middle_top():
@@ -182,6 +194,16 @@ def figures():
     return expand(
         in_run("figures/{figure}.{suffix}"), figure=names, suffix=["pdf", "png"]
     )
+
+
+def neuron_pages():
+    return expand(in_run("neurons/{model}.html"), model=MODELS)
+
+
+def captions():
+    """Name of a figure or table -> its caption, reStructuredText with Jinja's expressions."""
+    folder = Path(workflow.basedir) / "workflow/report"
+    return {file.stem: file.read_text() for file in sorted(folder.glob("*.rst"))}
 
 
 def checkpoint_input(wildcards):
@@ -333,12 +355,16 @@ def imported_files(file):
 
 
 def code_of(script):
-    """Digest of a script and all project code it imports; comments and layout do not count.
+    """Digest of a script, all project code it imports, and templates beside that; comments and layout do not count.
 
     A parameter of every rule: Snakemake itself sees neither an edited import nor, once files carry new dates, that
     nothing was edited.
     """
     digest = hashlib.sha256()
-    for file in imported_files(SCRIPTS / f"{script}.py"):
+    files = imported_files(SCRIPTS / f"{script}.py")
+    for file in files:
         digest.update(code_and_imports(file)[0].encode())
+    for folder in sorted({file.parent for file in files}):
+        for template in sorted(folder.glob("templates/*")):
+            digest.update(template.read_bytes())
     return digest.hexdigest()[:16]

@@ -93,8 +93,7 @@ rule choices:
     params:
         pair=CONDITION_PAIR,
         conditions=config["rows"]["conditions"],
-        bounds=config["claims"] | {"flatness": config["regimes"]["flatness"]},
-        permutations=config["dynamics"]["permutations"],
+        bounds=CLAIM_BOUNDS,
         seed=config["seed"],
         code=code_of("choices"),
     script:

@@ -368,7 +368,7 @@ rule figure_weightwatcher:
     params:
         columns={
             "alpha": "alpha",
-            "ww_softrank": "largest eigenvalue, shuffled / own",
+            "ww_softrank": "largest eigenvalue,\nshuffled / own",
         },
         code=code_of("figure_weightwatcher"),
     script:
@@ -463,16 +463,24 @@ rule figure_course:
             [table, measure, label, CONDITION_PAIR, ["boost"]]
             for table, measure, label in (
                 ["regimes", "mean_abs.auto.power_law_exponent", "exponent"],
-                ["regimes", "mean_abs.auto.plateau_end", "plateau end (ln rank)"],
-                ["regimes", "mean_abs.head.influence_share", "head's share of infl."],
+                ["regimes", "mean_abs.auto.plateau_end", "plateau end\n(ln rank)"],
+                [
+                    "regimes",
+                    "mean_abs.head.influence_share",
+                    "head's share\nof influence",
+                ],
             )
         ]
         + [
             [table, measure, label, CONDITION_PAIR[:1], HEAD_GROUPS]
             for table, measure, label in (
-                ["coordination", "effective_dimension.matched", "effective dim. / n"],
-                ["spectra", "hill.w_out.matched", "Hill exponent, W_out"],
-                ["spectra", "hill.w_in.matched", "Hill exponent, W_in"],
+                [
+                    "coordination",
+                    "effective_dimension.matched",
+                    "effective\ndimension / n",
+                ],
+                ["spectra", "hill.w_out.matched", "Hill exponent,\nW_out"],
+                ["spectra", "hill.w_in.matched", "Hill exponent,\nW_in"],
             )
         ],
         code=code_of("figure_course"),

@@ -42,9 +42,8 @@ def say_where_to_look():
     if not Path(in_run("claims.md")).exists():
         return
     print(
-        f"\nFinished. Verdicts: {in_run('claims.md')}; figures: {in_run('figures/')}; tables: {in_run('tables/')}"
+        f"\nFinished. Open {in_run('report.html')}; verdicts: {in_run('claims.md')}; tables: {in_run('tables/')}"
     )
-    print(f"For a page with all of it add: --report {in_run('report.html')}")
 
 
 def say_what_is_missing():

@@ -21,6 +21,7 @@ rule regimes:
         weights=checkpoint_slot,
     params:
         regimes=config["regimes"],
+        power_wanted=wanted_power,
         pair=CONDITION_PAIR,
         seed=config["seed"],
         code=code_of("regimes"),
@@ -68,6 +69,7 @@ rule neuron_types:
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
         counts=lambda wildcards: counts_file(MODELS[wildcards.model]["tokenizer"]),
+        frequencies=rows_of_model("frequencies.parquet"),
     output:
         neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
         table=in_run("{model}/{checkpoint}/neuron_types.parquet"),

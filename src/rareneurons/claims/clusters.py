@@ -5,52 +5,55 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from rareneurons.claims.bounds import Bounds, Claim, condition_of
-from rareneurons.claims.measured import last_number, last_number_or_fixed, not_a_regime
-from rareneurons.claims.verdict_rows import filled, unmeasured
+from rareneurons.claims.bounds import Bounds, Claim, Verdict
+from rareneurons.claims.findings import NUMBERS, Finding, unmeasured
+from rareneurons.claims.measured import finder, head_of
+from rareneurons.claims.needs import Sample, more_documents, more_neurons, standard_error, times_as_many
 
 CLUSTERS_CLAIM = Claim(
     "C4",
     "Plateau neurons form no discrete clusters",
     "organization",
-    "condition",
-    "plateau",
     "signed_modularity.matched",
+    "signed modularity less that of matched groups",
 )
 
 
-def clusters_row(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> dict[str, object]:
+def clusters_finding(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> Finding:
     """C4: is modularity above the matched controls' mean by less, or by more, than the smallest relevant difference?"""
-    claim, table = CLUSTERS_CLAIM, tables[CLUSTERS_CLAIM.table]
-    condition = condition_of(claim, bounds)
-    number = last_number_or_fixed(claim, model, table, condition)
-    if number is None:
-        return unmeasured(claim, claim.measure, model, condition)
-    group = str(number["group"])
-    null = last_number(group, f"{claim.measure}.null_mean", model, table, condition)
-    mean = float("nan") if null is None else float(null["value"])
-    low, high = number["ci_low"] - mean, number["ci_high"] - mean
-    q, margin = number["q_value"], bounds.modularity_margin
-    verdict = "undecided"
-    if high < margin:
-        verdict = "supported"
-    elif low > margin and q <= bounds.alpha:
-        verdict = "contradicted"
-    row = filled(claim, model, condition, number)
-    row |= {"value": number["value"] - mean, "ci_low": low, "ci_high": high, "p_value": q}
-    row |= {"bound": margin, "verdict": verdict}
-    row["statistic"] = f"{claim.measure} less the controls' mean ({group}, {condition})"
-    if np.isfinite(number["value"]):
-        told = (
-            f"signed modularity of {group} is {number['value']:.3g}, of matched controls {mean:.3g} on average; "
-            f"difference {row['value']:.3g} (95 % interval {low:.3g} to {high:.3g}), adjusted p = {q:.2g}"
-        )
-    else:
-        told = f"{group} is not measured: {number['reason']}"
-    told += not_a_regime(model, tables, condition)
+    claim, head, condition = CLUSTERS_CLAIM, head_of(tables, bounds), bounds.condition
+    margin, alpha = bounds.modularity_margin, bounds.alpha
+    statistic = f"{claim.measure} less the controls' mean ({head.group}, {condition})"
     rule = (
-        f"rule: supported if the upper end of the difference's interval is below {margin:g}, contradicted if its lower "
-        f"end is above {margin:g} with an adjusted p of at most {bounds.alpha:g}"
+        f"supported if the upper end of the difference's interval is below {margin:g}, contradicted if its lower end "
+        f"is above {margin:g} with an adjusted p of at most {alpha:g}; p adjusted over all tests of the checkpoint's "
+        "organization (Benjamini-Hochberg); n counts held-out rows"
     )
-    sentence = f"{claim.text}: {verdict} for {model} at {number['checkpoint']}; {told}."
-    return row | {"reason": f"{rule}; {told}", "sentence": sentence}
+    find = finder(head.group, claim.measure, tables[claim.table], condition)
+    number, null = find(""), find(".null_mean")
+    if number is None:
+        return unmeasured(statistic, rule, margin, f"{head.words} have no row in tables/{claim.table}.csv")
+    if null is None or not np.isfinite([number["value"], null["value"]]).all():
+        return unmeasured(statistic, rule, margin, str(number["reason"]))
+    difference = number[NUMBERS] - null["value"]
+    verdict: Verdict = "undecided"
+    if difference["ci_high"] < margin:
+        verdict = "supported"
+    elif difference["ci_low"] > margin and number["q_value"] <= alpha:
+        verdict = "contradicted"
+    if difference["ci_low"] > margin:
+        need = more_neurons(difference["value"], null, number, alpha, head.size, sides=2)
+    else:
+        times = times_as_many(difference["value"], standard_error(difference), above=margin, below=margin)
+        need = more_documents(times, Sample("held-out documents", number["n"]))
+    plain = (
+        f"{head.words} are divided into clusters {abs(difference['value']):.2g} "
+        f"{'less' if difference['value'] < 0 else 'more'} clearly than matched groups, by signed modularity (95 % "
+        f"interval {difference['ci_low']:+.2g} to {difference['ci_high']:+.2g}; {number['n']:,.0f} rows), where from "
+        f"{margin:+.2g} on it would be clusters"
+    )
+    told = (
+        f"signed modularity {number['value']:.3g}, mean of {null['n']:.0f} matched groups {null['value']:.3g}, "
+        f"adjusted p = {number['q_value']:.2g}"
+    )
+    return Finding(verdict, statistic, plain, rule, told, need, difference, number["q_value"], number["n"], margin)

@@ -1,50 +1,79 @@
-"""Numbers that verdicts rest on: looked up, held against controls, in words."""
+"""Numbers that verdicts rest on: which neurons, looked up, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
-from rareneurons.claims.bounds import Claim
+from rareneurons.claims.bounds import Bounds
+from rareneurons.groups import FIXED_PREFIX
 from rareneurons.tables import PLATEAU_TEST, last_checkpoints
 
-
-def last_number(group: str, measure: str, model: str, table: pd.DataFrame, condition: str) -> pd.Series | None:
-    """The number at the model's last checkpoint; None where that has none, whatever earlier ones have."""
-    last = last_checkpoints(table[table["model"] == model])
-    found = last[(last["condition"] == condition) & (last["group"] == group) & (last["measure"] == measure)]
-    return None if found.empty else found.iloc[0]
+Finder = Callable[[str], pd.Series | None]  # a measure's number by the end of its name
+PLATEAU = "plateau"
 
 
-def last_number_or_fixed(claim: Claim, model: str, table: pd.DataFrame, condition: str) -> pd.Series | None:
-    """Where no curve with a plateau fits, there still is the head by the authors' fixed cuts."""
-    number = last_number(claim.group, claim.measure, model, table, condition)
-    return last_number(f"fixed_{claim.group}", claim.measure, model, table, condition) if number is None else number
+def tables_of(model: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """What verdicts on a model look at: its last checkpoint, whatever earlier ones have, and its whole audit."""
+    mine = {name: table[table["model"] == model] for name, table in tables.items()}
+    return {name: table if name == "audit" else last_checkpoints(table) for name, table in mine.items()}
 
 
-def plateau_test(model: str, tables: Mapping[str, pd.DataFrame], condition: str) -> pd.Series | None:
+def finder(group: str, measure: str, table: pd.DataFrame, condition: str) -> Finder:
+    """Function of the end of a measure's name that looks its number up; None where there is none.
+
+    Args:
+        group: group of neurons.
+        measure: the beginning of the name.
+        table: of one model's last checkpoint.
+        condition: condition.
+    """
+    rows = table[(table["condition"] == condition) & (table["group"] == group)]
+
+    def find(end: str) -> pd.Series | None:
+        found = rows[rows["measure"] == measure + end]
+        return None if found.empty else found.iloc[0]
+
+    return find
+
+
+def plateau_test(regimes: pd.DataFrame, condition: str) -> pd.Series | None:
     """Whether there is a plateau among the boost neurons: 1 or 0, with the p of the head's departure."""
-    return last_number("boost", PLATEAU_TEST, model, tables["regimes"], condition)
+    return finder("boost", PLATEAU_TEST, regimes, condition)("")
 
 
-def not_a_regime(model: str, tables: Mapping[str, pd.DataFrame], condition: str) -> str:
-    """What to say of the plateau neurons where the test finds no plateau; empty where it does."""
-    test = plateau_test(model, tables, condition)
-    if test is None or test["value"] == 1:
-        return ""
-    return "; the plateau test finds no plateau, so the group is the head of the curve and not a regime of its own"
+@dataclass(frozen=True)
+class Head:
+    """The ``size`` neurons that claims about plateau neurons are decided on."""
+
+    group: str
+    size: int
+
+    @property
+    def words(self) -> str:
+        """Who they are; the paper's fixed cut is named where it stands in for a plateau."""
+        if self.group == PLATEAU:
+            return f"the {self.size} plateau neurons"
+        return f"the {self.size} most influential neurons (the paper's fixed cut, no plateau was found)"
 
 
-def below_controls(number: pd.Series, null: pd.Series, difference: pd.Series, alpha: float, reduction: float) -> str:
-    """Is a measure below its matched controls: by adjusted p for a yes; a no must exclude the ``reduction``."""
-    if number["q_value"] <= alpha and difference["value"] < 0:
-        return "supported"
-    smallest = reduction * null["value"]
-    # A small group has few possible values: where even a relevant reduction would be common, no says nothing.
-    could_be_seen = null["value"] - smallest < null["ci_low"]
-    none = difference["ci_low"] > -smallest and difference["ci_high"] >= 0
-    return "contradicted" if could_be_seen and none else "undecided"
+def head_of(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> Head:
+    """The plateau where the test declares one for ``bounds.condition``, else the head by the paper's fixed cut."""
+    test = plateau_test(tables["regimes"], bounds.condition)
+    group = PLATEAU if test is not None and test["value"] == 1 else FIXED_PREFIX + PLATEAU
+    return Head(group, int((tables["groups"]["group"] == group).sum()))
+
+
+def n_checkpoints(audit: pd.DataFrame) -> int:
+    """Checkpoints whose training step is known and that the audit has not left out."""
+    return int(((audit["step"] >= 0) & ~audit["left_out"]).sum())
 
 
 def with_interval(number: pd.Series) -> str:
     """Value and interval in words."""
     return f"{number['value']:.2g} (95 % interval {number['ci_low']:.2g} to {number['ci_high']:.2g})"
+
+
+def percent(share: float, sign: str = "") -> str:
+    """A share in percent; ``sign`` "+" shows the sign of positive ones too."""
+    return f"{round(100 * share, 1):{sign}g} %"

@@ -1,15 +1,13 @@
-"""What the claims about training share: which group, whether a measure moves, whether it follows step."""
+"""What the claims about training share: whether a measure moves, whether it follows step, what either would take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
-from rareneurons.claims.bounds import Bounds
-from rareneurons.claims.measured import last_number, plateau_test, with_interval
+from rareneurons.claims.measured import Finder, with_interval
+from rareneurons.claims.needs import checkpoints_for_trend, more_permutations, standard_error, times_as_many
 from rareneurons.models.audit import left_out_note
-from rareneurons.tables import FINAL_PREFIX
-
-Finder = Callable[[str], pd.Series | None]
 
 
 def movement(find: Finder, sign: int, margin: float) -> str:
@@ -20,7 +18,7 @@ def movement(find: Finder, sign: int, margin: float) -> str:
         sign: 1 or -1.
         margin: smallest movement that matters, in the measure's unit.
     """
-    change = find("change")
+    change = find(".change")
     if change is None:
         return "open"
     least, most = sorted((sign * change["ci_low"], sign * change["ci_high"]))
@@ -29,22 +27,48 @@ def movement(find: Finder, sign: int, margin: float) -> str:
     return "yes" if least > 0 else "open"
 
 
+def times_to_tell_movement(change: pd.Series, sign: int, margin: float) -> float:
+    """How many times as many documents tell :func:`movement`."""
+    return times_as_many(sign * change["value"], standard_error(change), above=0, below=margin)
+
+
+def _has_sign(trend: pd.Series, sign: int) -> bool:
+    return bool(min(sign * trend["ci_low"], sign * trend["ci_high"]) > 0)
+
+
 def follows_step(trend: pd.Series, sign: int, alpha: float) -> bool:
     """Whether a measure's rank correlation with step has that sign, by its interval and its p."""
-    return bool(min(sign * trend["ci_low"], sign * trend["ci_high"]) > 0 and trend["p_value"] <= alpha)
+    return bool(_has_sign(trend, sign) and trend["p_value"] <= alpha)
 
 
-def head_group(model: str, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> tuple[str, str]:
-    """The group whose course is looked at: one of a fixed size unless there is a plateau; and what to say of it."""
-    test = plateau_test(model, tables, bounds.condition)
-    if test is not None and test["value"] == 1:
-        return "plateau", ""
-    return "fixed_plateau", "; there is no plateau to speak of, these are the neurons before the first fixed cut"
+def times_to_follow_step(trend: pd.Series, sign: int) -> float:
+    """How many times as many documents give the rank correlation an interval of that sign; 1 where it has one."""
+    return 1.0 if _has_sign(trend, sign) else times_as_many(sign * trend["value"], standard_error(trend), above=0)
 
 
-def followed_back(group: str, measure: str, model: str, dynamics: pd.DataFrame, condition: str) -> str:
+def more_checkpoints(trend: pd.Series | None, sign: int, alpha: float, permutations: int, here: int) -> Iterator[str]:
+    """Checkpoints or permutations that a trend with that sign asks for, in words; nothing where its p is small enough.
+
+    Args:
+        trend: rank correlation with step and its p; None where there are too few checkpoints for one.
+        sign: 1 or -1.
+        alpha: largest p.
+        permutations: behind the p.
+        here: checkpoints there are.
+    """
+    if trend is not None and trend["p_value"] <= alpha:
+        return
+    rho = np.nan if trend is None else sign * float(trend["value"])
+    if rho <= 0:
+        yield f"a trend in the other direction (rank correlation {sign * rho:.2g} here)"
+    else:
+        yield f"{max(checkpoints_for_trend(rho, alpha), here + 1):,} checkpoints with a known step ({here} here)"
+    yield from more_permutations(alpha, permutations)
+
+
+def followed_back(find: Finder) -> str:
     """What to say of the trend of the last checkpoint's group, followed back; it decides nothing."""
-    trend = last_number(f"{FINAL_PREFIX}{group}", f"{measure}.trend", model, dynamics, condition)
+    trend = find(".trend")
     if trend is None:
         return ""
     return f" (the final neurons followed back: {with_interval(trend)}, p = {trend['p_value']:.2g})"
@@ -53,7 +77,4 @@ def followed_back(group: str, measure: str, model: str, dynamics: pd.DataFrame, 
 def with_left_out(row: dict[str, object], audit: pd.DataFrame) -> dict[str, object]:
     """The row of a claim about training, with what the audit left out of it."""
     note = left_out_note(audit, str(row["model"]))
-    if not note:
-        return row
-    sentence = str(row["sentence"]).removesuffix(".")
-    return row | {"reason": f"{row['reason']}; {note}", "sentence": f"{sentence}; {note}."}
+    return row | {"reason": f"{row['reason']}; {note}"} if note else row

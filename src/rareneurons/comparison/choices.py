@@ -78,7 +78,6 @@ def effects_of_choices(
     spectra_draws: pd.DataFrame,
     by_input: str | None,
     bounds: Bounds,
-    n_permutations: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Every verdict that a choice can touch, beside the run's own.
@@ -89,8 +88,7 @@ def effects_of_choices(
         spectra_draws: bootstrap draws of the spectra at the checkpoints that trends are about.
         by_input: the run's condition by input token.
         bounds: decision bounds.
-        n_permutations: of trends.
-        rng: draws the permutations.
+        rng: draws permutations for trends.
 
     Returns:
         ``COLUMNS``: one row a choice, claim and model; ``proper_...`` is the run's own, ``changed`` whether the
@@ -101,7 +99,7 @@ def effects_of_choices(
     proper = _decided(tables, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
     frames = []
     for choice in choices_for(by_input):
-        made = tables_with(choice, tables, measured, spectra_draws, bounds.condition, n_permutations, rng)
+        made = tables_with(choice, tables, measured, spectra_draws, bounds, rng)
         verdicts = _decided(made, bounds)
         verdicts = verdicts[verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(models)]
         statistic = [_named(text, choice, bounds.condition, str(by_input)) for text in verdicts["statistic"]]
@@ -121,7 +119,7 @@ def _named(statistic: str, choice: Choice, condition: str, by_input: str) -> str
     if choice.fixed_cuts:
         statistic = statistic.replace(".auto.", ".fixed.").replace(f"({HEAD},", f"({FIXED_PREFIX}{HEAD},")
     if choice.random_controls:
-        statistic = statistic.replace(".matched", ".random")
+        statistic = statistic.replace(".matched", ".random").replace("the matched mean", "the random mean")
     if choice.input_band:
         statistic = statistic.replace(f", {condition})", f", {by_input})")
     return f"{statistic}, discovery" if choice.reused_documents else statistic
@@ -132,19 +130,18 @@ def tables_with(
     tables: Mapping[str, pd.DataFrame],
     measured: pd.DataFrame,
     spectra_draws: pd.DataFrame,
-    condition: str,
-    n_permutations: int,
+    bounds: Bounds,
     rng: np.random.Generator,
 ) -> dict[str, pd.DataFrame]:
     """The run's tables as they would be with a choice made; arguments as :func:`effects_of_choices` takes them."""
     made = dict(tables)
     if choice.random_controls and "C7" in choice.touches:
-        made |= _against_random(tables, spectra_draws, n_permutations, rng)
+        made |= _against_random(tables, spectra_draws, bounds.permutations, rng)
     if choice.fixed_cuts:
         made |= {name: _with_fixed_head(made[name]) for name in ("coordination", "organization", "spectra", "dynamics")}
     mine = measured[measured["choice"] == choice.name]
     for name, rows in mine.groupby("table"):
-        made[str(name)] = _with_rows(str(name), made[str(name)], rows, condition)
+        made[str(name)] = _with_rows(str(name), made[str(name)], rows, bounds.condition)
     return made
 
 

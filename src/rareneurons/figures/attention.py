@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
-from rareneurons.figures.style import COLUMN_WIDTH, NULL_COLOUR, colour_of, models_of, panels
+from rareneurons.figures.palette import NULL_COLOUR, colour_of
+from rareneurons.figures.style import COLUMN_WIDTH, SMALLEST_TEXT, label_line, models_of, panels
 
 PREFERRED = ("plateau", "fixed_plateau")
 UNIT = "effect (sd)"
@@ -28,7 +30,7 @@ def _of(heads: pd.DataFrame, model: str, group: str | None, measure: str, condit
 
 
 def _title(model: str, group: str | None) -> str:
-    return f"{model}, {group.replace('_', ' ')}" if group else f"{model}: no plateau group"
+    return f"{model}\n{group.replace('_', ' ')}" if group else f"{model}\nno plateau group"
 
 
 def _errors(table: pd.DataFrame) -> np.ndarray:
@@ -46,7 +48,7 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
     """
     models = models_of(heads)
     rare, common = conditions
-    figure, axes = plt.subplots(len(models), 3, figsize=(2 * COLUMN_WIDTH, 0.35 + 1.75 * len(models)), squeeze=False)
+    figure, axes = plt.subplots(len(models), 3, figsize=(COLUMN_WIDTH, 0.3 + 1.75 * len(models)), squeeze=False)
     for model, line in zip(models, axes, strict=True):
         group = drawn_group(heads, model)
         shape = heads.loc[heads["model"] == model, ["layer", "head"]].max().to_numpy() + 1
@@ -57,16 +59,18 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
         widest = gap["value"].abs().max() if len(gap) else 1
         parts = [*((each, "viridis", 0, top) for each in effects), (gap, "PuOr_r", -widest, widest)]
         names = [
-            f"{name}, n = {each['n'].max() if len(each) else 0}" for name, each in zip(conditions, effects, strict=True)
+            f"{name}\nn = {each['n'].max() if len(each) else 0}" for name, each in zip(conditions, effects, strict=True)
         ]
-        for axis, name, (table, colours, low, high) in zip(line, [*names, f"{rare} − {common}"], parts, strict=True):
+        for axis, name, (table, colours, low, high) in zip(line, [*names, f"{rare} −\n{common}"], parts, strict=True):
             image = axis.imshow(_grid(table, shape), origin="lower", aspect="auto", cmap=colours, vmin=low, vmax=high)
             _hatch(axis, unreachable)
             axis.set_title(name)
             axis.set_xlabel("head")
             axis.set_xticks(*_ticks(shape[1]))
             axis.set_yticks(*_ticks(shape[0]))
-            figure.colorbar(image, ax=axis, label=UNIT if axis is line[2] else "sd")
+            axis.tick_params(labelleft=axis is line[0])
+            bar = figure.colorbar(image, ax=axis, location="bottom", aspect=12, label=UNIT)
+            bar.ax.xaxis.set_major_locator(MaxNLocator(2))
         marked = gap[gap["q_value"] <= alpha]
         line[2].plot(marked["head"], marked["layer"], "o", color="black", markersize=2.5)
         line[0].set_ylabel(f"{_title(model, group)}\nlayer")
@@ -105,7 +109,7 @@ def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequ
         conditions: rare and common.
     """
     models = models_of(heads)
-    figure, axes = panels(1, len(models), height=2.4)
+    figure, axes = panels(1, len(models), height=1.9)
     for model, axis in zip(models, axes[0], strict=True):
         group = drawn_group(heads, model)
         for place, condition in enumerate(conditions):
@@ -128,17 +132,27 @@ def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequ
                 capsize=1.5,
             )
             if len(effects):
-                told = f"{condition}: {_gini(attention, model, group, condition)}"
-                axis.text(0.97, 0.95 - 0.09 * place, told, transform=axis.transAxes, ha="right", va="top", color=colour)
+                told = f"{condition}: {_gini(attention, model, group, condition)}".replace(", ", "\n")
+                axis.text(
+                    0.97,
+                    1.0 - 0.21 * place,
+                    told,
+                    transform=axis.transAxes,
+                    ha="right",
+                    va="top",
+                    color=colour,
+                    size=SMALLEST_TEXT,
+                )
         axis.set_title(_title(model, group))
         axis.set_xlabel("head, by effect")
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes[0][0].set_ylim(0, None)
-    axes[0][0].set_ylabel(UNIT)
+    label_line(axes[0], UNIT)
     handles = [
         Line2D([], [], color="black", marker="o", markersize=2.5, linewidth=0.8, label="heads, 95 % interval"),
         Patch(facecolor=NULL_COLOUR, alpha=0.4, label="heads permuted within documents, 95 %"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(models) > 1 else 1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=1)
     return figure
 
 
@@ -158,7 +172,7 @@ def heads_and_layers(heads: pd.DataFrame, condition: str) -> Figure:
         condition: which condition.
     """
     models = models_of(heads)
-    figure, axes = panels(1, len(models), height=2.4)
+    figure, axes = panels(1, len(models), height=1.9)
     colour = colour_of(condition)
     for model, axis in zip(models, axes[0], strict=True):
         group = drawn_group(heads, model)
@@ -185,13 +199,13 @@ def heads_and_layers(heads: pd.DataFrame, condition: str) -> Figure:
             axis.set_xticks(*_ticks(int(layers["layer"].max()) + 1))
             axis.set_xlim(-0.5, layers["layer"].max() + 0.5)
     axes[0][0].set_ylim(0, None)
-    axes[0][0].set_ylabel(f"{UNIT}, {condition} rows")
+    label_line(axes[0], f"{UNIT}, {condition} rows")
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3, linestyle="", label="one head"),
         Line2D([], [], color="black", marker="D", markersize=4, linestyle="", label="all heads of the layer, 95 %"),
         Patch(facecolor=NULL_COLOUR, alpha=0.4, label="as many random heads, 95 %"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(models) > 1 else 1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -203,7 +217,7 @@ def pattern_similarity(heads: pd.DataFrame, conditions: Sequence[str]) -> Figure
         conditions: rare and common.
     """
     models = models_of(heads)
-    figure, axes = panels(2, len(models), height=1.7)
+    figure, axes = panels(2, len(models), height=1.4)
     difference = "-".join(conditions)
     for model, (upper, lower) in zip(models, axes.T, strict=True):
         tables = [
@@ -220,11 +234,11 @@ def pattern_similarity(heads: pd.DataFrame, conditions: Sequence[str]) -> Figure
                 place, table["value"], yerr=_errors(table), fmt="o", color="black", markersize=2.5, elinewidth=0.7
             )
             axis.set_xticks(*_ticks(int(table["layer"].max()) + 1))
-        upper.set_title(f"{model}, n = {alike['n'].max()} rows")
+        upper.set_title(f"{model}\nn = {alike['n'].max()} rows")
         lower.set_xlabel("layer (heads side by side)")
-    axes[0][0].set_ylabel("cosine")
+    label_line(axes[0], "cosine")
     axes[1][0].set_ylim(0, None)
-    axes[1][0].set_ylabel("divergence (bits)")
+    label_line(axes[1], "divergence (bits)")
     handles = [
         Line2D([], [], color="black", marker="o", markersize=2.5, linestyle="", label="head, 95 % interval"),
         Patch(facecolor=NULL_COLOUR, alpha=0.6, label="labels shuffled, 95 %"),

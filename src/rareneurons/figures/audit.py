@@ -5,14 +5,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rareneurons.figures.style import models_of, panels, step_axis
+from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis
 
 LINES = {
-    "distance_to_previous": ("#0072B2", "o-", "to the checkpoint before"),
-    "distance_to_last": ("#E69F00", "s-", "to the last checkpoint"),
+    "distance_to_previous": ("#000000", "o-", "to the checkpoint before"),
+    "distance_to_last": ("#888888", "s--", "to the last checkpoint"),
 }
 FINDINGS = {"duplicate": "D", "outlier": "X", "misplaced": "P", "missing": "v"}
-FINDING_COLOUR = "#D55E00"
+FINDING_COLOUR = "#AA3377"
 
 
 def checkpoint_distances(audit: pd.DataFrame) -> Figure:
@@ -24,19 +24,16 @@ def checkpoint_distances(audit: pd.DataFrame) -> Figure:
     """
     several = audit[audit["step"] >= 0].groupby("model", sort=False).filter(lambda part: len(part) > 1)
     models = models_of(several)
-    figure, axes = panels(1, len(models))
+    figure, axes = panels(1, len(models), height=1.7)
     for axis, model in zip(axes[0], models, strict=True):
         mine = several[several["model"] == model].sort_values("step")
         _draw(axis, mine)
-        axis.set_title(f"{model}, n = {len(mine)}")
+        axis.set_title(f"{model}\nn = {len(mine)} checkpoints")
         step_axis(axis, mine["step"].tolist())
         axis.set_xlim(-0.4, 1.5 * max(mine["step"]))
     axes[0][0].set_ylim(-0.04, 1.05 * np.nan_to_num(several[list(LINES)].to_numpy(), nan=0.1).max())
-    axes[0][0].set_ylabel("distance of weights\n(share of the last norm)")
-    labelled = {
-        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=3)
+    label_line(axes[0], "distance of weights\n(share of last norm)")
+    legend_below(figure)
     return figure
 
 

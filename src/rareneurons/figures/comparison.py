@@ -8,16 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rareneurons.figures.style import NULL_COLOUR, models_of, panels
+from rareneurons.figures.palette import NULL_COLOUR
+from rareneurons.figures.style import models_of, panels
 
 OWN = "none"
 # Claim -> what its value is, and what its n counts.
 LABELS = {
     "C1": ("exponent, head / power law", "blocks of documents"),
     "C2": ("exponent, head / power law", "blocks of documents"),
-    "C3": ("effective dimension less controls'", "rows"),
+    "C3": ("dimension less controls', share", "rows"),
     "C4": ("modularity less controls'", "rows"),
-    "C7": ("Hill exponent less controls'", "neurons"),
+    "C7": ("Hill exponent less controls', share", "neurons"),
 }
 # Shapes and filling tell verdicts apart, not colour, which means rare, common or a group.
 MARKERS = {"supported": ("o", "black"), "contradicted": ("s", "black"), "undecided": ("o", "white")}

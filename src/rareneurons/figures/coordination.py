@@ -5,46 +5,37 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from rareneurons.figures.style import COLUMN_WIDTH, GROUP_COLOURS, NULL_COLOUR, models_of, panels, step_axis
+from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, NULL_COLOURS
+from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis
 from rareneurons.tables import last_checkpoints
 
 MEASURE = "effective_dimension"
-LABEL = "effective dimension"
+LABEL = "effective dim. / n"
 # Matched groups are what counts; random ones, in grey, what the paper compared with.
-KIND_COLOURS = {"random": NULL_COLOUR, "matched": "#009E73"}
 KIND_LINES = {"random": ":", "matched": "--"}
 
 
 def _draw_null(axis: Axes, x: pd.Series, null: pd.DataFrame, kind: str) -> None:
     """Mean and central 95 % of control groups; across the panel where there is one place only."""
-    colour = KIND_COLOURS[kind]
+    colour = NULL_COLOURS[kind]
     if len(null) == 1:
-        axis.axhspan(null["ci_low"].iloc[0], null["ci_high"].iloc[0], color=colour, alpha=0.25, linewidth=0)
+        axis.axhspan(null["ci_low"].iloc[0], null["ci_high"].iloc[0], color=colour, alpha=0.2, linewidth=0)
         axis.axhline(
             null["value"].iloc[0], linestyle=KIND_LINES[kind], color=colour, linewidth=1, label=f"{kind} groups"
         )
         return
-    axis.fill_between(x, null["ci_low"], null["ci_high"], color=colour, alpha=0.25, linewidth=0)
+    axis.fill_between(x, null["ci_low"], null["ci_high"], color=colour, alpha=0.2, linewidth=0)
     axis.plot(x, null["value"], KIND_LINES[kind], color=colour, linewidth=1, label=f"{kind} groups")
 
 
 def _draw_absence(axis: Axes) -> None:
     axis.text(0.5, 0.5, "no such group", transform=axis.transAxes, ha="center", color=NULL_COLOUR)
     axis.set_axis_off()
-
-
-def _legend(figure: Figure, handles: dict[str, Artist]) -> None:
-    """What all panels share, below them; ``handles`` come first."""
-    for axis in figure.axes:
-        handles |= {text: handle for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    columns = 4 if figure.get_figwidth() > COLUMN_WIDTH else 2
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
 def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str, alpha: float) -> Figure:
@@ -59,25 +50,25 @@ def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str
         alpha: largest adjusted p.
     """
     models = models_of(table)
-    figure, axes = panels(len(groups), len(models), height=1.7)
+    figure, axes = panels(len(groups), len(models), height=1.25)
     for group, line in zip(groups, axes, strict=True):
         for model, axis in zip(models, line, strict=True):
             mine = table[(table["model"] == model) & (table["condition"] == condition) & (table["group"] == group)]
             mine = mine[mine["value"].notna()].sort_values("step")
-            for kind in KIND_COLOURS:
+            for kind in KIND_LINES:
                 null = mine[mine["measure"] == f"{MEASURE}.{kind}.null_mean"]
                 _draw_null(axis, null["step"], null, kind)
             _draw_values(axis, mine[mine["measure"] == f"{MEASURE}.matched"], group, alpha)
             steps = table.loc[table["model"] == model, "step"].unique()
             step_axis(axis, list(steps))
-            axis.set_title(f"{model}, {group.replace('_', ' ')}")
+            axis.set_title(f"{model}\n{group.replace('_', ' ')}")
             if mine.empty:
                 _draw_absence(axis)
-        line[0].set_ylabel(LABEL)
+        label_line(line, LABEL)
     for axis in axes[:-1].flat:
         axis.set_xlabel("")
     marker = partial(Line2D, [], [], color="black", marker="o", markersize=3.5, linewidth=1)
-    _legend(
+    legend_below(
         figure,
         {f"group, adjusted p ≤ {alpha:g}": marker(), f"group, adjusted p > {alpha:g}": marker(markerfacecolor="white")},
     )
@@ -107,13 +98,13 @@ def dimension_by_rows(table: pd.DataFrame, groups: Sequence[str], condition: str
     last = last_checkpoints(table)
     last = last[last["condition"] == condition]
     parts = last["measure"].str.extract(rf"^{MEASURE}(?:\.rows_\d+)?\.(?P<kind>random|matched)(?P<null>\.null_mean)?$")
-    figure, axes = panels(len(groups), len(models), height=1.7)
+    figure, axes = panels(len(groups), len(models), height=1.25)
     for group, line in zip(groups, axes, strict=True):
         for model, axis in zip(models, line, strict=True):
             here = (last["model"] == model) & (last["group"] == group) & last["value"].notna()
             own = last[here & (parts["kind"] == "matched") & parts["null"].isna()]
             rows_of = own.assign(key=_part_of(own["measure"])).set_index("key")["n"]
-            for kind in KIND_COLOURS:
+            for kind in KIND_LINES:
                 null = last[here & (parts["kind"] == kind) & parts["null"].notna()]
                 null = null.assign(rows=_part_of(null["measure"]).map(rows_of).astype(float)).sort_values("rows")
                 _draw_null(axis, null["rows"], null, kind)
@@ -125,12 +116,12 @@ def dimension_by_rows(table: pd.DataFrame, groups: Sequence[str], condition: str
                 axis.xaxis.set_minor_locator(NullLocator())
             else:
                 _draw_absence(axis)
-            axis.set_title(f"{model}, {group.replace('_', ' ')}")
+            axis.set_title(f"{model}\n{group.replace('_', ' ')}")
             axis.set_xlabel(f"{condition} rows")
-        line[0].set_ylabel(LABEL)
+        label_line(line, LABEL)
     for axis in axes[:-1].flat:
         axis.set_xlabel("")
-    _legend(figure, {"group": Line2D([], [], color="black", marker="o", markersize=3)})
+    legend_below(figure, {"group": Line2D([], [], color="black", marker="o", markersize=3)})
     return figure
 
 

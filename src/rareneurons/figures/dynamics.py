@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from rareneurons.figures.style import GROUP_COLOURS, colour_of, models_of, panels, step_axis
+from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
+from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis
 from rareneurons.tables import FINAL_PREFIX
+
+RANK_COLOURS = "viridis_r"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def course_of_training(courses: Sequence[Course]) -> Figure:
     dotted and the central 95 % of those of the first group grey.
     """
     models = models_of(courses[0].table)
-    figure, axes = panels(len(courses), len(models), height=1.45)
+    figure, axes = panels(len(courses), len(models), height=1.05)
     for course, line in zip(courses, axes, strict=True):
         for model, axis in zip(models, line, strict=True):
             mine = course.table[(course.table["model"] == model) & course.table["group"].isin(course.groups)]
@@ -48,7 +52,7 @@ def course_of_training(courses: Sequence[Course]) -> Figure:
             if len(mine):
                 step_axis(axis, sorted(mine["step"].unique()))
             axis.set_xlabel("")
-        line[0].set_ylabel(course.label)
+        label_line(line, course.label)
         if course.logarithmic:
             line[0].set_yscale("log")
             line[0].yaxis.set_major_formatter(ScalarFormatter())
@@ -56,10 +60,7 @@ def course_of_training(courses: Sequence[Course]) -> Figure:
     for model, top, bottom in zip(models, axes[0], axes[-1], strict=True):
         top.set_title(model)
         bottom.set_xlabel("training step")
-    handles = {
-        text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    legend_below(figure)
     return figure
 
 
@@ -71,7 +72,7 @@ def _draw_course(
         return
     followed = group.startswith(FINAL_PREFIX)
     by_group = group != "boost"
-    colour = GROUP_COLOURS.get(group.removeprefix(FINAL_PREFIX), "#000000") if by_group else colour_of(condition)
+    colour = group_colour(group.removeprefix(FINAL_PREFIX)) if by_group else colour_of(condition)
     label = group.removeprefix(FINAL_PREFIX).replace("_", " ") if by_group else f"{condition} rows"
     label += ", final neurons" if followed else ""
     line = "--" if followed else "-"
@@ -81,8 +82,10 @@ def _draw_course(
     axis.plot(value["step"], value["value"], line, color=colour, marker="o", markersize=2, label=label)
     null = table[table["measure"] == f"{measure}.null_mean"].sort_values("step")
     if len(null) and with_controls:
-        axis.fill_between(null["step"], null["ci_low"], null["ci_high"], color="#999999", alpha=0.25, linewidth=0)
-        axis.plot(null["step"], null["value"], ":", color="#666666", linewidth=0.9, label="matched groups")
+        axis.fill_between(null["step"], null["ci_low"], null["ci_high"], color=NULL_COLOUR, alpha=0.25, linewidth=0)
+        axis.plot(
+            null["step"], null["value"], ":", color=NULL_COLOURS["matched"], linewidth=0.9, label="matched groups"
+        )
 
 
 def final_head_and_turnover(head: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], top: int) -> Figure:
@@ -95,33 +98,33 @@ def final_head_and_turnover(head: pd.DataFrame, dynamics: pd.DataFrame, conditio
         top: size of the tops.
     """
     models = models_of(head)
-    figure, axes = plt.subplots(2, len(models), figsize=(3.3 * len(models), 4.6), squeeze=False)
+    figure, axes = panels(2, len(models), height=1.7, shared=False)
     for number, model in enumerate(models):
         mine = head[head["model"] == model]
         mine = mine[mine["group"] == mine.groupby("group")["final_rank"].max().idxmax()]
-        _draw_ranks(axes[0][number], mine, model, number == len(models) - 1)
+        _draw_ranks(axes[0][number], mine, model)
         _draw_entries(axes[1][number], mine)
         turnover = dynamics[dynamics["model"] == model]
         for condition in conditions:
             _draw_turnover(axes[1][number], turnover[turnover["condition"] == condition], condition, top)
         step_axis(axes[1][number], sorted(mine["step"].unique()))
         axes[1][number].set_ylim(0, 1.02)
-    axes[0][0].set_ylabel("neuron, by final rank")
-    axes[1][0].set_ylabel(f"share of top {top}, or of the final head")
-    handles, labels = axes[1][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    bar = ScalarMappable(Normalize(0, 1), RANK_COLOURS)
+    figure.colorbar(bar, ax=list(axes[0]), label="rank fraction (0 = top)", location="top", aspect=40)
+    label_line(axes[0], "neuron,\nby final rank")
+    label_line(axes[1], f"share of top {top},\nor of the final head")
+    legend_below(figure, columns=1)
     return figure
 
 
-def _draw_ranks(axis: Axes, head: pd.DataFrame, model: str, with_bar: bool) -> None:
+def _draw_ranks(axis: Axes, head: pd.DataFrame, model: str) -> None:
     grid = head.pivot_table(index="final_rank", columns="step", values="rank_fraction")
-    bar = {"label": "rank fraction (0 = top)"}
-    sns.heatmap(grid, ax=axis, vmin=0, vmax=1, cmap="viridis_r", cbar=with_bar, cbar_kws=bar, yticklabels=False)
+    sns.heatmap(grid, ax=axis, vmin=0, vmax=1, cmap=RANK_COLOURS, cbar=False, yticklabels=False)
     entered = head.drop_duplicates("final_rank").set_index("final_rank")["entered"].reindex(grid.index)
     column = grid.columns.get_indexer(pd.Index(entered.fillna(-1)))
     row = np.arange(len(grid))
-    axis.plot(column[column >= 0] + 0.5, row[column >= 0] + 0.5, "o", color="#D55E00", markersize=2)
-    axis.set_title(f"{model}, {head['group'].iloc[0].replace('_', ' ')}, n = {len(grid)}")
+    axis.plot(column[column >= 0] + 0.5, row[column >= 0] + 0.5, "o", color="black", markersize=2)
+    axis.set_title(f"{model}\n{head['group'].iloc[0].replace('_', ' ')}, n = {len(grid)}")
     axis.set_ylabel("")
     axis.set_xlabel("training step")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rareneurons.figures.style import draw_group, models_of, panels, step_axis
+from rareneurons.figures.style import draw_group, label_line, legend_below, models_of, panels, step_axis
 
 
 def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Sequence[str], condition: str) -> Figure:
@@ -19,7 +19,7 @@ def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Seque
         condition: which condition.
     """
     models = models_of(table)
-    figure, axes = panels(1, len(models), height=2.4)
+    figure, axes = panels(1, len(models), height=1.8)
     for model, axis in zip(models, axes[0], strict=True):
         mine = table[(table["model"] == model) & (table["condition"] == condition)]
         for group in groups:
@@ -27,8 +27,7 @@ def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Seque
         steps = mine["step"].unique()
         if len(steps):
             step_axis(axis, list(steps))
-        axis.set_title(f"{model}, {condition} rows")
-    axes[0][0].set_ylabel(label)
-    handles = {text: handle for axis in axes[0] for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+        axis.set_title(f"{model}\n{condition} rows")
+    label_line(axes[0], label)
+    legend_below(figure)
     return figure

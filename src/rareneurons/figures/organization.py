@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from rareneurons.figures.style import COLUMN_WIDTH, GROUP_COLOURS, models_of, panels, step_axis
+from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOURS
+from rareneurons.figures.style import COLUMN_WIDTH, label_line, legend_below, models_of, panels, step_axis
 
-NULL_STYLES = {"random": ("#999999", ":"), "matched": ("#000000", "--"), "shift": ("#E69F00", "-.")}
+NULL_LINES = {"random": ":", "matched": "--", "shift": "-."}
 PREFERRED = ("plateau", "fixed_plateau")
 
 
@@ -26,7 +27,7 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
     table = table[table["condition"] == condition]
     groups = [group for group in groups if (table["group"] == group).any()]
     models = models_of(table)
-    figure, axes = panels(len(groups), len(models), height=1.6)
+    figure, axes = panels(len(groups), len(models), height=1.25)
     for group, row in zip(groups, axes, strict=True):
         for model, axis in zip(models, row, strict=True):
             mine = table[(table["model"] == model) & (table["group"] == group)]
@@ -34,12 +35,11 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
             _draw_value(axis, mine, group)
             if len(mine):
                 step_axis(axis, list(table.loc[table["model"] == model, "step"].unique()))
-            axis.set_title(f"{model}: {group.replace('_', ' ')}")
-        row[0].set_ylabel("signed modularity")
-    handles = {
-        text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2 * min(len(models), 3))
+            axis.set_title(f"{model}\n{group.replace('_', ' ')}")
+        label_line(row, "signed modularity")
+    for axis in axes[:-1].flat:
+        axis.set_xlabel("")
+    legend_below(figure)
     return figure
 
 
@@ -61,7 +61,8 @@ def _draw_value(axis: Axes, table: pd.DataFrame, group: str) -> None:
 
 def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
     """Means of the nulls, and the central 95 % of the matched one."""
-    for null, (colour, dashes) in NULL_STYLES.items():
+    for null, dashes in NULL_LINES.items():
+        colour = NULL_COLOURS[null]
         mean = table[table["measure"] == f"signed_modularity.{null}.null_mean"].sort_values("step")
         steps, label = mean["step"], f"{null} null"
         axis.plot(steps, mean["value"], dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
@@ -80,9 +81,7 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
         pictures: model -> arrays as ``organization.group.community_pictures`` returns them. The fixed plateau stands in
             where there is no fitted one.
     """
-    figure, axes = plt.subplots(
-        len(pictures), 2, figsize=(COLUMN_WIDTH * 1.6, 2.5 * len(pictures)), squeeze=False, width_ratios=(1, 1)
-    )
+    figure, axes = plt.subplots(len(pictures), 2, figsize=(COLUMN_WIDTH, 0.5 + 1.75 * len(pictures)), squeeze=False)
     image = None
     for (model, arrays), row in zip(pictures.items(), axes, strict=True):
         group = next((name for name in PREFERRED if f"{name}.correlation" in arrays), "plateau")
@@ -93,9 +92,9 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
                 axis.set_axis_off()
                 continue
             image = _draw_ordered(axis, arrays[key], arrays[f"{group}.{prefix}community"])
-            axis.set_title(f"{model}: {text.replace('_', ' ')}")
+            axis.set_title(f"{model}\n{text.replace('_', ' ')}")
     if image is not None:
-        figure.colorbar(image, ax=axes, label="correlation", shrink=0.6)
+        figure.colorbar(image, ax=axes, label="correlation", location="bottom", shrink=0.6, aspect=30)
     return figure
 
 
@@ -115,5 +114,5 @@ def _draw_ordered(axis: Axes, correlation: np.ndarray, community: np.ndarray) ->
         first += length
     axis.set_xticks([])
     axis.set_yticks([])
-    axis.set_xlabel(f"{len(community)} neurons in {len(size)} communities")
+    axis.set_xlabel(f"{len(community)} neurons,\n{len(size)} communities")
     return image

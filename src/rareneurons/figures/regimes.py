@@ -1,6 +1,7 @@
 """Figures of rank-influence curves, their regimes, and what they are held against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,14 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, colour_of, group_colour
 from rareneurons.figures.style import (
-    GROUP_COLOURS,
-    NULL_COLOUR,
+    COLUMN_WIDTH,
     SIGN_MARKERS,
-    colour_of,
+    SMALLEST_TEXT,
     draw_group,
+    label_line,
+    legend_below,
     models_of,
     panels,
     step_axis,
@@ -27,6 +31,8 @@ from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
 from rareneurons.tables import PLATEAU_TEST
 
 INTERVAL = 1.96  # standard errors on either side
+SIGN_LABELS = {"boost": "boost neurons, 95 % intervals", "suppress": "suppress neurons"}
+CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALLEST_TEXT}
 
 
 def _curve_of(influence: pd.DataFrame, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,7 +67,7 @@ def rank_influence(
         conditions: which conditions.
     """
     models = models_of(influence)
-    figure, axes = panels(len(models), len(conditions), height=2.7)
+    figure, axes = panels(len(models), len(conditions), height=2.15)
     for model, line in zip(models, axes, strict=True):
         for condition, axis in zip(conditions, line, strict=True):
 
@@ -77,7 +83,8 @@ def rank_influence(
             part = chosen(influence, condition)
             for sign in SIGNS:
                 x, y, error = _curve_of(part, sign)
-                axis.plot(x, y, SIGN_MARKERS[sign], color=colour_of(condition), label=f"{sign}, n = {len(x)}")
+                axis.plot(x, y, SIGN_MARKERS[sign], color=colour_of(condition), label=SIGN_LABELS[sign])
+                axis.text(0.97, 0.95 - 0.09 * SIGNS.index(sign), f"{len(x)} {sign}", **CORNER, transform=axis.transAxes)
                 if sign == "boost":
                     width = np.log1p(INTERVAL * error)
                     axis.fill_between(x, y - width, y + width, color=colour_of(condition), alpha=0.25, linewidth=0)
@@ -87,12 +94,13 @@ def rank_influence(
             verdict = _draw_regimes(axis, fitted[fitted["group"] == "boost"])
             first = part.iloc[0]
             axis.set_title(
-                f"{model} {first['checkpoint']}, {condition}\n{verdict}\n"
+                f"{model}\n{first['checkpoint']}, {condition}\n{verdict}\n"
                 f"{first['n_rows']} rows, {first['n_documents']} documents"
             )
             axis.set_xlabel("ln rank")
-        line[0].set_ylabel("ln mean |ΔL| (nats)")
-        line[0].legend(loc="lower left", fontsize=6)
+        label_line(line, "ln mean |ΔL| (nats)")
+    lines = {SIGN_LABELS[sign]: Line2D([], [], color="black", linestyle=SIGN_MARKERS[sign]) for sign in SIGNS}
+    legend_below(figure, lines)
     return figure
 
 
@@ -118,7 +126,7 @@ def _draw_regimes(axis: Axes, regimes: pd.DataFrame) -> str:
     if end is not None and np.isfinite(end["value"]):
         axis.axvspan(end["ci_low"], end["ci_high"], color=GROUP_COLOURS["plateau"], alpha=0.15, linewidth=0)
         axis.axvline(end["value"], color=GROUP_COLOURS["plateau"], linewidth=0.9, label="fitted plateau's end")
-    found = "plateau" if test["value"] == 1 else "no plateau found"
+    found = "plateau" if test["value"] == 1 else "no plateau"
     return f"{found}, p = {test['p_value']:.2g}"
 
 
@@ -130,7 +138,7 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[s
         conditions: which conditions.
     """
     models = models_of(influence)
-    figure, axes = panels(len(models), len(conditions))
+    figure, axes = panels(len(models), len(conditions), height=1.6)
     colours = mpl.colormaps["viridis"].reversed()
     norm = Normalize(0, np.log2(max(influence["step"].max(), 1) + 1))
     for model, line in zip(models, axes, strict=True):
@@ -139,11 +147,14 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[s
             for step in sorted(part["step"].unique()):
                 x, y, _ = _curve_of(part[part["step"] == step], "boost")
                 axis.plot(x, y, color=colours(norm(np.log2(max(step, 0) + 1))), linewidth=0.9)
-            axis.set_title(f"{model}, {condition}, boost")
+            axis.set_title(f"{model}\n{condition}, boost")
             axis.set_xlabel("ln rank")
-        line[0].set_ylabel("ln mean |ΔL| (nats)")
-    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label="training step", fraction=0.04)
-    steps = [s for s in (0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 143000) if np.log2(s + 1) <= norm.vmax]
+        line[0].yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        label_line(line, "ln mean |ΔL| (nats)")
+    bar = figure.colorbar(
+        ScalarMappable(norm, colours), ax=axes, label="training step", location="bottom", aspect=40, fraction=0.04
+    )
+    steps = [s for s in (0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536) if np.log2(s + 1) <= norm.vmax]
     bar.set_ticks([float(np.log2(s + 1)) for s in steps], labels=[str(s) for s in steps])
     return figure
 
@@ -161,11 +172,11 @@ def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, condit
     models = models_of(boost)
     shown = {
         "mean_abs.auto.power_law_exponent": ("power-law exponent", 0.0),
-        "mean_abs.auto.flatness": ("head exp. / power-law exp.", flatness),
-        "mean_abs.auto.plateau_end": ("fitted plateau end (ln rank)", None),
+        "mean_abs.auto.flatness": ("head exponent /\npower-law exponent", flatness),
+        "mean_abs.auto.plateau_end": ("fitted plateau end\n(ln rank)", None),
         PLATEAU_TEST: ("p of a flat head", alpha),
     }
-    figure, axes = panels(len(shown), len(models), height=1.7)
+    figure, axes = panels(len(shown), len(models), height=1.15)
     for (measure, (label, line_at)), line in zip(shown.items(), axes, strict=True):
         for model, axis in zip(models, line, strict=True):
             mine = boost[boost["model"] == model]
@@ -180,10 +191,10 @@ def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, condit
                 axis.axhline(line_at, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
             if axis is not axes[-1][list(line).index(axis)]:
                 axis.set_xlabel("")
-        line[0].set_ylabel(label)
+        label_line(line, label)
     for model, axis in zip(models, axes[0], strict=True):
-        axis.set_title(f"{model}, boost")
-    axes[0][0].legend()
+        axis.set_title(f"{model}\nboost")
+    legend_below(figure)
     return figure
 
 
@@ -210,12 +221,12 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
     models = models_of(boost)
     shown = {
         "mean_abs.auto.power_law_exponent": "power-law exponent",
-        "mean_abs.auto.flatness": "head exponent / power-law exponent",
+        "mean_abs.auto.flatness": "head exponent /\npower-law exponent",
     }
     figure, axes = plt.subplots(
         len(models),
         len(shown),
-        figsize=(3.4 * len(shown), (0.22 * len(conditions) + 0.9) * len(models)),
+        figsize=(COLUMN_WIDTH, (0.26 * len(conditions) + 0.6) * len(models)),
         squeeze=False,
         sharey="row",
     )
@@ -230,7 +241,7 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
                 axis.plot([number["ci_low"], number["ci_high"]], [y, y], color=colour, linewidth=1)
                 axis.plot(number["value"], y, "o", color=colour, markersize=3.5)
             axis.set_xlabel(label)
-            axis.xaxis.set_major_locator(MaxNLocator(5))
+            axis.xaxis.set_major_locator(MaxNLocator(4))
             if measure.endswith("flatness"):
                 axis.axvline(flatness, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
         tests = mine[mine["measure"] == PLATEAU_TEST].set_index("condition")
@@ -240,10 +251,11 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
 
 
 def _sweep_label(condition: str, tests: pd.DataFrame) -> str:
+    words = condition.replace("_", " ")
     if condition not in tests.index:
-        return f"{condition}: too few neurons"
+        return f"{words}\ntoo few neurons"
     test = tests.loc[condition]
-    return f"{condition}: {'plateau' if test['value'] == 1 else 'none'}, p = {test['p_value']:.2g}"
+    return f"{words}\n{'plateau' if test['value'] == 1 else 'no plateau'}, p = {test['p_value']:.2g}"
 
 
 def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> Figure:
@@ -256,7 +268,7 @@ def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> F
     """
     boost = regimes[regimes["group"] == "boost"]
     models = models_of(boost)
-    figure, axes = panels(1, len(models), height=2.5)
+    figure, axes = panels(1, len(models), height=1.9)
     for model, axis in zip(models, axes[0], strict=True):
         mine = boost[boost["model"] == model]
         both = mine[mine["condition"] == "-".join(pair)]
@@ -273,10 +285,9 @@ def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> F
             )
         step_axis(axis, list(mine["step"].unique()))
         axis.set_ylim(0, 1.02)
-        axis.set_title(f"{model}, boost, top {top}")
-    axes[0][0].set_ylabel("share of the top in common")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        axis.set_title(f"{model}\nboost, top {top}")
+    label_line(axes[0], "share of the top in common")
+    legend_below(figure, columns=1)
     return figure
 
 
@@ -289,7 +300,7 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
         names: which groups.
     """
     models = models_of(neurons)
-    figure, axes = panels(1, len(models), height=2.6)
+    figure, axes = panels(1, len(models), height=2.1)
     for model, axis in zip(models, axes[0], strict=True):
         mine = neurons[neurons["model"] == model].set_index("neuron")
         columns = ["null_space_share", "frequency_share"]
@@ -298,7 +309,7 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
             chosen = groups[(groups["model"] == model) & (groups["group"] == name)]["neuron"]
             if chosen.empty:
                 continue
-            colour = GROUP_COLOURS.get(name, "#000000")
+            colour = group_colour(name)
             fixed = name.startswith(FIXED_PREFIX)  # larger rings, so that what both sets hold shows
             axis.plot(
                 *mine.loc[chosen, columns].to_numpy().T,
@@ -306,12 +317,12 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
                 color=colour,
                 markerfacecolor="none" if fixed else colour,
                 markersize=5 if fixed else 3,
-                label=f"{name.replace('_', ' ')}, n = {len(chosen)}",
+                label=name.replace("_", " "),
             )
         axis.set_xscale("log")
         axis.set_yscale("log")
-        axis.set_xlabel("output norm in null space (share)")
-        axis.set_title(f"{model} {mine['checkpoint'].iloc[0]}")
-        axis.legend(loc="lower left", fontsize=6)
-    axes[0][0].set_ylabel("effect through unigram direction (share)")
+        axis.set_xlabel("output norm\nin null space (share)")
+        axis.set_title(f"{model}\n{mine['checkpoint'].iloc[0]}, n = {len(mine)}")
+    label_line(axes[0], "effect through\nunigram direction (share)")
+    legend_below(figure)
     return figure

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rareneurons.figures.style import GROUP_COLOURS, NULL_COLOUR, models_of, panels
+from rareneurons.figures.palette import NULL_COLOUR, group_colour
+from rareneurons.figures.style import COLUMN_WIDTH, SMALLEST_TEXT, label_line, legend_below, models_of, panels
 from rareneurons.groups import HEADS
 
 MATRIX_NAMES = {"w_out": "output weights", "w_in": "input weights", "w_gate": "gate weights", "w_up": "up weights"}
@@ -25,34 +26,33 @@ def hill_plots(plots: pd.DataFrame) -> Figure:
     plots = plots[plots["group"].isin(HEADS)]
     models = models_of(plots) or ["no group is large enough"]
     matrices = [str(matrix) for matrix in dict.fromkeys(plots["matrix"])] or ["w_out"]
-    figure, axes = panels(len(matrices), len(models), height=2.0)
+    figure, axes = panels(len(matrices), len(models), height=1.35)
     for matrix, line in zip(matrices, axes, strict=True):
         for model, axis in zip(models, line, strict=True):
             mine = plots[(plots["model"] == model) & (plots["matrix"] == matrix)]
+            title = f"{model}\n{MATRIX_NAMES.get(matrix, matrix)}"
             if len(mine):
-                larger = mine.sort_values("n")["group"].iloc[-1]
-                _draw_hill_plot(axis, mine[mine["group"] == larger])
-            axis.set_title(f"{model}, {MATRIX_NAMES.get(matrix, matrix)}")
-        line[0].set_ylabel("Hill exponent")
+                larger = mine.sort_values("n").iloc[-1]
+                _draw_hill_plot(axis, mine[mine["group"] == larger["group"]])
+                title += f", n = {larger['n']}"
+            axis.set_title(title)
+        label_line(line, "Hill exponent")
     for axis in axes[-1]:
         axis.set_xlabel("k, eigenvalues in the tail")
-    handles = {
-        text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    legend_below(figure)
     return figure
 
 
 def _draw_hill_plot(axis: Axes, plot: pd.DataFrame) -> None:
     plot = plot.sort_values("k")
-    group, n = str(plot["group"].iloc[0]), int(plot["n"].iloc[0])
-    colour = GROUP_COLOURS.get(group, "#000000")
+    group = str(plot["group"].iloc[0])
+    colour = group_colour(group)
     axis.fill_between(
         plot["k"], plot["matched_low"], plot["matched_high"], color=NULL_COLOUR, alpha=0.3, linewidth=0, label="matched"
     )
     axis.plot(plot["k"], plot["matched_mean"], ":", color=NULL_COLOUR, linewidth=0.9)
     axis.fill_between(plot["k"], plot["ci_low"], plot["ci_high"], color=colour, alpha=0.3, linewidth=0)
-    label = f"{group.replace('_', ' ')}, n = {n}"
+    label = group.replace("_", " ")
     axis.plot(plot["k"], plot["exponent"], color=colour, marker="o", markersize=2, label=label)
     stable, paper = plot[plot["stable"]], plot.loc[plot["paper_k"], "k"]
     if len(stable):
@@ -73,23 +73,24 @@ def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure
     models = models_of(table)
     table = table.assign(matrix=[_short_matrix_name(str(name)) for name in table["matrix"]])
     n_matrices = max(table[table["model"] == model]["matrix"].nunique() for model in models)
-    size = (3.6 * len(models), len(columns) * (0.16 * n_matrices + 0.9))
-    figure, axes = plt.subplots(len(columns), len(models), figsize=size, squeeze=False)
-    for (column, label), line in zip(columns.items(), axes, strict=True):
-        for model, axis in zip(models, line, strict=True):
+    size = (COLUMN_WIDTH, len(models) * (0.11 * n_matrices + 1.25))
+    figure, axes = plt.subplots(len(models), len(columns), figsize=size, squeeze=False)
+    for model, line in zip(models, axes, strict=True):
+        for (column, label), axis in zip(columns.items(), line, strict=True):
             _draw_map(axis, table[table["model"] == model], column, label)
-            axis.set_title(model)
+            axis.tick_params(axis="y", labelleft=axis is line[0])
+        line[0].set_title(model)
     return figure
 
 
 def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
     grid = table.pivot_table(index="matrix", columns="step", values=column, dropna=False)
     grid = grid.loc[sorted(grid.index, key=_numbers_first)]
-    bar = {"label": label, "extend": "max"}
+    bar = {"label": label, "extend": "max", "location": "top", "aspect": 15}
     top = table[column].quantile(0.95)
-    sns.heatmap(grid, ax=axis, cmap="viridis", vmax=top, cbar_kws=bar, yticklabels=True, xticklabels=True)
+    sns.heatmap(grid, ax=axis, cmap="viridis", vmax=top, cbar_kws=bar, yticklabels=True)
     axis.set_facecolor("#dddddd")
-    axis.tick_params(axis="y", labelsize=5)
+    axis.tick_params(axis="y", labelsize=SMALLEST_TEXT, length=0)
     axis.tick_params(axis="x", rotation=90)
     axis.set_xlabel("training step")
     axis.set_ylabel("")

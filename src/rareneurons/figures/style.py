@@ -1,38 +1,41 @@
 """One style for all figures: colour-blind safe colours, panels, axes of training steps, files."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rareneurons.figures.palette import CONDITION_COLOURS, group_colour
 from rareneurons.regimes.curve import Sign
 
-COLUMN_WIDTH = 3.35  # inches, 85 mm
-# Okabe & Ito's palette. Conditions and groups keep their colour in every figure.
-CONDITION_COLOURS = {"rare": "#D55E00", "common": "#0072B2"}
-GROUP_COLOURS = {
-    "plateau": "#CC79A7",
-    "power_law": "#009E73",
-    "decay": "#E69F00",
-    "fixed_plateau": "#56B4E9",
-    "suppress_plateau": "#882255",
-    "suppress_power_law": "#117733",
-}
-NULL_COLOUR = "#999999"
-SIGN_MARKERS: Mapping[Sign, str] = {"boost": "-", "suppress": "--"}
+COLUMN_WIDTH = 3.35  # inches, 85 mm: every figure is a column wide
+PANELS_A_LINE = 2
+SMALLEST_TEXT = 6  # points
+SIGN_MARKERS: Mapping[Sign, Literal["-", "--"]] = {"boost": "-", "suppress": "--"}
 STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    "font.size": 6.5,
+    "axes.titlesize": 6.5,
+    "axes.labelsize": 6.5,
+    "legend.fontsize": SMALLEST_TEXT,
+    "xtick.labelsize": SMALLEST_TEXT,
+    "ytick.labelsize": SMALLEST_TEXT,
+    "axes.titlepad": 3,
+    "xtick.major.pad": 2,
+    "ytick.major.pad": 2,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1,
+    "legend.labelspacing": 0.3,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.02,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -45,7 +48,7 @@ STYLE = {
     "xtick.minor.size": 1.5,
     "ytick.minor.size": 1.5,
     "axes.labelpad": 2,
-    "lines.linewidth": 1.2,
+    "lines.linewidth": 0.9,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
     "figure.dpi": 200,
@@ -61,15 +64,41 @@ def apply_style() -> None:
     sns.set_theme(style="ticks", rc=STYLE)
 
 
-def colour_of(condition: str) -> str:
-    """Colour of a condition; conditions the palette does not know share one."""
-    return CONDITION_COLOURS.get(condition, "#000000")
+def panels(rows: int, columns: int, height: float = 1.4, shared: bool = True) -> tuple[Figure, np.ndarray]:
+    """A figure a column wide of ``rows`` x ``columns`` axes; ``height`` inches a row.
+
+    No more than ``PANELS_A_LINE`` axes stand side by side; further columns go below, as a block of all rows. The axes
+    of a row share their vertical scale if ``shared``.
+    """
+    wide = min(columns, PANELS_A_LINE)
+    blocks = math.ceil(columns / wide)
+    figure = plt.figure(figsize=(COLUMN_WIDTH, height * rows * blocks))
+    grid = figure.add_gridspec(rows * blocks, wide)
+    axes = np.empty((rows, columns), dtype=object)
+    for row in range(rows):
+        for column in range(columns):
+            block, place = divmod(column, wide)
+            axis = figure.add_subplot(
+                grid[block * rows + row, place], sharey=axes[row, 0] if column and shared else None
+            )
+            axis.tick_params(labelleft=place == 0 or not shared)
+            axes[row, column] = axis
+    return figure, axes
 
 
-def panels(rows: int, columns: int, height: float = 2.2) -> tuple[Figure, np.ndarray]:
-    """A figure of ``rows`` x ``columns`` axes, at least a column wide; ``height`` inches a row."""
-    width = max(COLUMN_WIDTH, 2.9 * columns)
-    return plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, sharey="row")
+def label_line(axes: Sequence[Axes], text: str) -> None:
+    """Label the vertical scale of a row of :func:`panels` wherever it begins a line."""
+    for axis in axes[::PANELS_A_LINE]:
+        axis.set_ylabel(text)
+
+
+def legend_below(figure: Figure, handles: Mapping[str, Artist] = MappingProxyType({}), columns: int = 2) -> None:
+    """What all axes label, each once, below them; ``handles`` (text -> artist) come first and replace their likes."""
+    labelled = dict(handles)
+    for axis in figure.axes:
+        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
+            labelled.setdefault(text, handle)
+    figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=columns)
 
 
 def step_axis(axis: Axes, steps: Sequence[int]) -> None:
@@ -82,7 +111,7 @@ def step_axis(axis: Axes, steps: Sequence[int]) -> None:
         axis.set_xlabel("checkpoint")
         return
     axis.set_xscale("symlog", linthresh=1, linscale=0.5)
-    shown = [s for s in (0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 143000) if min(steps) <= s <= max(steps)]
+    shown = [s for s in (0, 1, 16, 256, 4096, 65536) if min(steps) <= s <= max(steps)]
     axis.set_xticks(shown, [str(s) for s in shown])
     axis.minorticks_off()
     axis.set_xlabel("training step")
@@ -98,7 +127,7 @@ def draw_group(axis: Axes, table: pd.DataFrame, measure: str, group: str) -> Non
     value = table[table["measure"] == measure].sort_values("step")
     if value.empty:
         return
-    colour = GROUP_COLOURS.get(group, CONDITION_COLOURS.get(group, "#000000"))
+    colour = CONDITION_COLOURS.get(group, group_colour(group))
     error = np.vstack([value["value"] - value["ci_low"], value["ci_high"] - value["value"]])
     axis.errorbar(
         value["step"],

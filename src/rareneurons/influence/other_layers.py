@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rareneurons.errors import CheckpointError, ConfigurationError, CorpusError
+from rareneurons.errors import LEAVE_OUT, CheckpointError, ConfigurationError, CorpusError
 from rareneurons.influence.rerun import rerun_delta_loss
 from rareneurons.influence.screening import attribution_scores, candidates_and_sample, screening_estimates
 from rareneurons.influence.sums import influence_frame, with_experts
@@ -146,7 +146,7 @@ def _refuse_non_finite(checkpoint: CheckpointName, layer: int, what: str, values
     if bad:
         raise CheckpointError(
             f"{checkpoint.model}/{checkpoint.checkpoint}, layer {layer}: {bad} of {values.size} {what} are NaN or "
-            "infinite; nothing is written. Leave this checkpoint out of `checkpoints`"
+            f"infinite; nothing is written. {LEAVE_OUT}"
         )
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from rareneurons.errors import CheckpointError
+from rareneurons.errors import LEAVE_OUT, CheckpointError
 from rareneurons.models.architectures import Architecture, architecture_of, refuse_unsupported
+from rareneurons.models.weights import reason_of, refuse_foreign_shards
 
 
 def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Architecture:
@@ -33,6 +34,7 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         refuse_unsupported(config)  # before the weights are read: an unknown model may be large
+        refuse_foreign_shards(folder)
         opened: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
@@ -46,15 +48,15 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
         raise CheckpointError(f"{folder}: {error}") from None
     except Exception as error:
         raise CheckpointError(
-            f"{folder}: not a checkpoint that transformers can load ({error}). "
-            "Expected config.json with weights as safetensors or .bin beside it"
+            f"{folder}: not a checkpoint that transformers can load ({reason_of(error)}). "
+            f"Expected config.json with weights as safetensors or .bin beside it. {LEAVE_OUT}"
         ) from error
     model, loading = opened
     missing = sorted(loading["missing_keys"])
     if missing:
         raise CheckpointError(
             f"{folder}: {len(missing)} weights are missing from the files, first {missing[0]!r}; the model would run "
-            "on random numbers. Fetch or save the checkpoint again"
+            f"on random numbers. {LEAVE_OUT}"
         )
     refuse_non_finite(model, folder)
     model.to(device)
@@ -88,5 +90,5 @@ def refuse_non_finite(model: torch.nn.Module, name: str) -> None:
         if bad:
             raise CheckpointError(
                 f"{name}: weight {key!r} holds {bad} NaN or infinite values of {weight.numel()}; nothing was computed. "
-                "Fetch the checkpoint again or leave it out of `checkpoints`"
+                f"{LEAVE_OUT}"
             )

@@ -18,7 +18,14 @@ from rareneurons.regimes.local_exponent import (
     fit_curve,
 )
 from rareneurons.regimes.overlap import overlap_measures, overlap_p, top_overlap
-from rareneurons.regimes.plateau import departure_test, head_overlap, no_plateau_band, plateau_rule, power
+from rareneurons.regimes.plateau import (
+    departure_test,
+    head_overlap,
+    in_a_wider_layer,
+    no_plateau_band,
+    plateau_rule,
+    power,
+)
 from rareneurons.rows import NOISE
 from rareneurons.stats import bootstrap_p, document_weights, percentile_interval
 from rareneurons.tables import Estimate, draws_frame
@@ -58,7 +65,8 @@ class RegimeSettings:
 
     ``cuts``: the fixed cuts, ln rank; ``bootstrap``: draws of documents; ``null_curves``: simulated curves without a
     plateau; ``alpha``, ``flatness``, ``overlap``: bounds of :func:`plateau_rule`; ``power_draws``: planted plateaus a
-    curve's power is estimated from, 0 for no estimate; ``tops``: sizes compared between conditions.
+    curve's power is estimated from, 0 for no estimate; ``tops``: sizes compared between conditions; ``power_wanted``:
+    where the power is below this share, it is also simulated for more documents and neurons, until it is reached.
     """
 
     cuts: tuple[float, float]
@@ -69,6 +77,7 @@ class RegimeSettings:
     overlap: float
     power_draws: int
     tops: tuple[int, ...]
+    power_wanted: float = 0.0
 
 
 def head_size(fit: CurveFit | None) -> int:
@@ -189,17 +198,42 @@ def _test_estimates(
     ]
 
 
-def power_estimate(heldout: _Means, settings: RegimeSettings, n_documents: int, rng: np.random.Generator) -> Estimate:
+MORE = {"documents": (4, 16), "neurons": (2, 4, 8)}  # what power is simulated for, in this order, as multiples
+
+
+def power_estimates(
+    heldout: _Means, settings: RegimeSettings, n_documents: int, rng: np.random.Generator
+) -> list[Estimate]:
     """Share of planted plateaus found in curves like the boost curve of the mean abs effect.
 
     The planted plateau ends at the first fixed cut, or at the largest share of the neurons a plateau may have.
+
+    Returns:
+        ``mean_abs.test.power`` and, while it is below ``power_wanted``, ``.documents_<times>`` (errors shrink with the
+        root of their number) and ``.neurons_<times>`` (:func:`in_a_wider_layer`). Where more documents reach it,
+        neurons are not tried. A curve too short to fit has no power (NaN), however many documents there are.
     """
     curve = heldout.curve("boost", "mean_abs")
-    n_plateau = int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(curve.neuron)))
-    bounds = settings.alpha, settings.flatness
+    measured = curve.ln_influence, heldout.relative_error(curve, "mean_abs")
     draws = settings.power_draws, int(np.ceil(1 / settings.alpha)) - 1  # as few null curves as a p of alpha needs
-    found = power(curve.ln_influence, heldout.relative_error(curve, "mean_abs"), max(n_plateau, 1), bounds, draws, rng)
-    return Estimate("mean_abs.test.power", found, unit_of("test.power"), n_documents)
+
+    def of(name: str, ln_influence: np.ndarray, error: np.ndarray) -> Estimate:
+        n_plateau = max(int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(ln_influence))), 1)
+        found = power(ln_influence, error, n_plateau, (settings.alpha, settings.flatness), draws, rng)
+        return Estimate(f"mean_abs.{name}", found, unit_of("test.power"), n_documents)
+
+    estimates = [of("test.power", *measured)]
+    for kind, multiples in MORE.items():
+        for times in multiples:
+            if not estimates[-1].value < settings.power_wanted:
+                return estimates
+            ln_influence, error = measured
+            if kind == "documents":
+                error = error / np.sqrt(times)
+            else:
+                ln_influence, error = in_a_wider_layer(ln_influence, error, times)
+            estimates.append(of(f"test.power.{kind}_{times}", ln_influence, error))
+    return estimates
 
 
 SHARE = "head.influence_share"
@@ -384,7 +418,9 @@ def regime_estimates(
             ]
             yield from ((both, sign, estimate) for estimate in compared)
         if sign == "boost" and settings.power_draws:
-            yield from ((name, sign, power_estimate(means[name], settings, n_documents, rng)) for name in pair)
+            for name in pair:
+                estimates = power_estimates(means[name], settings, n_documents, rng)
+                yield from ((name, sign, estimate) for estimate in estimates)
         noise = _noise(means[pair[0]], rng), _noise(discovery[pair[0]], rng)
         yield from (
             (NOISE, sign, estimate)

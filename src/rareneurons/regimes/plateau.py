@@ -70,15 +70,40 @@ def curves_without_plateau(
         n_curves: how many.
         rng: draws spacings and errors.
     """
+    rank = np.arange(1, len(ln_influence))
+    mean_gap = _no_plateau_steepness(found, ln_influence, rank) / rank
+    gaps = mean_gap * rng.standard_exponential((n_curves, len(rank)))
+    curves = ln_influence[0] - np.concatenate([np.zeros((n_curves, 1)), np.cumsum(gaps, axis=1)], axis=1)
+    return _with_errors(curves, relative_error, rng)
+
+
+def _no_plateau_steepness(found: Candidates, ln_influence: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Steepness at some ranks of the best-fitting curve without a plateau; in the lower half as it was measured."""
     exponents = found.cells.local_exponents(ln_influence)
     kink = int(least_squares(found, exponents[None]).kink[0])
     fitted = no_plateau_exponents(found, exponents, kink)
     means = np.concatenate([fitted, np.maximum(exponents[len(fitted) :], LEAST_EXPONENT)])
-    rank = np.arange(1, len(ln_influence))
-    mean_gap = np.exp(np.interp(np.log(rank), found.cells.ln_rank, np.log(means))) / rank
-    gaps = mean_gap * rng.standard_exponential((n_curves, len(rank)))
-    curves = ln_influence[0] - np.concatenate([np.zeros((n_curves, 1)), np.cumsum(gaps, axis=1)], axis=1)
-    return _with_errors(curves, relative_error, rng)
+    return np.exp(np.interp(np.log(rank), found.cells.ln_rank, np.log(means)))
+
+
+def in_a_wider_layer(ln_influence: np.ndarray, relative_error: np.ndarray, times: int) -> tuple[np.ndarray, np.ndarray]:
+    """The curve that ``times`` as many neurons of the same distribution without a plateau would have.
+
+    Its steepness at a share of the neurons is the fitted curve's at the same share; ahead of the first rank the
+    steepness goes on as it is there. Relative errors are read at the same shares.
+
+    Args:
+        ln_influence: (n,) sorted curve, at least ``LEAST_NEURONS`` long.
+        relative_error: (n,) standard error over influence of the neuron at each rank.
+        times: how many times as many neurons.
+
+    Returns:
+        The curve and its relative errors, each (times * n,).
+    """
+    rank = np.arange(1, times * len(ln_influence))
+    gap = _no_plateau_steepness(candidates_for(ln_influence), ln_influence, rank / times) / rank
+    error = np.interp(np.arange(1, len(rank) + 2) / times, np.arange(1, len(ln_influence) + 1), relative_error)
+    return ln_influence[0] - np.concatenate([[0.0], np.cumsum(gap)]), error
 
 
 def _with_errors(ln_influence: np.ndarray, relative_error: np.ndarray, rng: np.random.Generator) -> np.ndarray:

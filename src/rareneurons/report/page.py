@@ -1,0 +1,39 @@
+"""What the pages share: templates, and data that a page's script reads."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """A template of this package with its values; text among them is escaped unless it is ``Markup``."""
+    environment = Environment(
+        loader=PackageLoader("rareneurons.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
+
+
+def script_data(value: Any) -> Markup:
+    """JSON to stand within a ``<script>``: no text in it can end that element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no `<` is left
+
+
+def packed(values: np.ndarray) -> dict[str, str]:
+    """An array as the bytes of a typed array: ``{"type": "float32", "data": base64}``.
+
+    Floats become float32 (seven digits), integers the smallest unsigned type that holds them.
+    """
+    array = np.ascontiguousarray(values)
+    kind = np.dtype("<f4") if array.dtype.kind == "f" else np.min_scalar_type(int(array.max(initial=0)))
+    data = base64.b64encode(array.astype(kind.newbyteorder("<")).tobytes()).decode("ascii")
+    return {"type": kind.name, "data": data}

@@ -1,0 +1,291 @@
+"""The report of a run: verdicts, then each claim with its figures, tables and time, then where it all comes from."""
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import yaml
+from docutils.core import publish_parts
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from rareneurons.claims import CLAIMS
+from rareneurons.report.page import rendered
+
+VERDICT_MARKS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
+PAPER_NAMES = {
+    "rank_influence": "the paper's Figure 1",
+    "paper_table_1": "the paper's Table 1",
+    "paper_table_2": "the paper's Table 2",
+    "paper_table_3": "the paper's Table 3",
+}
+TABLE_ROWS = 10  # shown of each table
+SHOWN_WHOLE = ("audit", "provenance")  # the tables that more is taken from
+DIGITS = 3  # significant ones
+PIXELS_AN_INCH = 180  # of a window; figures are drawn at FIGURE_DPI
+FIGURE_DPI = 300
+
+
+@dataclass(frozen=True)
+class Section:
+    """What stands together: a title, claims, figures, tables, and the rules that computed it."""
+
+    title: str
+    claims: Sequence[str]
+    figures: Sequence[str]
+    tables: Sequence[str]
+    rules: Sequence[str]
+
+
+SECTIONS = (
+    Section(
+        "Regimes of influence",
+        ["C1", "C2"],
+        [
+            "rank_influence",
+            "regimes",
+            "threshold_sweep",
+            "overlap",
+            "rank_influence_by_checkpoint",
+            "neuron_types",
+        ],
+        ["regimes", "neuron_types", "groups", "group_match"],
+        ["influence", "regimes", "groups", "neuron_types"],
+    ),
+    Section(
+        "Coordination",
+        ["C3"],
+        ["coordination", "coordination_rows"],
+        ["paper_table_1", "coordination"],
+        ["coordination", "paper_table_1"],
+    ),
+    Section(
+        "Organization",
+        ["C4"],
+        ["organization", "communities"],
+        ["paper_table_3", "organization"],
+        ["organization", "paper_table_3"],
+    ),
+    Section(
+        "Attention",
+        ["C5"],
+        ["attention", "head_concentration", "heads_and_layers", "attention_patterns"],
+        ["attention"],
+        ["attention"],
+    ),
+    Section(
+        "Course of training", ["C6"], ["course", "dynamics"], ["dynamics", "final_head"], ["dynamics", "final_head"]
+    ),
+    Section(
+        "Spectra",
+        ["C7"],
+        ["spectra", "hill_plot", "weightwatcher"],
+        ["paper_table_2", "spectra", "weightwatcher"],
+        ["spectra", "paper_table_2", "weightwatcher"],
+    ),
+)
+DATA = Section(
+    "Models and data", [], ["training_loss", "audit"], ["conditions", "audit", "provenance"], ["train_model", "trace"]
+)
+
+
+def run_report(
+    run: str,
+    claims: pd.DataFrame,
+    figures: Mapping[str, bytes],
+    tables: Mapping[str, tuple[pd.DataFrame, int]],
+    captions: Mapping[str, str],
+    benchmarks: pd.DataFrame,
+    config: Mapping[str, Any],
+    neuron_pages: Mapping[str, str],
+) -> str:
+    """The report as one page that loads nothing; links lead to files beside it.
+
+    Args:
+        run: name of the run.
+        claims: the table of verdicts; ``need`` and rows of the model ``all`` are shown where there are any.
+        figures: name -> PNG, in the order in which those are shown that no section names.
+        tables: name -> its first rows, all of those in ``SHOWN_WHOLE``, and how many it has.
+        captions: name of a figure or table, or ``workflow``, -> reStructuredText with Jinja's expressions of
+            ``snakemake.config``, as ``snakemake --report`` reads them.
+        benchmarks: of each job its ``rule``, and Snakemake's columns ``s``, ``cpu_time`` and ``max_rss`` (MB).
+        config: the configuration.
+        neuron_pages: model -> address of its page of neurons, relative to the report.
+    """
+    texts = {name: caption(source, config) for name, source in captions.items()}
+    times = run_times(benchmarks)
+    named = {name for section in (*SECTIONS, DATA) for name in (*section.figures, *section.tables)}
+    others = Section(
+        "More", [], [name for name in figures if name not in named], [name for name in tables if name not in named], []
+    )
+    sections = [_section(section, claims, figures, tables, texts, times) for section in (*SECTIONS, others, DATA)]
+    audit, provenance = tables["audit"][0], tables["provenance"][0]
+    return rendered(
+        "report.html",
+        {
+            "run": run,
+            "introduction": texts.get("workflow", ""),
+            "models": list(dict.fromkeys(claims["model"])),
+            "verdicts": _verdict_matrix(claims),
+            "marks": VERDICT_MARKS,
+            "sections": [each for each in sections if each["verdicts"] or each["figures"] or each["tables"]],
+            "neuron_pages": neuron_pages,
+            "findings": _table(audit[audit["finding"] != "ok"]),
+            "n_checkpoints": len(audit),
+            "provenance": _table(provenance[provenance["subject"] == "run"][["item", "value"]]),
+            "times": _table(times),
+            "total": {"jobs": int(times["jobs"].sum()), "cpu": _duration(times["CPU s"].sum())},
+            "config": yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        },
+    )
+
+
+def caption(source: str, config: Mapping[str, Any]) -> Markup:
+    """A caption as HTML.
+
+    Args:
+        source: reStructuredText in which Jinja's expressions name ``snakemake.config``.
+        config: the configuration.
+    """
+    environment = Environment(undefined=StrictUndefined)  # noqa: S701  it makes reStructuredText, not HTML
+    filled = environment.from_string(source).render(snakemake={"config": config})
+    settings = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 2, "halt_level": 2}
+    return Markup(publish_parts(filled, writer="html5", settings_overrides=settings)["body"])  # noqa: S704  raw is off
+
+
+def run_times(benchmarks: pd.DataFrame) -> pd.DataFrame:
+    """Time and memory by rule, the longest first.
+
+    Args:
+        benchmarks: one row a job, see :func:`run_report`.
+
+    Returns:
+        ``rule``, ``jobs``, ``wall s`` and ``CPU s`` (sums over jobs), ``peak MB`` (largest of a job).
+    """
+    grouped = benchmarks.groupby("rule", sort=False)
+    times = pd.DataFrame(
+        {
+            "jobs": grouped.size(),
+            "wall s": grouped["s"].sum(),
+            "CPU s": grouped["cpu_time"].sum(),
+            "peak MB": grouped["max_rss"].max(),
+        }
+    )
+    return times.sort_values("CPU s", ascending=False, kind="stable").reset_index()
+
+
+def _verdict_matrix(claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row a claim: its name, text and section, and model -> what the cell says."""
+    texts = {claim.name: claim.text for claim in CLAIMS}
+    places: dict[str, str] = {name: _anchor(section.title) for section in SECTIONS for name in section.claims}
+    return [
+        {
+            "claim": claim,
+            "text": texts.get(str(claim), ""),
+            "place": places.get(str(claim)),
+            "cells": {row["model"]: _cell(row) for _, row in part.iterrows()},
+        }
+        for claim, part in claims.groupby("claim", sort=False)
+    ]
+
+
+def _cell(row: pd.Series) -> dict[str, str]:
+    """Verdict, value with interval, and p, n and bound, as text; numbers that are missing are left out."""
+    value = _number(row["value"])
+    if value and pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
+        value += f" [{_number(row['ci_low'])}, {_number(row['ci_high'])}]"
+    details = [("p", row["p_value"]), ("n", row["n"]), ("bound", row["bound"])]
+    numbers = ", ".join(f"{name} {_number(number)}" for name, number in details if _number(number))
+    return {"verdict": str(row["verdict"]), "statistic": str(row["statistic"]), "value": value, "numbers": numbers}
+
+
+def _section(
+    section: Section,
+    claims: pd.DataFrame,
+    figures: Mapping[str, bytes],
+    tables: Mapping[str, tuple[pd.DataFrame, int]],
+    captions: Mapping[str, Markup],
+    times: pd.DataFrame,
+) -> dict[str, Any]:
+    mine = claims[claims["claim"].isin(section.claims)]
+    spent = times[times["rule"].isin(section.rules)]
+    return {
+        "title": section.title,
+        "anchor": _anchor(section.title),
+        "claims": section.claims,
+        "verdicts": [
+            {
+                key: _text(row.get(key))
+                for key in ("claim", "model", "statistic", "verdict", "sentence", "reason", "need")
+            }
+            for row in mine.to_dict("records")
+        ],
+        "figures": [
+            {"name": name, "title": _title(name), "caption": captions.get(name, "")} | _image(figures[name])
+            for name in section.figures
+            if name in figures
+        ],
+        "tables": [
+            {"name": name, "title": _title(name), "caption": captions.get(name, ""), "rows": rows}
+            | _table(tables[name][0].head(TABLE_ROWS))
+            for name in section.tables
+            if name in tables
+            for rows in [tables[name][1]]
+        ],
+        "time": ", ".join(
+            f"{row['rule']} {_duration(row['CPU s'])} over {row['jobs']} {'job' if row['jobs'] == 1 else 'jobs'}"
+            for row in spent.to_dict("records")
+        ),
+    }
+
+
+def _image(png: bytes) -> dict[str, Any]:
+    """Its address as data, and the width and height of a window that it is shown in."""
+    width, height = struct.unpack(">II", png[16:24])  # of the header that every PNG begins with
+    scale = PIXELS_AN_INCH / FIGURE_DPI
+    source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+    return {"source": source, "width": round(width * scale), "height": round(height * scale)}
+
+
+def _table(frame: pd.DataFrame) -> dict[str, Any]:
+    """Column names, and rows of cells: text, and whether it is a number."""
+    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    return {
+        "columns": list(map(str, frame.columns)),
+        "cells": [
+            [(_number(value) if number else _text(value), number) for value, number in zip(row, numeric, strict=True)]
+            for row in frame.itertuples(index=False)
+        ],
+    }
+
+
+def _title(name: str) -> str:
+    paper = PAPER_NAMES.get(name)
+    words = name.replace("_", " ").capitalize()
+    return f"{words} ({paper})" if paper else words
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or value is pd.NA or value != value else str(value)
+
+
+def _number(value: Any) -> str:
+    """Three significant digits, or all before the point; empty where there is no number."""
+    if pd.isna(value):
+        return ""
+    return f"{value:.0f}" if abs(value) >= 10**DIGITS or float(value).is_integer() else f"{value:.{DIGITS}g}"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the largest unit that leaves a number above one and a half."""
+    for length, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"

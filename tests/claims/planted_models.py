@@ -1,0 +1,197 @@
+"""Planted models: one that has all seven properties of the claims and one that has none, through the measures' code.
+
+What a forward pass would give is planted: effects on the loss by document, activations, weights, at several training
+steps; and, for attention, a transformer built by hand. Everything after that is what runs on real models.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from claim_tables import BOUNDS
+from planted_head import planted_groups, planted_model, planted_text
+
+from rareneurons.attention.estimates import Effort as AttentionEffort
+from rareneurons.attention.estimates import attention_estimates
+from rareneurons.coordination.estimates import activation_coordination
+from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
+from rareneurons.groups import controlled_groups, groups_of_influence, neuron_features, redrawn_groups
+from rareneurons.influence.sums import InfluenceSums, influence_frame
+from rareneurons.organization.group import Effort as OrganizationEffort
+from rareneurons.organization.group import LayerActivations, group_organization, organization_frame
+from rareneurons.regimes.estimates import RegimeSettings, regime_estimates, trending_draws
+from rareneurons.spectra.group import checkpoint_spectra
+from rareneurons.stats import document_weights, frame_of_tests
+from rareneurons.tables import CheckpointName, draws_frame, measure_frame
+
+STEPS = (0, 1, 2, 4, 8, 16, 32)
+PAIR = (BOUNDS.condition, BOUNDS.contrast)
+BOOST, SUPPRESS, HEAD, WIDTH = 1200, 200, 33, 48
+BLOCKS, ROWS = 60, 360
+DRAWS = 40
+CUTS = (3.5, 5.5)
+REGIMES = RegimeSettings(CUTS, DRAWS, 99, BOUNDS.plateau_alpha, BOUNDS.flatness, 0.5, 15, (10,))
+ORGANIZATION = OrganizationEffort(DRAWS, 20, 1, [1.0], 20)
+ATTENTION = AttentionEffort(30, 8, 5, 8, 200, 50, 0.05)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What one checkpoint is made of.
+
+    ``rare`` and ``common`` (N,): mean effects, nats; ``heldout`` and ``discovery`` (rows, N): activations; ``weight``
+    (N, d).
+    """
+
+    rare: np.ndarray
+    common: np.ndarray
+    heldout: np.ndarray
+    discovery: np.ndarray
+    weight: np.ndarray
+
+
+def with_plateau() -> np.ndarray:
+    """Ln effects of the boost neurons by rank: flat for 33, then a power law, then a decay."""
+    x = np.log(np.arange(1, BOOST + 1))
+    return -0.9 * np.clip(x - np.log(HEAD), 0, None) - 1.2 * np.clip(x - 6, 0, None)
+
+
+def without_plateau(rng: np.random.Generator) -> np.ndarray:
+    """Order statistics of a power law that turns into a steeper one."""
+    x = np.log(BOOST * rng.random(BOOST) + 0.5)
+    return -np.sort(0.7 * x + 1.2 * np.clip(x - 6, 0, None))
+
+
+def layer_effects(ln_boost: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Effects (N,) in nats: boost neurons by ``order``, then suppress neurons."""
+    effects = np.full(BOOST + SUPPRESS, -0.002)
+    effects[order] = 0.02 * np.exp(ln_boost)
+    return effects
+
+
+def in_common(values: np.ndarray, members: np.ndarray, share: float, rng: np.random.Generator) -> None:
+    """Give neurons a share of their variance in common, in place."""
+    factor = rng.normal(size=(len(values), 1))
+    values[:, members] = np.sqrt(1 - share) * values[:, members] + np.sqrt(share) * factor
+
+
+def with_all(strength: float, rng: np.random.Generator) -> Planted:
+    """A checkpoint of the model that has all seven properties, the more the larger ``strength`` (0 to 1) is.
+
+    Rare effects have a plateau and common ones none; the plateau's neurons share one factor, which is no division into
+    clusters, and a direction of their weights.
+    """
+    order = rng.permutation(BOOST)
+    head, n_neurons = order[:HEAD], BOOST + SUPPRESS
+    activations = []
+    for _ in range(2):
+        values = rng.normal(size=(ROWS, n_neurons))
+        in_common(values, head, 0.8 * strength, rng)
+        activations.append(values)
+    weight = rng.normal(size=(n_neurons, WIDTH))
+    weight[head] += 1.5 * strength * rng.normal(size=WIDTH)
+    rare = layer_effects(strength * with_plateau(), order)
+    return Planted(rare, layer_effects(without_plateau(rng), rng.permutation(BOOST)), *activations, weight)
+
+
+def with_none(step: int, rng: np.random.Generator) -> Planted:
+    """A checkpoint of the model that has none of them, at any step.
+
+    Common effects have a plateau and rare ones none; the most influential neurons form three clusters while all others
+    share one factor, so that they have more dimensions than these; no weights share a direction.
+    """
+    order = rng.permutation(BOOST)
+    head, n_neurons = order[:HEAD], BOOST + SUPPRESS
+    activations = []
+    for _ in range(2):
+        values = rng.normal(size=(ROWS, n_neurons))
+        in_common(values, np.setdiff1d(np.arange(n_neurons), head), 0.6, rng)
+        for cluster in np.split(head, 3):
+            in_common(values, cluster, 0.5, rng)
+        activations.append(values)
+    weight = rng.normal(size=(n_neurons, WIDTH))
+    rare, common = layer_effects(without_plateau(rng), order), layer_effects(with_plateau(), rng.permutation(BOOST))
+    drift = np.random.default_rng(step)  # a model that nothing happens to is not the same at every step
+    activations = [values + 0.05 * drift.normal(size=values.shape) for values in activations]
+    return Planted(rare, common, *activations, weight + 0.01 * drift.normal(size=weight.shape))
+
+
+def sums_with(effects: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
+    """Effects by blocks of documents, which scatter by a third around each neuron's own."""
+    n_rows = np.full(BLOCKS, 25)
+    signed = n_rows[:, None] * effects * rng.normal(1, 0.3, size=(BLOCKS, len(effects)))
+    return InfluenceSums(np.arange(BLOCKS), n_rows, signed, np.abs(signed))
+
+
+def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> dict[str, pd.DataFrame]:
+    """The measures' tables of one checkpoint, as the scripts make them, and ``draws``."""
+    rng = np.random.default_rng([seed, 1])  # the same documents at every checkpoint
+    sums = {
+        f"{condition}/{split}": sums_with(effects, rng)
+        for condition, effects in zip(PAIR, (planted.rare, planted.common), strict=True)
+        for split in ("discovery", "heldout")
+    }
+    settings = REGIMES if last else replace(REGIMES, bootstrap=2, null_curves=19, power_draws=0)
+    regimes = measure_frame(name, regime_estimates(sums, PAIR, settings, rng))
+    found_draws = [trending_draws(sums, PAIR, REGIMES, np.random.default_rng([seed, 2]))]
+    features = neuron_features(planted.discovery, planted.weight)
+    influence = influence_frame(name, 1, sums)
+    frame, controls = groups_of_influence(influence, PAIR[0], CUTS, features, 200, np.random.default_rng([seed, 3]))
+    groups = controlled_groups(frame, controls)
+    document = np.arange(ROWS) * BLOCKS // ROWS
+    weights = document_weights(BLOCKS, DRAWS, np.random.default_rng([seed, 4]))
+    estimates, by_group = activation_coordination(planted.heldout, document, groups, weights, rng)
+    found_draws.append(draws_frame((PAIR[0], *each) for each in by_group))
+    redrawn = redrawn_groups(
+        {group: members for group, (members, _) in groups.items()}, sums["rare/discovery"], weights
+    )
+    spectra, by_matrix, _ = checkpoint_spectra({"w_out": planted.weight}, groups, redrawn, 10, rng)
+    found_draws.append(draws_frame((PAIR[0], *each) for each in by_matrix))
+    tables = {
+        "regimes": regimes,
+        "groups": name.labelled(frame),
+        "coordination": frame_of_tests(name, [(PAIR[0], *each) for each in estimates]),
+        "spectra": frame_of_tests(name, [(PAIR[0], *each) for each in spectra]),
+        "draws": name.labelled(pd.concat(found_draws)),
+    }
+    if last:
+        layer = LayerActivations(planted.heldout, document, planted.discovery)
+        found = [
+            (PAIR[0], group, finding)
+            for group, (members, drawn) in groups.items()
+            for finding in group_organization(layer, members, drawn, ORGANIZATION, rng)
+        ]
+        tables["organization"] = organization_frame(name, found)
+    return tables
+
+
+def planted_attention(name: CheckpointName, with_head: bool, seed: int) -> pd.DataFrame:
+    """The attention table of a transformer with, or without, a head that routes rare tokens to ten neurons."""
+    blocks, rows = planted_text(seed, n_documents=150)
+    own = planted_groups(seed, 60)["plateau"]
+    groups = {"plateau": own, "fixed_plateau": own}
+    rng = np.random.default_rng(seed)
+    return attention_estimates(planted_model(seed, with_head), name, blocks, rows, PAIR, groups, ATTENTION, rng)[0]
+
+
+def planted_run(seed: int, has_all: bool) -> Mapping[str, pd.DataFrame]:
+    """The tables that verdicts on a planted model are drawn from."""
+    model = "with-all" if has_all else "with-none"
+    names = [CheckpointName(model, f"step{step}") for step in STEPS]
+    found = []
+    for number, name in enumerate(names):
+        rng = np.random.default_rng([seed, 0])  # the same neurons at every checkpoint
+        planted = with_all(number / (len(STEPS) - 1), rng) if has_all else with_none(name.step, rng)
+        found.append(measured(name, planted, name is names[-1], seed))
+    tables = {kind: pd.concat([each[kind] for each in found if kind in each]) for kind in found[-1]}
+    draws = tables.pop("draws")
+    trends = measure_trends(
+        [tables["regimes"], tables["coordination"], tables["spectra"]], draws, 400, np.random.default_rng(seed)
+    )
+    audit = pd.DataFrame({"model": model, "step": STEPS, "finding": "ok", "left_out": False})
+    return tables | {
+        "dynamics": pd.concat([trends, first_plateau_steps(tables["regimes"])]),
+        "attention": planted_attention(names[-1], not has_all, seed),
+        "audit": audit.assign(checkpoint=[name.checkpoint for name in names]),
+    }

@@ -1,0 +1,132 @@
+"""Verdicts over models: counted, averaged, and what lacks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rareneurons.claims.clusters import CLUSTERS_CLAIM
+from rareneurons.claims.over_models import over_models
+from rareneurons.stats import random_effects
+
+SHORT = {"y": "supported", "n": "contradicted", "u": "undecided"}
+
+
+def rows(verdicts: str, values=None, half=0.05, bound=0.1) -> pd.DataFrame:
+    """One row a letter of ``verdicts``: y, n or u."""
+    values = np.zeros(len(verdicts)) if values is None else np.asarray(values, dtype=float)
+    return pd.DataFrame(
+        {
+            "model": [f"m{number}" for number in range(len(verdicts))],
+            "verdict": [SHORT[letter] for letter in verdicts],
+            "value": values,
+            "ci_low": values - half,
+            "ci_high": values + half,
+            "bound": bound,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ("yy", "supported"),
+        ("yu", "undecided"),  # half is no majority
+        ("yyu", "supported"),
+        ("yyn", "undecided"),
+        ("yyyyn", "undecided"),
+        ("nnu", "contradicted"),
+        ("nu", "undecided"),
+        ("uu", "undecided"),
+    ],
+)
+def test_a_majority_without_a_contradiction_decides(verdicts, expected):
+    found = over_models(CLUSTERS_CLAIM, rows(verdicts), np.nan)
+    assert found.verdict == expected
+    assert found.number["value"] == verdicts.count("y") / len(verdicts)
+    assert f"supported in {verdicts.count('y')} of {len(verdicts)} models" in found.plain
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("verdicts", ["yy", "yyuu", "nnnyu", "uuu", "yyyyyynu"])
+def test_share_interval_and_sign_test_equal_scipy(verdicts):
+    from scipy.stats import binomtest
+
+    found = over_models(CLUSTERS_CLAIM, rows(verdicts), np.nan)
+    yes, no = verdicts.count("y"), verdicts.count("n")
+    interval = binomtest(yes, len(verdicts)).proportion_ci()
+    assert (found.number["ci_low"], found.number["ci_high"]) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    if yes + no:
+        assert found.p_value == pytest.approx(binomtest(yes, yes + no).pvalue)
+    else:
+        assert np.isnan(found.p_value)
+
+
+def test_the_mean_decides_where_single_models_do_not():
+    values = [0.03, 0.04, 0.05, 0.04, 0.03]
+    found = over_models(CLUSTERS_CLAIM, rows("uuuuu", values, half=0.08), 0.1)
+    own = random_effects(np.array(values), np.full(5, 0.08 / 1.96), 0.1)
+    assert found.verdict == "undecided", "errors that all share are no smaller in the mean"
+    found = over_models(CLUSTERS_CLAIM, rows("uuuuu", values, half=0.055), 0.1)
+    assert found.verdict == "supported"
+    assert found.number["value"] == pytest.approx(own.mean, abs=1e-3)
+    assert over_models(CLUSTERS_CLAIM, rows("uuuun", values, half=0.055), 0.1).verdict == "undecided"
+    above = over_models(CLUSTERS_CLAIM, rows("uuuuu", [0.3, 0.31, 0.29, 0.3, 0.3], half=0.1), 0.1)
+    assert above.verdict == "contradicted"
+    assert (above.bound, above.n) == (0.1, 5)
+    for said in ("on average", "models differ from one another by"):
+        assert said in above.plain
+    assert "I squared" in above.told
+
+
+def test_models_without_an_interval_are_left_out_of_the_mean_and_named():
+    table = rows("yyu", [0.0, 0.01, np.nan])
+    found = over_models(CLUSTERS_CLAIM, table, 0.1)
+    assert found.n == 2
+    assert "1 without an interval left out of the mean" in found.told
+    table.loc[1, ["ci_low", "ci_high"]] = 0.01  # no width
+    assert over_models(CLUSTERS_CLAIM, table, 0.1).statistic == "share of models that support it"
+
+
+def test_what_lacks_over_models():
+    assert (
+        over_models(CLUSTERS_CLAIM, rows("yuu"), np.nan).need
+        == "a yes for 1 more of m1, m2, whose needs stand here too"
+    )
+    assert over_models(CLUSTERS_CLAIM, rows("nuu"), np.nan).need.startswith("a no for 1 more of m1, m2")
+    assert over_models(CLUSTERS_CLAIM, rows("uuu"), np.nan).need.startswith("the same verdict for 2 more of")
+    disagree = over_models(CLUSTERS_CLAIM, rows("ynu"), np.nan).need
+    assert "between m0 (supported) and m1 (contradicted)" in disagree
+    near = over_models(CLUSTERS_CLAIM, rows("uu", [0.0999999, 0.1000001]), 0.1).need
+    assert near.endswith("or more than 2,000 models, so near to the bound is their mean")
+
+
+@pytest.mark.oracle
+def test_models_asked_for_are_the_first_number_whose_interval_clears_the_bound():
+    from scipy.stats import t
+
+    values = np.array([0.02, 0.12, 0.05, 0.09])
+    found = over_models(CLUSTERS_CLAIM, rows("uuuu", values, half=0.01), 0.1)
+    scatter = values.std(ddof=1)  # errors are small beside it
+    k = 5
+    while (t.ppf(0.975, k - 1) + t.ppf(0.8, k - 1)) * scatter / np.sqrt(k) >= 0.1 - values.mean():
+        k += 1
+    assert found.need.endswith(f"or {k} models like these (4 here)")
+
+
+@pytest.mark.calibration
+def test_as_many_models_as_are_asked_for_decide():
+    """Four models whose mean does not decide; with the number asked for it does in at least 70 % of draws."""
+    rng = np.random.default_rng(11)
+
+    def drawn(n: int, half: float) -> pd.DataFrame:
+        return rows("u" * n, 0.02 + 0.06 * rng.normal(size=n), half=half)
+
+    decided, asked = [], 0
+    while asked < 60:
+        few = over_models(CLUSTERS_CLAIM, drawn(4, 0.02), 0.1)
+        if few.verdict != "undecided" or " models like these" not in few.need:
+            continue
+        asked += 1
+        n = int(few.need.rsplit("or ", 1)[1].split(" models")[0].replace(",", ""))
+        decided.append(over_models(CLUSTERS_CLAIM, drawn(min(n, 200), 0.02), 0.1).verdict == "supported")
+    assert np.mean(decided) >= 0.7

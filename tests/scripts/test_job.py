@@ -1,0 +1,141 @@
+"""What every script shares: one message for a fault, and outputs that are whole or not there."""
+
+import errno
+import logging
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import PROJECT
+
+from rareneurons.errors import CorpusError
+
+sys.path.append(str(PROJECT / "scripts"))
+import job as shared
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def job(tmp_path):
+    """What Snakemake gives a script."""
+    yield SimpleNamespace(
+        rule="rule", wildcards={}, threads=1, log=[str(tmp_path / "log")], output=[str(tmp_path / "out/table.csv")]
+    )
+    logging.basicConfig(force=True)  # the log is closed
+
+
+def log_of_failure(job, main) -> str:
+    with pytest.raises(SystemExit) as ended:
+        shared.run(main, job)
+    assert ended.value.code == 1
+    with open(job.log[0]) as log:
+        return log.read()
+
+
+def raising(error: Exception):
+    def main(_job):
+        raise error
+
+    return main
+
+
+def fill_the_disk(_job):
+    with open("/dev/full", "w") as file:
+        file.write("x" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        fill_the_disk,
+        raising(OSError(errno.EDQUOT, "Disk quota exceeded")),
+        raising(Exception("Error while serializing: I/O error: No space left on device (os error 28)")),
+    ],
+)
+def test_full_disk_names_the_folder_and_its_free_space(job, main, tmp_path):
+    (tmp_path / "out").mkdir()
+    log = log_of_failure(job, main)
+    assert f"error: {tmp_path}/out: the disk is full or a quota is used up (" in log
+    assert "MiB free). Nothing of this job was kept. Make room" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("error", "place"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/there/file"), "/there/file: Permission denied"),
+        (OSError(errno.EROFS, "Read-only file system"), "out: Read-only file system"),
+        (Exception('I/O error: Read-only file system (os error 30) at path "x"'), "out: Read-only file system"),
+    ],
+)
+def test_forbidden_place_is_named(job, error, place):
+    log = log_of_failure(job, raising(error))
+    assert f"{place}. Nothing of this job was kept. Let this user read and write there" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    "main", [lambda _job: np.empty(10**16), lambda _job: torch.empty(10**16), raising(torch.OutOfMemoryError("CUDA"))]
+)
+def test_out_of_memory_says_what_to_lower(job, main):
+    log = log_of_failure(job, main)
+    assert "error: rule: out of memory (" in log
+    assert "trace.batch_size" in log
+    assert "Traceback" not in log
+
+
+def test_a_user_s_error_is_one_line_and_an_error_of_the_code_has_its_traceback(job):
+    assert "\nerror: corpora[].file: gone\n" in log_of_failure(job, raising(CorpusError("corpora[].file: gone")))
+    log = log_of_failure(job, raising(ValueError("unexpected")))
+    assert "Traceback" in log
+    assert "error: " not in log.lower().replace("valueerror: ", "")
+
+
+def test_log_that_cannot_be_written_is_said_on_the_terminal(job, tmp_path):
+    (tmp_path / "out").mkdir()
+    job.log = ["/dev/full"]
+    with pytest.raises(SystemExit, match="the disk is full"):
+        shared.run(lambda _job: None, job)
+
+
+def test_a_block_that_fails_leaves_the_old_file_alone(tmp_path):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+
+    def half_a_file():
+        with shared.atomic(str(target)) as partial:
+            Path(partial).write_text("half")
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        half_a_file()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_two_writers_of_one_file_never_mix(tmp_path):
+    """A job that outlived its Snakemake ends between the first and the second half of the one started in its place."""
+    target = tmp_path / "table.csv"
+    with shared.atomic(str(target)) as orphaned, open(orphaned, "w") as old:
+        old.write("old first half, ")
+        with shared.atomic(str(target)) as started, open(started, "w") as new:
+            new.write("new first half, ")
+            old.write("old second half")
+            new.write("new second half")
+        assert target.read_text() == "new first half, new second half"
+    assert target.read_text() == "old first half, old second half"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_a_folder_takes_another_s_place(tmp_path):
+    target = tmp_path / "training"
+    for step in ("step0", "step1"):
+        with shared.atomic(str(target)) as partial:
+            os.makedirs(f"{partial}/{step}")
+    assert os.listdir(target) == ["step1"]
+    assert os.listdir(tmp_path) == ["training"]

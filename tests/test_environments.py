@@ -1,0 +1,47 @@
+"""The environment is one and the same, whoever builds it: pip, conda, or the project's metadata."""
+
+import re
+import tomllib
+
+import pytest
+import yaml
+from conftest import PROJECT
+from packaging.requirements import Requirement
+
+LOCK = [line for line in (PROJECT / "requirements.lock").read_text().splitlines() if line and line[0] not in "#-"]
+METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+LOCKED = {canonical(requirement.name): requirement for requirement in map(Requirement, LOCK)}
+
+
+def test_every_locked_package_is_pinned_once():
+    assert len(LOCKED) == len(LOCK) > 50
+    for requirement in LOCKED.values():
+        assert re.fullmatch(r"==[^*]+", str(requirement.specifier)), requirement
+
+
+@pytest.mark.parametrize("file", sorted((PROJECT / "envs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_conda_environments_hold_the_locked_packages(file):
+    environment = yaml.safe_load(file.read_text())
+    python, *_, pip = environment["dependencies"]
+    assert sorted(pip["pip"]) == sorted(LOCK)
+    version = python.removeprefix("python=")
+    assert METADATA["project"]["requires-python"] == f">={version}"
+    assert METADATA["tool"]["ruff"]["target-version"] == f"py{version.replace('.', '')}"
+
+
+def test_what_the_project_asks_for_is_locked():
+    for requirement in map(Requirement, METADATA["project"]["dependencies"]):
+        (pin,) = LOCKED[canonical(requirement.name)].specifier
+        assert requirement.specifier.contains(pin.version), f"{requirement} against {pin}"
+
+
+def test_every_rule_names_an_environment():
+    for file in (PROJECT / "workflow/rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
+            assert re.search(r'conda:\n +"\.\./\.\./envs/rareneurons\.yaml"', rule), rule.split(":")[0]

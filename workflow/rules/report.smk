@@ -1,0 +1,62 @@
+# What people open: a page a model with its neurons, and the report of the run.
+
+
+rule neuron_pages:
+    input:
+        every_checkpoint("influence.parquet"),
+        every_checkpoint("neurons.parquet"),
+        every_checkpoint("groups.parquet"),
+        expand(
+            in_run("inputs/rows/{tokenizer}/frequencies.parquet"),
+            tokenizer=sorted({entry["tokenizer"] for entry in MODELS.values()}),
+        ),
+    output:
+        neuron_pages(),
+    log:
+        in_run("logs/neuron_pages.log"),
+    benchmark:
+        in_run("benchmarks/neuron_pages.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        conditions=CONDITION_PAIR,
+        checkpoints={
+            model: {name: in_run(f"{model}/{name}") for name in checkpoints_of(model)}
+            for model in MODELS
+        },
+        types={
+            model: in_run(f"inputs/rows/{entry['tokenizer']}/frequencies.parquet")
+            for model, entry in MODELS.items()
+        },
+        code=code_of("neuron_pages"),
+    script:
+        "../../scripts/neuron_pages.py"
+
+
+rule report:
+    input:
+        claims=in_run("claims.csv"),
+        tables=tables(),
+        figures=[file for file in figures() if file.endswith(".png")],
+    output:
+        in_run("report.html"),
+    log:
+        in_run("logs/report.log"),
+    benchmark:
+        in_run("benchmarks/report.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        config=config,
+        captions=captions(),
+        benchmarks=in_run("benchmarks"),
+        neuron_pages={model: f"neurons/{model}.html" for model in MODELS},
+        code=code_of("report"),
+    script:
+        "../../scripts/report.py"
