@@ -184,7 +184,10 @@ def test_curves_of_other_conditions_groups_and_measures_stay():
     table = measure_frame(name, [*kept, ("rare", "boost", Estimate(PLATEAU_TEST, 0.0, "u", 9))])
     rows = rows_of("fixed cuts", "regimes", [("boost", Estimate(PLATEAU_TEST, 1.0, "u", 9))])
     nothing = table.iloc[:0]
-    tables = {"regimes": table, **dict.fromkeys(("coordination", "organization", "spectra", "dynamics"), nothing)}
+    tables = {
+        "regimes": table,
+        **dict.fromkeys(("groups", "coordination", "organization", "spectra", "dynamics"), nothing),
+    }
     made = choices.tables_with(NAMES["fixed cuts"], tables, rows, NO_DRAWS, BOUNDS, None)["regimes"]
     assert made["value"].tolist() == [0.0, 0.0, 0.5, 1.0]
     assert made["condition"].tolist() == ["bottom-half", "rare", "rare", "rare"]
