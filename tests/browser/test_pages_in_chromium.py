@@ -108,9 +108,10 @@ def test_slider_moves_the_checkpoint_and_the_kept_neuron_stays(browser, folder):
     assert "40 neurons; 800 rare rows of 120 documents" in browser.evaluate("document.body.innerText")
     assert "without any effect: 1" in browser.evaluate("document.getElementById('said').textContent")
     browser.wait(f"document.querySelector('.trace .point').getAttribute('transform') !== {before!r}")
-    browser.evaluate("document.getElementById('neuron').value = '1000'")
-    browser.evaluate("document.getElementById('search').requestSubmit()")
-    assert "Neuron (3, 7)" in browser.evaluate(CARD), "an index that is none changes nothing"
+    for nobody in ("40", "-1", "1.5", ""):
+        browser.evaluate(f"document.getElementById('neuron').value = '{nobody}'")
+        browser.evaluate("document.getElementById('search').requestSubmit()")
+        assert "Neuron (3, 7)" in browser.evaluate(CARD), "an index that is none changes nothing"
     is_sound(browser, folder / "neurons/tiny.html", 1400)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import A, B, labelled
 
 from rareneurons.comparison.choices import COLUMNS
 from rareneurons.figures.comparison import effects_of_choices
@@ -10,7 +11,7 @@ from rareneurons.figures.comparison import effects_of_choices
 pytestmark = pytest.mark.usefixtures("style")
 
 
-def row(claim, choice, value, verdict, model="a"):
+def row(claim, choice, value, verdict, model=A):
     own = {"proper_value": 0.1, "proper_ci_low": 0.0, "proper_ci_high": 0.3, "proper_verdict": "undecided"}
     numbers = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.2, "verdict": verdict, "proper_n": 800}
     place = {"claim": claim, "choice": choice, "model": model, "changed": verdict != "undecided"}
@@ -18,8 +19,8 @@ def row(claim, choice, value, verdict, model="a"):
 
 
 def drawn():
-    rows = [row(claim, "fixed cuts", 0.4, "supported", model) for claim in ("C1", "C3") for model in "ab"]
-    rows += [row("C3", "random controls", 0.6, "contradicted"), row("C3", "random controls", 0.6, "undecided", "b")]
+    rows = [row(claim, "fixed cuts", 0.4, "supported", model) for claim in ("C1", "C3") for model in (A, B)]
+    rows += [row("C3", "random controls", 0.6, "contradicted"), row("C3", "random controls", 0.6, "undecided", B)]
     return effects_of_choices(pd.DataFrame(rows))
 
 
@@ -28,13 +29,12 @@ def verdicts_beside(axis, figure):
     return [(text.get_text(), text.get_fontweight()) for text in beside.get_yticklabels()]
 
 
-def test_a_row_a_claim_and_a_column_a_model():
-    figure = drawn()
-    figure.canvas.draw()
+def test_a_panel_a_claim_and_model():
+    figure = labelled(drawn())
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert titles == [
-        *("C1, a, 800 blocks of documents", "C1, b, 800 blocks of documents"),
-        *("C3, a, 800 rows", "C3, b, 800 rows"),
+        *(f"C1, {A}, 800 blocks of documents", f"C1, {B}, 800 blocks of documents"),
+        *(f"C3, {A}, 800 rows", f"C3, {B}, 800 rows"),
     ]
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert ticks == ["none", "fixed cuts", "random controls"]
@@ -46,7 +46,7 @@ def test_a_row_a_claim_and_a_column_a_model():
 def test_values_stand_at_their_choice_with_interval_and_verdict():
     figure = drawn()
     figure.canvas.draw()
-    axis = next(axis for axis in figure.axes if axis.get_title() == "C3, a, 800 rows")
+    axis = next(axis for axis in figure.axes if axis.get_title() == f"C3, {A}, 800 rows")
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines if line.get_marker() in "os"]
     assert points == [(0.1, 0), (0.4, 1), (0.6, 2)]
     shapes = [(line.get_marker(), line.get_markerfacecolor()) for line in axis.lines if line.get_marker() in "os"]
@@ -67,4 +67,4 @@ def test_a_claim_that_is_not_measured_is_drawn_without_a_point():
     one = row("C3", "fixed cuts", np.nan, "undecided") | {"proper_value": np.nan, "proper_n": 0}
     figure = effects_of_choices(pd.DataFrame([one]))
     figure.canvas.draw()
-    assert figure.axes[0].get_title() == "C3, a, 0 rows"
+    assert figure.axes[0].get_title() == f"C3, {A}, 0 rows"

@@ -1,5 +1,6 @@
 """Verdicts and values under the authors' choices, beside the run's own."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rareneurons.figures.palette import NULL_COLOUR
-from rareneurons.figures.style import models_of, panels
+from rareneurons.figures.style import legend_below, models_of, panels
 
 OWN = "none"
 # Claim -> what its value is, and what its n counts.
@@ -25,7 +26,7 @@ MARKERS = {"supported": ("o", "black"), "contradicted": ("s", "black"), "undecid
 
 
 def effects_of_choices(choices: pd.DataFrame) -> Figure:
-    """Value, interval and verdict of each claim under each choice; a row a claim, a column a model.
+    """Value, interval and verdict of each claim under each choice; a panel a claim and model, below one another.
 
     The verdict stands at the right, in bold where it is not the run's own, a dash where the table has none; the dotted
     line is the run's own value.
@@ -35,21 +36,21 @@ def effects_of_choices(choices: pd.DataFrame) -> Figure:
     """
     models, claims = models_of(choices), sorted(choices["claim"].unique())
     names = [OWN, *dict.fromkeys(choices["choice"])]
-    figure, axes = panels(len(claims), len(models), height=0.55 + 0.15 * len(names))
-    for claim, line in zip(claims, axes, strict=True):
-        for model, axis in zip(models, line, strict=True):
-            mine = choices[(choices["claim"] == claim) & (choices["model"] == model)]
-            _draw(axis, mine, names)
-            label, counted = LABELS[claim]
-            axis.set_title(f"{claim}, {model}, {mine['proper_n'].iloc[0]:.0f} {counted}")
-            axis.set_xlabel(label)
-        line[0].set_yticks(range(len(names)), names)
-        line[0].set_ylabel("choice")
-    handles = [
-        Line2D([], [], color="black", marker=marker, markerfacecolor=fill, linestyle="", markersize=4, label=verdict)
+    pairs = list(product(claims, models))
+    figure, axes = panels(len(pairs), 1, height=0.55 + 0.13 * len(names))
+    for (claim, model), axis in zip(pairs, axes[:, 0], strict=True):
+        mine = choices[(choices["claim"] == claim) & (choices["model"] == model)]
+        _draw(axis, mine, names)
+        label, counted = LABELS[claim]
+        axis.set_title(f"{claim}, {model}, {mine['proper_n'].iloc[0]:.0f} {counted}")
+        axis.set_xlabel(label)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylabel("choice")
+    handles = {
+        verdict: Line2D([], [], color="black", marker=marker, markerfacecolor=fill, linestyle="", markersize=4)
         for verdict, (marker, fill) in MARKERS.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    }
+    legend_below(figure, handles, columns=3)
     return figure
 
 

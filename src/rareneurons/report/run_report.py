@@ -87,6 +87,13 @@ SECTIONS = (
         ["spectra", "paper_table_2", "weightwatcher"],
     ),
 )
+PAPER = Section(
+    "Beside the paper",
+    [],
+    ["choices"],
+    ["paper_comparison", "choices"],
+    ["choice_measures", "choices", "paper_comparison"],
+)
 DATA = Section(
     "Models and data", [], ["training_loss", "audit"], ["conditions", "audit", "provenance"], ["train_model", "trace"]
 )
@@ -117,11 +124,13 @@ def run_report(
     """
     texts = {name: caption(source, config) for name, source in captions.items()}
     times = run_times(benchmarks)
-    named = {name for section in (*SECTIONS, DATA) for name in (*section.figures, *section.tables)}
+    named = {name for section in (*SECTIONS, PAPER, DATA) for name in (*section.figures, *section.tables)}
     others = Section(
         "More", [], [name for name in figures if name not in named], [name for name in tables if name not in named], []
     )
-    sections = [_section(section, claims, figures, tables, texts, times) for section in (*SECTIONS, others, DATA)]
+    sections = [
+        _section(section, claims, figures, tables, texts, times) for section in (*SECTIONS, PAPER, others, DATA)
+    ]
     audit, provenance = tables["audit"][0], tables["provenance"][0]
     return rendered(
         "report.html",

@@ -146,8 +146,7 @@ byId("neuron").max = Math.max(...checkpoint(place()).neuron);
 byId("checkpoint").addEventListener("input", draw);
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  const neuron = Number(byId("neuron").value);
-  if (byId("neuron").value !== "" && checkpoint(place()).neuron.includes(neuron)) keep(neuron);
+  keep(Number(byId("neuron").value)); // the input's own rules let no other index through
 });
 if (byId("model")) byId("model").addEventListener("change", (event) => { location.href = event.target.value; });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
