@@ -74,7 +74,8 @@ rule choice_measures:
 rule choices:
     input:
         tables=expand(
-            in_run("tables/{table}.csv"), table=[*MEASURES, "dynamics", "audit"]
+            in_run("tables/{table}.csv"),
+            table=[*MEASURES, "groups", "dynamics", "audit"],
         ),
         measured=last_checkpoints("choices.parquet"),
         draws=every_checkpoint("spectra_draws.parquet"),
