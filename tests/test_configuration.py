@@ -107,6 +107,10 @@ WRONG_MODELS = {
         {"source": "local", "folders": {1000: "there"}},
         r"models\[0\]\.folders: 1000 is not of type 'string'",
     ),
+    "a step as a commit's key": (
+        HUB | {"checkpoints": [4], "commits": {4: "a" * 40}},
+        r"models\[0\]\.commits: 4 is not of type 'string'",
+    ),
     "pinned to a branch": (
         HUB | {"checkpoints": ["main"], "commits": {"main": "v1"}},
         r"models\[0\]\.commits\.main: 'v1' does not match",
@@ -300,6 +304,18 @@ NAMES = [
     *((kind, 0, "repository") for kind in ("corpora", "tokenizers", "models")),
     *((kind, 0, "revision") for kind in ("corpora", "tokenizers")),
 ]
+
+
+def test_sizes_that_would_fill_the_memory_before_anything_starts_are_refused():
+    for path, most in ((("training", "steps"), 10**6), (("n_layers",), 1000), (("hidden_size",), 65536)):
+        config = load("smoke.yaml")
+        change(config, ("models", 0, *path), 10**9)
+        with pytest.raises(ConfigurationError, match=rf"{path[-1]}: 1000000000 is greater than the maximum of {most}"):
+            check(config)
+    config = load("smoke.yaml")
+    config["influence"]["memory_gib"] = 1e308
+    with pytest.raises(ConfigurationError, match=r"influence\.memory_gib: 1e\+308 is greater than"):
+        check(config)
 
 
 @pytest.mark.parametrize("path", NAMES, ids=lambda path: f"{path[0]}.{path[-1]}")

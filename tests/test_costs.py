@@ -1,6 +1,7 @@
 """Requests grow with what a job works on and with each attempt; shapes are the models' own."""
 
 import dataclasses
+import math
 
 import pytest
 import yaml
@@ -74,6 +75,18 @@ def test_trace_has_room_for_what_it_keeps():
     assert without > 4 * rows * (10240 + 2560) / costs.MB
 
 
+@pytest.mark.parametrize("stored", [2, 4])
+def test_loading_holds_the_file_and_the_weights_in_float32(stored):
+    shape = dataclasses.replace(PYTHIA_2_8B, stored=stored)
+    sizes = costs.Sizes(weights_mb=stored * shape.parameters / costs.MB, shape=shape)
+    assert sizes.loaded_mb == pytest.approx((stored + 4) * shape.parameters / costs.MB)
+
+
+@pytest.mark.parametrize("array", ["mlp_norm_gain", "logit_cap"])
+def test_norm_after_the_mlp_and_capped_logits_have_no_closed_form(array):
+    assert not costs.shape_of_arrays({"output_weight": (24, 16), "unembedding": (61, 16), array: (1,)}).closed_form
+
+
 def test_no_closed_form_takes_longer():
     tail = dataclasses.replace(SIZES, shape=dataclasses.replace(PYTHIA_2_8B, closed_form=False))
     assert costs.influence(tail, CONFIG).operations > 100 * costs.influence(SIZES, CONFIG).operations
@@ -83,6 +96,7 @@ def test_threads_come_with_work_for_them_and_an_accelerator_takes_the_work():
     small, large = costs.Cost(500, 30, 1e9), costs.Cost(500, 30, 1e16)
     assert costs.request(small).threads == 1
     assert costs.request(large).threads == costs.MOST_THREADS
+    assert costs.request(large).runtime == math.ceil(10 + 3 * (30 + 1e16 / 2e10 / costs.MOST_THREADS) / 60)
     assert costs.request(costs.Cost(500, 30, words=1e13)).threads == 2
     assert costs.request(large, accelerator=True).threads == 1
     assert costs.request(large, accelerator=True).runtime < costs.request(large).runtime

@@ -207,9 +207,9 @@ def influence(sizes: Sizes, config: Mapping) -> Cost:
     shape, rows = sizes.shape, sizes.rows or n_rows(config)
     memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb) + 1024 * config["influence"]["memory_gib"]
     if not shape.closed_form:
-        return Cost(memory, 5, 4 * 2.0 * rows * shape.neurons * shape.width * shape.vocabulary)
+        return Cost(memory, 3, 4 * 2.0 * rows * shape.neurons * shape.width * shape.vocabulary)
     operations = 2.0 * rows * shape.vocabulary * (4 * shape.width + 3 * shape.neurons)
-    return Cost(memory, 5, operations, rows * shape.neurons * shape.vocabulary)
+    return Cost(memory, 3, operations, rows * shape.neurons * shape.vocabulary)
 
 
 def other_layers(sizes: Sizes, config: Mapping) -> Cost:
@@ -235,7 +235,7 @@ def attention(sizes: Sizes, config: Mapping) -> Cost:
     streams = 4 * effort["documents"] * length * shape.layers * shape.width / MB
     logits = 4 * n_rows(config) * shape.vocabulary / MB / 10
     memory = MODEL_MB + 100 + sizes.loaded_mb + streams + pass_mb(shape, copies, length) + logits
-    return Cost(memory, 10, passes * shape.pass_operations * effort["documents"] * length)
+    return Cost(memory, 6, passes * shape.pass_operations * effort["documents"] * length)
 
 
 def weightwatcher(sizes: Sizes, _config: Mapping) -> Cost:

@@ -174,6 +174,22 @@ def test_rows_of_other_models_checkpoints_and_conditions_stay():
     assert len(kept) == len(made) - 3
 
 
+def test_curves_of_other_conditions_groups_and_measures_stay():
+    name = CheckpointName("a", "step16")
+    kept = [
+        ("bottom-half", "boost", Estimate(PLATEAU_TEST, 0.0, "u", 9)),
+        ("rare", "suppress", Estimate(PLATEAU_TEST, 0.0, "u", 9)),
+        ("rare", "boost", Estimate("mean_abs.head.influence_share", 0.5, "u", 9)),
+    ]
+    table = measure_frame(name, [*kept, ("rare", "boost", Estimate(PLATEAU_TEST, 0.0, "u", 9))])
+    rows = rows_of("fixed cuts", "regimes", [("boost", Estimate(PLATEAU_TEST, 1.0, "u", 9))])
+    nothing = table.iloc[:0]
+    tables = {"regimes": table, **dict.fromkeys(("coordination", "organization", "spectra", "dynamics"), nothing)}
+    made = choices.tables_with(NAMES["fixed cuts"], tables, rows, NO_DRAWS, "rare", 9, None)["regimes"]
+    assert made["value"].tolist() == [0.0, 0.0, 0.5, 1.0]
+    assert made["condition"].tolist() == ["bottom-half", "rare", "rare", "rare"]
+
+
 def spectra_run():
     """Hill exponents: the group's falls from 2 to 1.4, random groups stay at 2, matched ones are as the group."""
     frames, draws = [], []
@@ -203,6 +219,8 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     spectra, draws = spectra_run()
     tables = tables_for(["a"], plateau=(1, 0)) | {"spectra": spectra}
     tables["audit"] = tables["audit"].assign(checkpoint="step8")
+    own_trend = Estimate("hill.w_out.matched.ratio.change", 9.0, "ratio", 6)
+    tables["dynamics"] = measure_frame(CheckpointName("a", "all"), [("rare", "plateau", own_trend)])
     choice = NAMES["random controls"]
     made = choices.tables_with(choice, tables, NOTHING, draws, BOUNDS, np.random.default_rng(0))
     last = made["spectra"].query("step == 8").set_index("measure")
@@ -212,9 +230,10 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     assert last.loc["hill.w_out.matched.null_mean", "value"] == 2
     assert last.loc["hill.w_out.matched", "q_value"] == 0.001
     assert not last.index.duplicated().any()
-    moved = made["dynamics"].set_index("measure")["value"]
-    assert moved["hill.w_out.matched.ratio.change"] == pytest.approx(-0.3)
-    assert moved["hill.w_out.matched.ratio.trend"] == -1
+    moved = made["dynamics"].set_index("measure")
+    change = moved.loc["hill.w_out.matched.ratio.change"]  # one row: the run's own trend is gone
+    assert change[columns].tolist() == pytest.approx([-0.3, -0.3, -0.3])
+    assert moved.loc["hill.w_out.matched.ratio.trend", "value"] == -1
     tables["regimes"] = tables["regimes"].replace({"checkpoint": {"step16": "step8"}, "step": {16: 8}})
     found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, np.random.default_rng(0))
     c7 = found[(found["claim"] == "C7") & (found["choice"] == "random controls")].iloc[0]

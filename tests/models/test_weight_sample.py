@@ -1,6 +1,7 @@
 """Samples of weights from files of either format."""
 
 from functools import partial
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -82,6 +83,18 @@ def test_damaged_file_is_named(tmp_path, damage):
     (tmp_path / "model.safetensors").write_bytes(damage(content))
     with pytest.raises(CheckpointError, match=r"model.safetensors: cannot be read: |weight 'a' holds NaN"):
         sampled(tmp_path, ["model.safetensors"])
+
+
+@pytest.mark.faults
+def test_a_header_of_absurd_length_is_not_fetched(tmp_path):
+    class Counted(BytesIO):
+        def read(self, size):
+            assert size <= 100_000_000, "a hub would send the whole file"
+            return super().read(size)
+
+    content = (2**40).to_bytes(8, "little") + b"{}"
+    with pytest.raises(CheckpointError, match="model.safetensors: cannot be read: its header is too long"):
+        weight_sample(["model.safetensors"], lambda _name: Counted(content))
 
 
 def test_at_most_24_matrices_evenly_spread(tmp_path):

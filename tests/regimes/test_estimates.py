@@ -128,7 +128,7 @@ def test_more_documents_and_neurons_are_simulated_until_the_power_is_reached():
     assert list(powers_wanted(0.8, n=90)) == [name], "too few neurons to fit have no power to extrapolate"
     loud = powers_wanted(0.8, n=2000, scatter=2.0)
     assert loud[name] < 0.8, "errors hide a plateau of many neurons"
-    assert list(loud)[-1].startswith(f"{name}.documents")
+    assert list(loud) == [name, f"{name}.documents_4", f"{name}.documents_16"], "errors shrink with the root"
 
 
 def test_power_is_estimated_for_both_conditions(found):

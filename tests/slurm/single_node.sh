@@ -57,7 +57,7 @@ SlurmdPort=16818
 MinJobAge=300
 KillWait=5
 GresTypes=gpu
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory Gres=gpu:1 State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=$memory Gres=gpu:1 State=UNKNOWN
 PartitionName=tests Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOT
     printf '%s\nName=gpu Count=1 File=/dev/null\n' "$MARK" >"$GRES" # a GPU in name alone

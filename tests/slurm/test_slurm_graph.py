@@ -4,17 +4,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from conftest import PROJECT, copy_project
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(3600)]
 AS_ROOT = () if os.geteuid() == 0 else ("sudo", "-n")
 NODE = (*AS_ROOT, str(PROJECT / "tests/slurm/single_node.sh"))
-# The profile as it is, on two cores; what differs is this cluster's: names, no accounting, and nobody to be spared.
+# The profile as it is; what differs is this cluster: its names and size, no accounting, and nobody to be spared.
 THROUGH_SLURM = (
     *("--workflow-profile", "workflow/profiles/slurm", "--configfile", "config/smoke.yaml"),
-    *("--cores", "2", "--default-resources", "slurm_account=lab", "slurm_partition=tests"),
+    *("--cores", str(min(2, os.cpu_count() or 1)), "--default-resources", "slurm_account=lab", "slurm_partition=tests"),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2", "--latency-wait", "10"),
 )
@@ -29,11 +31,17 @@ def slurm():
     subprocess.run([*NODE, "stop"], check=True)
 
 
-def submitted(project, *arguments: str) -> subprocess.Popen:
-    """A running Snakemake that submits the graph; it writes to ``said`` in the project."""
+@contextmanager
+def submitted(project, *arguments: str) -> Iterator[subprocess.Popen]:
+    """A running Snakemake that submits the graph and writes to ``said`` in the project; it ends with the block."""
+    command = [sys.executable, "-m", "snakemake", *THROUGH_SLURM, *arguments]
     with open(project / "said", "w") as said:
-        command = [sys.executable, "-m", "snakemake", *THROUGH_SLURM, *arguments]
-        return subprocess.Popen(command, cwd=project, stdout=said, stderr=subprocess.STDOUT, env=os.environ)
+        running = subprocess.Popen(command, cwd=project, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
 
 
 def cancel_once_running(rule: str, snakemake: subprocess.Popen) -> str:
@@ -54,9 +62,9 @@ def cancel_once_running(rule: str, snakemake: subprocess.Popen) -> str:
 def test_cancelled_job_is_recovered_and_tables_are_the_local_run_s(slurm, smoke_run, tmp_path):
     project = copy_project(tmp_path)
     results, local = project / "results/smoke", smoke_run / "results/smoke"
-    first = submitted(project, "--retries", "0")
-    memory = cancel_once_running("influence", first)
-    assert first.wait() == 1
+    with submitted(project, "--retries", "0") as first:
+        memory = cancel_once_running("influence", first)
+        assert first.wait() == 1
     said = (project / "said").read_text()
     assert "SLURM status is: 'CANCELLED'" in said
     assert f"mem_mb={memory.removesuffix('M')}," in said, "Slurm was asked for what the rule asks for"
@@ -71,8 +79,8 @@ def test_cancelled_job_is_recovered_and_tables_are_the_local_run_s(slurm, smoke_
     assert not (results / "claims.csv").exists()
     assert not list(results.rglob("*.partial"))
 
-    again = submitted(project)
-    assert again.wait() == 0, (project / "said").read_text()[-5000:]
+    with submitted(project) as again:
+        assert again.wait() == 0, (project / "said").read_text()[-5000:]
     said += (project / "said").read_text()
     for table in (*local.glob("tables/*.csv"), local / "claims.csv", local / "claims.md"):
         assert (results / table.relative_to(local)).read_bytes() == table.read_bytes(), table.name

@@ -113,6 +113,26 @@ def test_plan_asks_for_what_the_formulas_say_of_the_files_sizes(smoke_run, asked
     assert asked["results/smoke/benchmarks/token_stream/docstrings-512.tsv"].tolist() == expected("token_stream", sizes)
 
 
+def test_an_accelerator_takes_the_work_and_is_asked_for(smoke_run):
+    config = yaml.safe_load((smoke_run / "config/smoke.yaml").read_text())
+    config["models"][0] |= {"name": "large", "hidden_size": 2048, "n_layers": 24}
+    asked = {}
+    for device in ("cpu", "cuda"):
+        (smoke_run / f"config/on_{device}.yaml").write_text(yaml.safe_dump(config | {"device": device}))
+        plan = snakemake(
+            smoke_run, "-n", "results/smoke/large/training", "--configfile", f"config/on_{device}.yaml"
+        ).stdout
+        asked[device] = {
+            name: int(re.search(rf"^rule train_model:\n(?:    .*\n)*?    .*\b{name}[=:] ?(\d+)", plan, flags=re.M)[1])
+            for name in ("gpu", "runtime", "mem_mb")
+        }
+    assert [asked[device]["gpu"] for device in ("cpu", "cuda")] == [0, 1]
+    assert asked["cpu"]["runtime"] > asked["cuda"]["runtime"]
+    assert asked["cpu"]["mem_mb"] == asked["cuda"]["mem_mb"] > 16_000, (
+        "weights, gradients and moments of 1.2e9 parameters"
+    )
+
+
 # Notes what it was given; killed, as for its memory, at the first attempt.
 KILLED_ONCE = """
 import os, signal

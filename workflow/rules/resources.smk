@@ -67,9 +67,10 @@ def weight_paths(folder):
 def json_of(path):
     """What a JSON file says; nothing where it is not there or is none, which the job itself reports."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def array_shapes(path):
