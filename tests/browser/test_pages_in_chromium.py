@@ -86,6 +86,10 @@ def test_pointing_at_a_neuron_shows_its_numbers_and_tokens(browser, folder, widt
     assert "0.05 ± 0.0025" in card
     assert "0.015 ± 0.00075" in card  # common: 0.3 of that
     assert "plateau, fixed plateau" in card
+    drawn = "(({x, y}) => [x[0], y[0]])(document.getElementById('plot').data[0])"
+    assert browser.evaluate(drawn) == pytest.approx([0.015, 0.05])
+    titles = "['x', 'y'].map((name) => document.querySelector(`.${name}title`).textContent.split(':')[0])"
+    assert browser.evaluate(titles) == ["common", "rare"]
     promoted = "[...document.querySelectorAll('#card ol')[0].querySelectorAll('code')].map((code) => code.textContent)"
     assert browser.evaluate(promoted) == HOSTILE[:3]
     browser.point(2, 2)
