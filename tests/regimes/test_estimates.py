@@ -212,3 +212,14 @@ def test_the_head_s_share_is_that_of_neurons_chosen_on_rare_discovery_rows(rng):
     total = weights @ sums["common/heldout"].absolute
     drawn = draws.set_index(["condition", "measure"]).loc[("common", "mean_abs.head.influence_share"), "draws"]
     np.testing.assert_allclose(drawn, total[:, head].sum(1) / total.sum(1), atol=1e-12)
+
+
+def test_a_layer_without_suppress_neurons_has_no_suppress_curve(rng):
+    effect = 0.01 * (1 + np.arange(60)) ** -0.5
+    sums = {f"{c}/{split}": sums_with(effect, rng) for c in ("rare", "common") for split in ("discovery", "heldout")}
+    sums = {name: replace(each, signed=np.abs(each.signed)) for name, each in sums.items()}
+    triples = est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)
+    found = {(condition, sign, e.measure): e.value for condition, sign, e in triples}
+    assert found["rare", "suppress", "mean_abs.n_neurons"] == 0
+    assert np.isnan(found["rare", "suppress", "mean_abs.fixed.head_departure"])
+    assert np.isfinite(found["rare", "boost", "mean_abs.fixed.power_law_exponent"])

@@ -8,6 +8,8 @@ import numpy as np
 
 from rareneurons.regimes.curve import RankCurve
 
+FIXED_MEASURES = ("plateau_exponent", "power_law_exponent", "decay_exponent", "head_departure")
+
 
 def band_line(curve: RankCurve, low: float, high: float) -> tuple[float, float]:
     """Slope and intercept of ln influence on ln rank over the ranks with ``low <= ln rank < high`` (least squares).
@@ -34,16 +36,15 @@ def fixed_cuts(curve: RankCurve, cuts: tuple[float, float]) -> dict[str, float]:
     Returns:
         Measure -> value, NaN where a stretch holds fewer than three neurons.
     """
+    if len(curve.neuron) == 0:
+        return dict.fromkeys(FIXED_MEASURES, float("nan"))
     first, second = cuts
     slope, intercept = band_line(curve, first, second)
     x = np.linspace(0, first, 49)
     height = np.interp(x, curve.ln_rank, curve.ln_influence) - (intercept + slope * x)
-    return {
-        "plateau_exponent": -band_line(curve, 0.0, first)[0],
-        "power_law_exponent": -slope,
-        "decay_exponent": -band_line(curve, second, np.inf)[0],
-        "head_departure": float(np.trapezoid(height, x) / first),
-    }
+    head, decay = -band_line(curve, 0.0, first)[0], -band_line(curve, second, np.inf)[0]
+    departure = float(np.trapezoid(height, x) / first)
+    return dict(zip(FIXED_MEASURES, (head, -slope, decay, departure), strict=True))
 
 
 N_PLACES = 32  # places searched for each boundary of the piecewise form

@@ -32,6 +32,7 @@ const drawn = (columns, i) => influence(columns, rare)[i] > 0 && influence(colum
 function traces(columns) {
   const found = data.groups.map(({ name, colour }) => ({
     type: "scatter", mode: "markers", name: words(name), x: [], y: [], customdata: [], text: [], hoverinfo: "text",
+    legendgroup: name, showlegend: false,
     marker: { color: colour, size: 7, opacity: 0.75, symbol: [], line: { width: 1.2, color: colour } },
   }));
   for (let i = 0; i < columns.neuron.length; i++) {
@@ -50,7 +51,12 @@ function traces(columns) {
     ring.x.push(influence(columns, common)[at]);
     ring.y.push(influence(columns, rare)[at]);
   }
-  return [...found, ring];
+  // A legend shows a trace's first marker, whose shape is one neuron's sign: traces without points stand for the groups.
+  const legend = found.filter((trace) => trace.x.length).map(({ name, legendgroup, marker }) => ({
+    type: "scatter", mode: "markers", name, legendgroup, x: [null], y: [null], hoverinfo: "skip",
+    marker: { color: marker.color, size: 9, symbol: "circle" },
+  }));
+  return [...found, ring, ...legend];
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
