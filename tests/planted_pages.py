@@ -94,7 +94,7 @@ def run_parts() -> dict:
         claim("C1", "small", "supported", value=0.12345, ci_low=0.1, ci_high=0.2, p_value=0.01234, n=1600, bound=0.5),
         claim("C1", "large", "contradicted", value=-3.0, ci_low=-4.0, ci_high=-2.0, p_value=0.5, n=12, bound=0.5),
         claim("C3", "small", "undecided", value=1.0, reason=HOSTILE[1]),
-        claim("C3", "large", "undecided", sentence=HOSTILE[0]),
+        claim("C3", "large", "undecided", sentence=HOSTILE[0], reason="no_place_to_break_" * 9),
     ]
     wide = pd.DataFrame({f"a_long_column_name_{i}": np.arange(10) + 0.5 for i in range(30)})
     audit = pd.DataFrame({"checkpoint": ["step0", "step1"], "finding": ["ok", "ok"]})
