@@ -153,7 +153,10 @@ def requests(project: Path, jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def printed(table: pd.DataFrame) -> None:
-    print(table.to_markdown(index=False, floatfmt=".2f", missingval=""), end="\n\n")
+    print(
+        table.astype(object).where(table.notna(), None).to_markdown(index=False, floatfmt=".2f", missingval="—"),
+        end="\n\n",
+    )
 
 
 def main() -> int:

@@ -27,6 +27,11 @@ def test_configuration_reference_is_current_and_explains_every_key():
             assert f"`{section}.{key}`" in page
 
 
+def test_costs_are_what_the_command_prints():
+    table = output_of("benchmarks/costs.py", "--rate", "34e12").strip()
+    assert table in (PROJECT / "docs/costs.md").read_text()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_named_files_are_there(page):
     text = page.read_text()

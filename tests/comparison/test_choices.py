@@ -87,6 +87,9 @@ def test_fixed_cuts_put_the_fixed_head_in_the_place_of_the_plateau():
     assert found[["proper_verdict", "verdict"]].tolist() == ["undecided", "supported"]
     assert found["statistic"] == "effective_dimension.matched.difference over the matched mean (fixed_plateau, rare)"
     assert effects(tables).loc[("reused documents", "C3"), "verdict"] == "undecided"
+    tables["groups"] = tables["groups"][tables["groups"]["group"] != "plateau"]  # where none is fitted
+    made = choices.tables_with(NAMES["fixed cuts"], tables, NOTHING, NO_DRAWS, BOUNDS, np.random.default_rng(0))
+    assert (made["groups"]["group"] == "plateau").sum() == (tables["groups"]["group"] == "fixed_plateau").sum()
 
 
 def dimension_rows(choice, p, group="plateau"):
@@ -184,8 +187,9 @@ def test_curves_of_other_conditions_groups_and_measures_stay():
     table = measure_frame(name, [*kept, ("rare", "boost", Estimate(PLATEAU_TEST, 0.0, "u", 9))])
     rows = rows_of("fixed cuts", "regimes", [("boost", Estimate(PLATEAU_TEST, 1.0, "u", 9))])
     nothing = table.iloc[:0]
-    tables = {"regimes": table, **dict.fromkeys(("coordination", "organization", "spectra", "dynamics"), nothing)}
-    made = choices.tables_with(NAMES["fixed cuts"], tables, rows, NO_DRAWS, "rare", 9, None)["regimes"]
+    others = ("groups", "coordination", "organization", "spectra", "dynamics")
+    tables = {"regimes": table, **dict.fromkeys(others, nothing)}
+    made = choices.tables_with(NAMES["fixed cuts"], tables, rows, NO_DRAWS, BOUNDS, np.random.default_rng(0))["regimes"]
     assert made["value"].tolist() == [0.0, 0.0, 0.5, 1.0]
     assert made["condition"].tolist() == ["bottom-half", "rare", "rare", "rare"]
 

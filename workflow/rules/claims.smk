@@ -3,10 +3,7 @@
 
 rule claims:
     input:
-        expand(
-            in_run("tables/{table}.csv"),
-            table=[*MEASURES, "dynamics", "audit", "groups"],
-        ),
+        expand(in_run("tables/{table}.csv"), table=CLAIM_TABLES),
     output:
         csv=report(
             in_run("claims.csv"), caption="../report/claims.rst", category="Claims"

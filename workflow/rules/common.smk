@@ -85,7 +85,8 @@ TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
 # The condition the claims are about, and the one it is held against.
 CONDITION_PAIR = [config["groups"]["condition"], config["groups"]["contrast"]]
-# What verdicts depend on.
+# What verdicts are drawn from, and what they depend on.
+CLAIM_TABLES = [*MEASURES, "dynamics", "audit", "groups"]
 CLAIM_BOUNDS = config["claims"] | {
     "flatness": config["regimes"]["flatness"],
     "plateau_alpha": config["regimes"]["alpha"],

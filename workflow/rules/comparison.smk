@@ -73,10 +73,7 @@ rule choice_measures:
 
 rule choices:
     input:
-        tables=expand(
-            in_run("tables/{table}.csv"),
-            table=[*MEASURES, "groups", "dynamics", "audit"],
-        ),
+        tables=expand(in_run("tables/{table}.csv"), table=CLAIM_TABLES),
         measured=last_checkpoints("choices.parquet"),
         draws=every_checkpoint("spectra_draws.parquet"),
     output:

@@ -138,7 +138,8 @@ def tables_with(
     if choice.random_controls and "C7" in choice.touches:
         made |= _against_random(tables, spectra_draws, bounds.permutations, rng)
     if choice.fixed_cuts:
-        made |= {name: _with_fixed_head(made[name]) for name in ("coordination", "organization", "spectra", "dynamics")}
+        of_groups = ("groups", "coordination", "organization", "spectra", "dynamics")
+        made |= {name: _with_fixed_head(made[name]) for name in of_groups}
     mine = measured[measured["choice"] == choice.name]
     for name, rows in mine.groupby("table"):
         made[str(name)] = _with_rows(str(name), made[str(name)], rows, bounds.condition)
