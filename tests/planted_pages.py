@@ -19,6 +19,7 @@ HOSTILE = [
     "\\u2028",
     "#",
 ]
+TOKENS = 3 + 10 * np.arange(len(HOSTILE))
 N_NEURONS = 40
 
 
@@ -53,11 +54,11 @@ def checkpoint_tables(rng: np.random.Generator, scale: float) -> tuple[pd.DataFr
             "neuron": np.arange(N_NEURONS),
             "null_space_share": rng.uniform(size=N_NEURONS),
             "frequency_share": rng.uniform(size=N_NEURONS),
-            "promoted": list(rng.permuted(np.tile(np.arange(7), (N_NEURONS, 1)), axis=1)[:, :3]),
-            "suppressed": list(rng.permuted(np.tile(np.arange(7), (N_NEURONS, 1)), axis=1)[:, :3]),
+            "promoted": list(rng.permuted(np.tile(TOKENS, (N_NEURONS, 1)), axis=1)[:, :3]),
+            "suppressed": list(rng.permuted(np.tile(TOKENS, (N_NEURONS, 1)), axis=1)[:, :3]),
         }
     )
-    neurons["promoted"] = [[0, 1, 2] if n == 7 else found for n, found in enumerate(neurons["promoted"])]
+    neurons["promoted"] = [TOKENS[:3] if n == 7 else found for n, found in enumerate(neurons["promoted"])]
     groups = [("plateau", 7), ("fixed_plateau", 7), *(("power_law", n) for n in (1, 2, 4)), ("suppress_decay", 3)]
     return pd.concat(effects), neurons, pd.DataFrame(groups, columns=["group", "neuron"])
 
@@ -73,7 +74,9 @@ def neuron_frames() -> dict[str, pd.DataFrame]:
 def planted_neuron_page() -> str:
     colours = {"plateau": "#CC79A7", "power_law": "#009E73"}
     pages = {"tiny": "tiny.html", "other": "other.html"}
-    return neuron_page("tiny", neuron_frames(), dict(enumerate(HOSTILE)), ["rare", "common"], colours, pages)
+    return neuron_page(
+        "tiny", neuron_frames(), dict(zip(TOKENS.tolist(), HOSTILE, strict=True)), ["rare", "common"], colours, pages
+    )
 
 
 def png(width: int = 600, height: int = 300) -> bytes:
@@ -94,7 +97,7 @@ def run_parts() -> dict:
         claim("C1", "small", "supported", value=0.12345, ci_low=0.1, ci_high=0.2, p_value=0.01234, n=1600, bound=0.5),
         claim("C1", "large", "contradicted", value=-3.0, ci_low=-4.0, ci_high=-2.0, p_value=0.5, n=12, bound=0.5),
         claim("C3", "small", "undecided", value=1.0, reason=HOSTILE[1]),
-        claim("C3", "large", "undecided", sentence=HOSTILE[0]),
+        claim("C3", "large", "undecided", sentence=HOSTILE[0], reason="no_place_to_break_" * 9),
     ]
     wide = pd.DataFrame({f"a_long_column_name_{i}": np.arange(10) + 0.5 for i in range(30)})
     audit = pd.DataFrame({"checkpoint": ["step0", "step1"], "finding": ["ok", "ok"]})

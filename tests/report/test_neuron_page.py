@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from planted_pages import HOSTILE, N_NEURONS, checkpoint_tables, neuron_frames, planted_neuron_page
+from planted_pages import HOSTILE, N_NEURONS, TOKENS, checkpoint_tables, neuron_frames, planted_neuron_page
 
 from rareneurons.report.neurons import NO_GROUP, neuron_frame
 
@@ -68,7 +68,7 @@ def test_page_holds_every_number_and_token(page):
         assert together == frame["groups"].tolist()
         for side in ("promoted", "suppressed"):
             named = np.array(data["tokens"])[unpacked(checkpoint["whole"][side])].reshape(N_NEURONS, 3)
-            assert (named == np.array(HOSTILE)[np.stack(frame[side])]).all()
+            assert (named == np.array(HOSTILE)[np.searchsorted(TOKENS, np.stack(frame[side]))]).all()
         assert checkpoint["rows"] == {"rare": [800, 120], "common": [800, 120]}
 
 
