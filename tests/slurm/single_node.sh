@@ -68,7 +68,7 @@ start_munge() {
     install -d -o munge -g munge -m 0755 /run/munge
     install -d -o munge -g munge -m 0700 /var/log/munge /var/lib/munge
     runuser -u munge -- /usr/sbin/munged
-    pgrep -x munged >"$STATE/munged.pid"
+    cp /run/munge/munged.pid "$STATE/munged.pid" # written before munged goes to the background
 }
 
 start() {
