@@ -28,7 +28,7 @@ def plateau_finding(claim: Claim, tables: Mapping[str, pd.DataFrame], bounds: Bo
         f"a curve without a plateau (adjusted p at most {bounds.alpha:g}), its exponent is at most "
         f"{bounds.flatness:g} of the power law's, and it is the head on held-out documents too; that none is found "
         f"counts where the test finds at least {percent(bounds.power)} of planted ones; p adjusted over the "
-        f"{checkpoints:.3g} checkpoints that regimes.alpha allows for (Bonferroni); n counts blocks of held-out "
+        f"{checkpoints:.0f} checkpoints that regimes.alpha allows for (Bonferroni); n counts blocks of held-out "
         "documents"
     )
     find = finder("boost", "", table, condition)
