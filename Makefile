@@ -25,9 +25,9 @@ demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@echo "Done. Open $(DEMO)/report.html; the verdicts are in $(DEMO)/claims.csv, figures in $(DEMO)/figures/, tables in $(DEMO)/tables/."
 
-# The tests that run the graph share one run of it; the others have the second core meanwhile.
-test: check
-	@$(MAKE) --no-print-directory --jobs 2 test-graph test-library
+# The tests that run the graph share one run of it; the checks and the other tests have the second core meanwhile.
+test: $(INSTALLED)
+	@$(MAKE) --no-print-directory --jobs 2 test-graph check test-library
 
 test-graph: $(INSTALLED)
 	$(BIN)/python -m pytest tests/workflow

@@ -444,6 +444,7 @@ def draw_scaling(frame: pd.DataFrame, file: Path) -> None:
     import seaborn as sns
 
     from rareneurons.figures import style
+    from rareneurons.figures.palette import NULL_COLOUR
 
     style.apply_style()
     figure, axis = plt.subplots(figsize=(style.COLUMN_WIDTH, 2.4))
@@ -451,7 +452,7 @@ def draw_scaling(frame: pd.DataFrame, file: Path) -> None:
         frame, x="factor", y="seconds", hue="varied", style="varied", markers=True, palette="colorblind", ax=axis
     )
     axis.plot(
-        [1, 4], [frame["seconds"][0], 4 * frame["seconds"][0]], color=style.NULL_COLOUR, linestyle=":", label="linear"
+        [1, 4], [frame["seconds"][0], 4 * frame["seconds"][0]], color=NULL_COLOUR, linestyle=":", label="linear"
     )
     axis.set(xscale="log", yscale="log", xlabel="size, relative", ylabel="time (s)")
     axis.set_xticks([1, 2, 4], ["1", "2", "4"])

@@ -3,7 +3,10 @@
 
 rule paper_comparison:
     input:
-        numbers=str(Path(workflow.basedir) / "workflow/resources/paper_numbers.csv"),
+        # relative, so that a copy of the project finds it unchanged
+        numbers=os.path.relpath(
+            Path(workflow.basedir) / "workflow/resources/paper_numbers.csv"
+        ),
         tables=expand(
             in_run("tables/{table}.csv"),
             table=["regimes", "coordination", "organization"],
