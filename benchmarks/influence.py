@@ -451,9 +451,7 @@ def draw_scaling(frame: pd.DataFrame, file: Path) -> None:
     sns.lineplot(
         frame, x="factor", y="seconds", hue="varied", style="varied", markers=True, palette="colorblind", ax=axis
     )
-    axis.plot(
-        [1, 4], [frame["seconds"][0], 4 * frame["seconds"][0]], color=NULL_COLOUR, linestyle=":", label="linear"
-    )
+    axis.plot([1, 4], [frame["seconds"][0], 4 * frame["seconds"][0]], color=NULL_COLOUR, linestyle=":", label="linear")
     axis.set(xscale="log", yscale="log", xlabel="size, relative", ylabel="time (s)")
     axis.set_xticks([1, 2, 4], ["1", "2", "4"])
     axis.minorticks_off()
