@@ -10,7 +10,7 @@ import pandas as pd
 from rareneurons.tables import FINAL_PREFIX, CheckpointName, Estimate, measure_frame
 
 Alternative = Literal["less", "greater", "two-sided"]
-NORMAL_95 = 1.959963985  # standard errors from a value to either end of its 95 % interval
+NORMAL_95 = 1.959963984540054  # standard errors from a value to either end of its 95 % interval
 
 
 def correlation_matrix(activation: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

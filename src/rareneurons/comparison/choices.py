@@ -17,7 +17,7 @@ from rareneurons.claims import Bounds, decide
 from rareneurons.dynamics.trends import measure_trends
 from rareneurons.groups import FIXED_PREFIX, HEADS
 from rareneurons.stats import adjusted_in_families, benjamini_hochberg
-from rareneurons.tables import FINAL_PREFIX, IDENTITY, PLATEAU_TEST, last_checkpoints
+from rareneurons.tables import FINAL_PREFIX, IDENTITY, PLATEAU_TEST
 
 HEAD = HEADS[0]
 # What the verdicts read of a table; a choice's rows take the place of the run's.
@@ -96,22 +96,16 @@ def effects_of_choices(
     """
     keys = ["claim", "model"]
     models = tables["regimes"]["model"].unique()
-    proper = _decided(tables, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
+    proper = decide(tables, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
     frames = []
     for choice in choices_for(by_input):
         made = tables_with(choice, tables, measured, spectra_draws, bounds, rng)
-        verdicts = _decided(made, bounds)
+        verdicts = decide(made, bounds)
         verdicts = verdicts[verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(models)]
         statistic = [_named(text, choice, bounds.condition, str(by_input)) for text in verdicts["statistic"]]
         frames.append(verdicts.assign(choice=choice.name, statistic=statistic))
     found = pd.concat(frames, ignore_index=True).merge(proper, on=keys)
     return found.assign(changed=found["verdict"] != found["proper_verdict"])[COLUMNS]
-
-
-def _decided(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> pd.DataFrame:
-    """Verdicts; of the measures they read the last checkpoint alone, and look it up faster in small tables."""
-    ends = {name: table for name, table in tables.items() if name not in ("dynamics", "audit")}
-    return decide({**tables, **{name: last_checkpoints(table) for name, table in ends.items()}}, bounds)
 
 
 def _named(statistic: str, choice: Choice, condition: str, by_input: str) -> str:

@@ -11,7 +11,7 @@ from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import RankCurve, Statistic, rank_curve
 from rareneurons.regimes.fixed import band_line
 from rareneurons.stats import document_weights, percentile_interval
-from rareneurons.tables import IDENTITY, CheckpointName, Estimate, measure_frame
+from rareneurons.tables import IDENTITY, CheckpointName, Estimate, last_checkpoints, measure_frame
 
 LINES = "paper_lines"  # what the authors read off a curve and no other table has
 LAST_STEP = 143000  # of the paper's models with steps
@@ -45,8 +45,7 @@ def placed(
     """
     checkpoints = regimes[IDENTITY].drop_duplicates()
     neurons = regimes[(regimes["measure"] == "mean_abs.n_neurons") & (regimes["condition"] == pair[0])]
-    last = neurons[neurons["step"] == neurons.groupby("model")["step"].transform("max")]
-    largest = str(last.groupby("model")["value"].sum().idxmax())
+    largest = str(last_checkpoints(neurons).groupby("model")["value"].sum().idxmax())
     places = [_place(number, checkpoints, largest) for number in numbers.to_dict("records")]
     found = numbers.rename(columns={"model": "paper_model"})
     found[["match", "model", "checkpoint"]] = pd.DataFrame(places, index=found.index, columns=range(3))

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.errors import RunError
-from rareneurons.stats import benjamini_hochberg
+from rareneurons.stats import NORMAL_95, benjamini_hochberg
 from rareneurons.tables import IDENTITY, MEASURE_COLUMNS
 
 LEVEL = 0.05  # of the tables' intervals, and of what counts as a difference
-NORMAL_QUANTILE = 1.959963984540054  # half-width of a 95 % interval, in standard errors
 RUNS = ("first", "second")
 CLAIMS = "claims"
 KEYS = {CLAIMS: ["claim", "model"]}  # of all other tables: MEASURE_KEYS
@@ -151,7 +150,7 @@ def difference_p(numbers: pd.DataFrame) -> np.ndarray:
     facing = np.where(difference > 0, up, down)
     half = np.linalg.norm(np.clip(facing, 0, None), axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(difference == 0, 0, NORMAL_QUANTILE * np.abs(difference) / half)
+        z = np.where(difference == 0, 0, NORMAL_95 * np.abs(difference) / half)
     return erfc(z / np.sqrt(2))
 
 
