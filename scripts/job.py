@@ -21,7 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from rareneurons.errors import RareNeuronsError
-from rareneurons.tables import CheckpointName
+from rareneurons.tables import CheckpointName, with_empty_text
 
 _terminal = sys.stderr
 PROGRESS_SECONDS = 10  # shorter loops say nothing on the terminal
@@ -168,6 +168,11 @@ def read_array(path: str, name: str) -> np.ndarray:
 
     with safe_open(path, framework="np") as arrays:
         return arrays.get_tensor(name)
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """A table across models and checkpoints, from CSV; empty text is empty text, not NaN."""
+    return with_empty_text(pd.read_csv(path))
 
 
 def write_parquet(frame: pd.DataFrame, path: str) -> None:

@@ -1,6 +1,6 @@
 """Named sets of last-MLP neurons: the regimes of the discovery curve, and controls drawn at random or matched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -15,15 +15,29 @@ from rareneurons.tables import FINAL_PREFIX, Estimate
 
 Value = TypeVar("Value")
 ControlKind = Literal["random", "matched"]
-# Name of a group -> (its neurons (n,), kind of controls -> neurons of its control groups (m, n)).
-Controlled = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]
+CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched")
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
 # Groups that are measured and get controls. Those by the fixed cuts stand beside the automatic ones.
 MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")
-HEADS = ("plateau", "fixed_plateau")  # those of boost neurons
+TOP_GROUPS = ("plateau", "fixed_plateau")  # those of boost neurons
 SMALLEST_GROUP = 3
 NEAREST = 5  # a matched neuron is drawn among this many nearest
+
+
+@dataclass(frozen=True)
+class ControlledGroup:
+    """A group of neurons with its control groups.
+
+    ``members`` (n,): its neuron indices; ``controls``: kind -> neuron indices of each control group, (m, n). A group
+    that is too small to be measured has no controls: (0, n).
+    """
+
+    members: np.ndarray
+    controls: Mapping[str, np.ndarray]
+
+
+ControlledGroups = Mapping[str, ControlledGroup]
 
 
 def group_name(sign: Sign, regime: str) -> str:
@@ -196,61 +210,33 @@ def members_by_group(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return {str(name): part.to_numpy() for name, part in frame.groupby("group", sort=False)["neuron"]}
 
 
-def measured_groups(
-    groups: pd.DataFrame, controls: pd.DataFrame, kind: ControlKind = "random"
-) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
-    """Plateau groups, each with controls of its own size.
+def controlled_groups(groups: pd.DataFrame, controls: pd.DataFrame) -> dict[str, ControlledGroup]:
+    """The measured groups of a checkpoint, each with its controls.
 
     Args:
         groups: the regimes, as :func:`group_frame` returns them.
         controls: their controls, likewise.
-        kind: which controls.
 
     Returns:
-        Name of each measured group of at least ``SMALLEST_GROUP`` neurons -> (its neurons, controls of
-        the same size). Controls too small for the group are left out.
+        Name of each group in ``MEASURED`` that the table has -> the group. Groups of fewer than ``SMALLEST_GROUP``
+        neurons have no controls, and control groups that are smaller than the group are left out.
     """
     members, drawn = members_by_group(groups), members_by_group(controls)
     found = {}
-    for name in MEASURED:
-        neurons = members.get(name, np.empty(0, dtype=np.int64))
-        if len(neurons) < SMALLEST_GROUP:
-            continue
-        prefix = "random_" if kind == "random" else f"matched_{name}_"
-        mine = [control for key, control in drawn.items() if key.startswith(prefix)]
-        found[name] = neurons, [control[: len(neurons)] for control in mine if len(control) >= len(neurons)]
-    return found
-
-
-def controlled_groups(
-    groups: pd.DataFrame, controls: pd.DataFrame
-) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Plateau groups of any size, each with its controls of either kind.
-
-    Args:
-        groups: the regimes, as :func:`group_frame` returns them.
-        controls: their controls, likewise.
-
-    Returns:
-        Name of each measured group there is -> (its neurons (n,), kind -> neurons of its control groups (m, n)).
-        Groups of fewer than ``SMALLEST_GROUP`` neurons have no controls (0, n).
-    """
-    members = members_by_group(groups)
-    kinds: Sequence[ControlKind] = ("random", "matched")
-    by_kind = {kind: measured_groups(groups, controls, kind) for kind in kinds}
-    found = {}
     for name in [name for name in MEASURED if name in members]:
-        drawn: dict[str, np.ndarray] = {}
-        for kind in kinds:
-            _, mine = by_kind[kind].get(name, (None, []))
-            drawn[kind] = np.array(mine, dtype=np.int64).reshape(-1, len(members[name]))
-        found[name] = members[name], drawn
+        size = len(members[name])
+        by_kind = {}
+        for kind in CONTROL_KINDS:
+            prefix = "random_" if kind == "random" else f"matched_{name}_"
+            mine = [control[:size] for key, control in drawn.items() if key.startswith(prefix) and len(control) >= size]
+            by_kind[kind] = np.array(mine if size >= SMALLEST_GROUP else [], dtype=np.int64).reshape(-1, size)
+        found[name] = ControlledGroup(members[name], by_kind)
     return found
 
 
-def followed_back(groups: Mapping[str, Value]) -> dict[str, Value]:
-    """The heads of the last checkpoint under the names they have at all others: ``final_plateau``, ..."""
-    return {f"{FINAL_PREFIX}{name}": value for name, value in groups.items() if name in HEADS}
+def tracked_backwards(groups: Mapping[str, Value]) -> dict[str, Value]:
+    """The top groups of the last checkpoint under the names they have at all others: ``final_plateau``, ..."""
+    return {f"{FINAL_PREFIX}{name}": value for name, value in groups.items() if name in TOP_GROUPS}
 
 
 def redrawn_groups(
@@ -283,9 +269,9 @@ def match_quality(
 ) -> list[tuple[str, str, Estimate]]:
     """How alike each measured group and its controls are, feature by feature.
 
-    ``smd.<feature>.<kind>``: mean over the group less mean over a control, in standard deviations of the layer,
-    averaged over the controls (Stuart 2010: below 0.1 is close, above 0.25 is not); interval: central 95 % of the
-    controls. ``n`` is the number of controls.
+    ``standardised_difference`` of a ``part`` (the feature) against a kind of controls: mean over the group less mean
+    over a control group, in standard deviations of the layer, averaged over the control groups (Stuart 2010: below 0.1
+    is close, above 0.25 is not). The interval is the central 95 % of the control groups; ``n`` is their number.
 
     Args:
         groups: the regimes, as :func:`group_frame` returns them.
@@ -297,29 +283,20 @@ def match_quality(
     """
     standardised = features.standardised()
     condition = str(groups["condition"].iloc[0])
-    kinds: Sequence[ControlKind] = ("random", "matched")
+    measured = controlled_groups(groups, controls)
     found = []
-    for kind in kinds:
-        for name, (members, drawn) in measured_groups(groups, controls, kind).items():
-            if not drawn:
+    for kind in CONTROL_KINDS:
+        for name, group in measured.items():
+            drawn = group.controls[kind]
+            if not len(drawn):
                 continue
-            gaps = np.stack([standardised[members].mean(0) - standardised[control].mean(0) for control in drawn])
+            gaps = standardised[group.members].mean(0) - standardised[drawn].mean(1)
             low, high = np.quantile(gaps, [0.025, 0.975], axis=0)
-            found += [
-                (
-                    condition,
-                    name,
-                    Estimate(
-                        f"smd.{feature}.{kind}",
-                        float(gaps[:, column].mean()),
-                        "standard deviations",
-                        len(drawn),
-                        float(low[column]),
-                        float(high[column]),
-                    ),
+            for column, feature in enumerate(FEATURE_NAMES):
+                numbers = float(gaps[:, column].mean()), "standard deviations", len(drawn), low[column], high[column]
+                found.append(
+                    (condition, name, Estimate("standardised_difference", *numbers, part=feature, against=kind))
                 )
-                for column, feature in enumerate(FEATURE_NAMES)
-            ]
     return found
 
 

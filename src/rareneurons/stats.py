@@ -86,27 +86,34 @@ def against_controls(
     draws: Sequence[float] | np.ndarray,
     null: Sequence[float] | np.ndarray,
     alternative: Alternative,
-) -> list[Estimate]:
-    """An estimate with its bootstrap interval and its empirical p, and the controls it is held against.
+) -> Estimate:
+    """An estimate with its bootstrap interval, its controls and its empirical p-value.
 
     Args:
-        estimate: the group's value; its interval and p are filled in.
+        estimate: the group's value, with the kind of controls as ``against``.
         draws: bootstrap draws of the value; none where the measure has no resampling (weights, not rows).
         null: the same measure of each control group.
         alternative: which tail counts as extreme.
 
     Returns:
-        The completed estimate and ``<measure>.null_mean``: mean of the controls, the central 95 % of them as its
-        interval, and their number as its ``n``.
+        The estimate with ``ci_low``, ``ci_high``, ``p_value``, and with mean, central 95 % and number of the control
+        groups that have a value.
     """
     low, high = percentile_interval(np.asarray(draws, dtype=float))
     controls = np.asarray(null, dtype=float)
-    completed = replace(estimate, ci_low=low, ci_high=high, p_value=empirical_p(estimate.value, controls, alternative))
+    p_value = empirical_p(estimate.value, controls, alternative)
     controls = controls[np.isfinite(controls)]
-    null_mean = float(controls.mean()) if len(controls) else float("nan")
     null_low, null_high = percentile_interval(controls)
-    name = f"{estimate.measure}.null_mean"
-    return [completed, Estimate(name, null_mean, estimate.unit, len(controls), null_low, null_high)]
+    return replace(
+        estimate,
+        ci_low=low,
+        ci_high=high,
+        p_value=p_value,
+        null_mean=float(controls.mean()) if len(controls) else float("nan"),
+        null_low=null_low,
+        null_high=null_high,
+        null_n=len(controls),
+    )
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
@@ -121,26 +128,27 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
 
 
 def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:
-    """Long table of (condition, group, estimate) triples with adjusted p-values and reasons.
+    """Long table of (condition, group, estimate) triples with adjusted p-values.
 
     Returns:
-        ``MEASURE_COLUMNS``, ``q_value`` (Benjamini-Hochberg) and ``reason``. A family is all tests of the table against
-        one kind of controls, which is the last part of a measure's name (``effective_dimension.matched``): tests
-        against random controls answer another question and must not help those against matched ones; nor must groups
-        that are followed back from the last checkpoint.
+        ``MEASURE_COLUMNS``; ``q_value`` is adjusted as :func:`adjusted_in_families` does.
     """
-    found = list(estimates)
-    frame = measure_frame(checkpoint, found)
-    return frame.assign(q_value=adjusted_in_families(frame), reason=[estimate.reason for _, _, estimate in found])
+    frame = measure_frame(checkpoint, estimates)
+    return frame.assign(q_value=adjusted_in_families(frame))
 
 
 def adjusted_in_families(frame: pd.DataFrame) -> np.ndarray:
-    """Adjusted p (n,) of the tests of one checkpoint's table, in the families of :func:`frame_of_tests`."""
+    """Adjusted p-values (n,) of the tests of one checkpoint's table (Benjamini & Hochberg 1995).
+
+    A family is all tests of the table against one kind of controls: tests against random groups answer another question
+    and must not help those against matched ones. Nor must groups that are tracked backwards from the last checkpoint.
+    A p-value that belongs to no kind of controls is not adjusted (NaN).
+    """
     followed = frame["group"].str.startswith(FINAL_PREFIX).map({True: FINAL_PREFIX, False: ""})
-    families = followed + frame["measure"].str.rsplit(".", n=1).str[-1]
     p_value, adjusted = frame["p_value"].to_numpy(dtype=float), np.full(len(frame), np.nan)
-    for family in frame.groupby(families.to_numpy()).indices.values():
-        adjusted[family] = benjamini_hochberg(p_value[family])
+    for (_, against), family in frame.groupby([followed.to_numpy(), frame["against"].to_numpy()]).indices.items():
+        if against:
+            adjusted[family] = benjamini_hochberg(p_value[family])
     return adjusted
 
 

@@ -1,26 +1,25 @@
 """The columns that mean the same thing everywhere, and the frames built from them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-PLATEAU_TEST = "mean_abs.test.plateau"  # the measure that is 1 where a plateau is declared, else 0
-FINAL_PREFIX = "final_"  # names groups of a model's last checkpoint where they are followed back to earlier ones
+FINAL_PREFIX = "final_"  # names groups of a model's last checkpoint where they are tracked backwards to earlier ones
 IDENTITY = ["model", "checkpoint", "step"]
-MEASURE_COLUMNS = [
-    *IDENTITY,
-    "condition",
-    "group",
-    "measure",
-    "value",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n",
-    "unit",
+# What one row of a measure's table is about. The numbers follow in MEASURE_NUMBERS.
+MEASURE_KEYS = [*IDENTITY, "condition", "group", "measure", "part", "quantity", "against"]
+MEASURE_NUMBERS = [
+    *("value", "ci_low", "ci_high"),
+    *("null_mean", "null_low", "null_high", "null_n"),
+    *("p_value", "q_value", "n", "unit", "reason"),
 ]
+MEASURE_COLUMNS = [*MEASURE_KEYS, *MEASURE_NUMBERS]
+DRAW_KEYS = ["condition", "group", "measure", "part", "quantity", "against"]
+MAY_BE_EMPTY = ("part", "against", "reason", "need", "evidence")  # text columns that a CSV file may leave empty
+VALUE, DIFFERENCE, RATIO = "value", "difference", "ratio"
 INFLUENCE_COLUMNS = [
     *IDENTITY,
     "layer",
@@ -44,9 +43,11 @@ CLAIM_COLUMNS = [
     "ci_high",
     "p_value",
     "n",
+    "power",
     "bound",
     "verdict",
-    "reason",
+    "rule",
+    "evidence",
     "sentence",
     "need",
 ]
@@ -79,9 +80,14 @@ class CheckpointName:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One measured value: interval, p-value and n belong to it; NaN stands for "not computed".
+    """One measured number; NaN means "not computed".
 
-    ``reason``: why there is no value, or no p; empty where both are.
+    ``measure``: what is measured; ``part``: of what (a matrix, a part of the rows, a kind of ablation); ``quantity``:
+    which number of it (``value``, ``difference``, ``ratio``, ...); ``against``: what it is compared with (``random``,
+    ``matched``, ``shift``, ...), empty if nothing. ``n`` counts what the value was computed from; ``ci_low`` and
+    ``ci_high`` are its 95 % interval. ``null_mean``, ``null_low`` and ``null_high`` are the mean and the central 95 %
+    of the ``null_n`` control groups, ``p_value`` the test against them, ``q_value`` that p-value after adjustment.
+    ``reason`` says why there is no value or no p-value; it is empty where both exist.
     """
 
     measure: str
@@ -92,60 +98,107 @@ class Estimate:
     ci_high: float = float("nan")
     p_value: float = float("nan")
     reason: str = ""
+    part: str = field(default="", kw_only=True)
+    quantity: str = field(default=VALUE, kw_only=True)
+    against: str = field(default="", kw_only=True)
+    null_mean: float = field(default=float("nan"), kw_only=True)
+    null_low: float = field(default=float("nan"), kw_only=True)
+    null_high: float = field(default=float("nan"), kw_only=True)
+    null_n: int = field(default=0, kw_only=True)
+    q_value: float = field(default=float("nan"), kw_only=True)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """``measure``, ``part``, ``quantity`` and ``against``."""
+        return self.measure, self.part, self.quantity, self.against
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Bootstrap draws ``values`` (B,) of one number, named as in :class:`Estimate`."""
+
+    measure: str
+    values: np.ndarray
+    part: str = field(default="", kw_only=True)
+    quantity: str = field(default=VALUE, kw_only=True)
+    against: str = field(default="", kw_only=True)
 
 
 def measure_frame(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:
     """Long table of (condition, group, estimate) triples with the columns ``MEASURE_COLUMNS``."""
     records = [
-        {
-            **checkpoint.columns(),
-            "condition": condition,
-            "group": group,
-            "measure": estimate.measure,
-            "value": estimate.value,
-            "ci_low": estimate.ci_low,
-            "ci_high": estimate.ci_high,
-            "p_value": estimate.p_value,
-            "n": estimate.n,
-            "unit": estimate.unit,
-        }
+        {**checkpoint.columns(), "condition": condition, "group": group, **vars(estimate)}
         for condition, group, estimate in estimates
     ]
     return pd.DataFrame(records, columns=MEASURE_COLUMNS)
 
 
-def draws_frame(draws: Iterable[tuple[str, str, str, np.ndarray]]) -> pd.DataFrame:
-    """Table ``condition, group, measure, draws`` of bootstrap draws (B,); measures without draws are left out."""
-    columns = ["condition", "group", "measure", "draws"]
-    rows = [(*key, np.asarray(values, dtype=np.float64)) for *key, values in draws if len(values)]
-    return pd.DataFrame(rows, columns=columns)
+def draws_frame(checkpoint: CheckpointName, draws: Iterable[tuple[str, str, Draws]]) -> pd.DataFrame:
+    """Table of (condition, group, draws) triples: identity, ``DRAW_KEYS`` and ``draws`` (B,); none without draws.
+
+    The draws of a value do not depend on what the value is compared with, so their ``against`` is empty.
+    """
+    rows = [
+        (condition, group, each.measure, each.part, each.quantity, each.against, np.asarray(each.values, np.float64))
+        for condition, group, each in draws
+        if len(each.values)
+    ]
+    return checkpoint.labelled(pd.DataFrame(rows, columns=[*DRAW_KEYS, "draws"]))
 
 
-def beside_controls(table: pd.DataFrame, names: str) -> pd.DataFrame:
-    """Measures at each model's last checkpoint, one a row, beside both kinds of controls.
+def with_empty_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as read from a CSV file, with empty text instead of NaN in its text columns ``MAY_BE_EMPTY``."""
+    return table.fillna({column: "" for column in MAY_BE_EMPTY if column in table})
+
+
+def rows_of(
+    table: pd.DataFrame,
+    measure: str,
+    part: str = "",
+    quantity: str = VALUE,
+    against: str | None = None,
+) -> pd.DataFrame:
+    """Rows of one number of a measure's table; ``against`` None takes what the number is compared with first.
+
+    A value stands once per kind of controls. With ``against`` None, each checkpoint, condition and group keeps its
+    first row.
+    """
+    found = table[(table["measure"] == measure) & (table["part"] == part) & (table["quantity"] == quantity)]
+    if against is None:
+        return found.drop_duplicates([*IDENTITY, "condition", "group"])
+    return found[found["against"] == against]
+
+
+def beside_controls(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
+    """Values at each model's last checkpoint, one row per measure and part, beside what they are compared with.
 
     Args:
-        table: a measure's table over models and checkpoints, with ``q_value`` and ``reason``.
-        names: regular expression of the measures' names without the kind of controls; others are left out.
+        table: a measure's table over models and checkpoints.
+        kinds: what they are compared with; values that are compared with none of these are left out.
 
     Returns:
-        One row a model, condition, group and measure: value and interval, and for either kind of controls their mean,
-        the empirical p and its adjusted value.
+        One row per model, condition, group, measure and part: value, interval, ``n``, ``unit``, ``reason``; then for
+        each kind of controls ``<kind>_mean`` (their mean), ``<kind>_p`` and ``<kind>_q`` (empirical p, adjusted).
     """
-    table = last_checkpoints(table)
-    keys = ["model", "checkpoint", "condition", "group", "measure"]
-    parts = table["measure"].str.extract(rf"^(?P<name>{names})\.(?P<kind>random|matched)(?P<null>\.null_mean)?$")
-    table = table.assign(measure=parts["name"], kind=parts["kind"])
-    values, nulls = table[parts["null"].isna() & parts["name"].notna()], table[parts["null"].notna()]
+    keys = ["model", "checkpoint", "condition", "group", "measure", "part"]
+    values = last_checkpoints(table)
+    values = values[(values["quantity"] == VALUE) & values["against"].isin(kinds)]
     wide = values.drop_duplicates(keys)[[*keys, "value", "ci_low", "ci_high", "n", "unit", "reason"]]
-    for kind in ("random", "matched"):
-        mean = nulls[nulls["kind"] == kind][[*keys, "value"]].rename(columns={"value": f"{kind}_mean"})
-        tests = values[values["kind"] == kind][[*keys, "p_value", "q_value"]]
-        tests = tests.rename(columns={"p_value": f"{kind}_p", "q_value": f"{kind}_q"})
-        wide = wide.merge(mean, on=keys, how="left").merge(tests, on=keys, how="left")
+    for kind in kinds:
+        names = {"null_mean": f"{kind}_mean", "p_value": f"{kind}_p", "q_value": f"{kind}_q"}
+        mine = values[values["against"] == kind].rename(columns=names)
+        wide = wide.merge(mine[[*keys, *names.values()]], on=keys, how="left")
     return wide
 
 
 def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of each model's last checkpoint."""
     return table[table["step"] == table.groupby("model")["step"].transform("max")]
+
+
+Course = Literal["trend", "change", "largest_step", "largest_step_from", "largest_step_to"]
+
+
+def over_training(quantity: str, course: Course) -> str:
+    """Name in the dynamics table of how a quantity moves with training step: ``trend``, ``difference_trend``, ..."""
+    return course if quantity == VALUE else f"{quantity}_{course}"
