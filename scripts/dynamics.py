@@ -1,23 +1,23 @@
 """Trend of every measure over training, the first step with a plateau, and turnover of the top neurons."""
 
 import pandas as pd
-from job import generator, run, write_csv
+from job import generator, read_table, run, write_csv
 
-from rareneurons.dynamics.head import turnover
+from rareneurons.dynamics.top import turnover
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
 from rareneurons.models.audit import training_part
 
 
 def main(job):
     audit = pd.read_csv(job.input.audit)
-    tables = (training_part(pd.read_csv(file), audit) for file in job.input.tables)
+    tables = (training_part(read_table(file), audit) for file in job.input.tables)
     draws, influence = (
         training_part(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True), audit)
         for files in (job.input.draws, job.input.influence)
     )
     found = [
         measure_trends(tables, draws, job.params.permutations, generator(job)),
-        first_plateau_steps(training_part(pd.read_csv(job.input.regimes), audit)),
+        first_plateau_steps(training_part(read_table(job.input.regimes), audit)),
         turnover(influence, job.params.top),
     ]
     write_csv(pd.concat([part for part in found if len(part)], ignore_index=True), job.output[0])

@@ -4,12 +4,12 @@ import pandas as pd
 from figure_job import draw
 from job import run
 
-from rareneurons.figures.dynamics import final_head_and_turnover
+from rareneurons.figures.dynamics import final_top_and_turnover
 
 
 def main(job):
     head, dynamics = pd.read_csv(job.input.head), pd.read_csv(job.input.dynamics)
-    draw(job, final_head_and_turnover, head, dynamics, job.params.conditions, job.params.top)
+    draw(job, final_top_and_turnover, head, dynamics, job.params.conditions, job.params.top)
 
 
 run(main, snakemake)

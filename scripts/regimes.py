@@ -17,8 +17,7 @@ def main(job):
     write_parquet(measure_frame(name, regime_estimates(sums, pair, settings, rng)), job.output.table)
     bands = no_plateau_bands(sums, pair, settings.null_curves, rng)
     write_parquet(name.labelled(bands), job.output.bands)
-    draws = trending_draws(sums, pair, settings, shared_generator(job))
-    write_parquet(name.labelled(draws), job.output.draws)
+    write_parquet(trending_draws(name, sums, pair, settings, shared_generator(job)), job.output.draws)
 
 
 run(main, snakemake)

@@ -76,14 +76,14 @@ def test_controls_hold_no_measured_neuron_and_have_the_group_s_size(rng):
     mean = np.where(np.arange(600) < 480, mean_abs, -mean_abs)
     frame = influence_frame(mean, mean_abs)
     regimes, controls = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(600, rng), 25, rng)
-    for kind in ("random", "matched"):
-        measured = groups.measured_groups(regimes, controls, kind)
-        assert "fixed_plateau" in measured
-        chosen = np.concatenate([members for members, _ in measured.values()])
-        for members, drawn in measured.values():
-            assert len(drawn) == 25
-            for control in drawn:
-                assert len(set(control)) == len(members)
+    measured = groups.controlled_groups(regimes, controls)
+    assert "fixed_plateau" in measured
+    chosen = np.concatenate([group.members for group in measured.values()])
+    for group in measured.values():
+        for kind in ("random", "matched"):
+            assert len(group.controls[kind]) == 25
+            for control in group.controls[kind]:
+                assert len(set(control)) == len(group.members)
                 assert not set(control) & set(chosen)
 
 
@@ -95,13 +95,14 @@ def test_matched_controls_resemble_a_loud_group_and_random_ones_do_not(rng):
     loud = np.argsort(-(loudness + 0.7 * rng.normal(size=n)))[:40]
     frame = groups.group_frame({"plateau": loud}, 0, "rare")
     controls = groups.group_frame(groups.controls_of({"plateau": loud}, features, 200, rng), 0, "rare")
-    quality = {e.measure: e for _, _, e in groups.match_quality(frame, controls, features)}
-    assert quality["smd.ln_activation_variance.random"].value > 1
+    quality = {(e.part, e.against): e for _, _, e in groups.match_quality(frame, controls, features)}
+    assert {e.measure for e in quality.values()} == {"standardised_difference"}
+    assert quality["ln_activation_variance", "random"].value > 1
     for feature in ("ln_activation_variance", "ln_output_norm"):
-        gap = {kind: abs(quality[f"smd.{feature}.{kind}"].value) for kind in ("random", "matched")}
+        gap = {kind: abs(quality[feature, kind].value) for kind in ("random", "matched")}
         assert gap["matched"] < 0.2 * gap["random"]
-    assert quality["smd.activation_mean.matched"].n == 200
-    drawn = groups.measured_groups(frame, controls, "matched")["plateau"][1]
+    assert quality["activation_mean", "matched"].n == 200
+    drawn = groups.controlled_groups(frame, controls)["plateau"].controls["matched"]
     assert len({tuple(sorted(control)) for control in drawn}) > 190  # they differ from one another
 
 
@@ -120,9 +121,12 @@ def test_matching_draws_among_the_nearest_that_are_left(rng):
     assert counts.min() > 0.8 * 3000 / groups.NEAREST
 
 
-def test_tiny_groups_are_not_measured():
+def test_tiny_groups_have_no_controls_and_no_match():
     frame = groups.group_frame({"plateau": np.arange(2)}, 0, "rare")
-    assert groups.measured_groups(frame, groups.group_frame({"random_0000": np.arange(5, 7)}, 0, "rare")) == {}
+    controls = groups.group_frame({"random_0000": np.arange(5, 7)}, 0, "rare")
+    assert len(groups.controlled_groups(frame, controls)["plateau"].controls["random"]) == 0
+    features = groups.NeuronFeatures(np.arange(8.0), np.arange(1.0, 9), np.ones(8))
+    assert groups.match_quality(frame, controls, features) == []
 
 
 def test_controlled_groups_hold_both_kinds_and_tiny_groups_too(rng):
@@ -133,12 +137,12 @@ def test_controlled_groups_hold_both_kinds_and_tiny_groups_too(rng):
         "matched_plateau_0000": np.arange(20, 24),
     }
     found = groups.controlled_groups(regimes, groups.group_frame(drawn, 0, "rare"))
-    members, controls = found["plateau"]
-    assert members.tolist() == [0, 1, 2, 3]
-    assert controls["random"].tolist() == [[10, 11, 12, 13], [15, 16, 17, 18]]
-    assert controls["matched"].tolist() == [[20, 21, 22, 23]]
-    assert found["suppress_plateau"][0].tolist() == [4, 5]
-    assert {kind: control.shape for kind, control in found["suppress_plateau"][1].items()} == {
+    plateau, suppress = found["plateau"], found["suppress_plateau"]
+    assert plateau.members.tolist() == [0, 1, 2, 3]
+    assert plateau.controls["random"].tolist() == [[10, 11, 12, 13], [15, 16, 17, 18]]
+    assert plateau.controls["matched"].tolist() == [[20, 21, 22, 23]]
+    assert suppress.members.tolist() == [4, 5]
+    assert {kind: control.shape for kind, control in suppress.controls.items()} == {
         "random": (0, 2),
         "matched": (0, 2),
     }
@@ -154,15 +158,15 @@ def test_features_are_those_of_the_neurons(rng):
     assert (constant == 0).all()
 
 
-def test_final_groups_are_the_heads_under_another_name():
-    assert groups.followed_back({"plateau": 1, "fixed_plateau": 2, "suppress_plateau": 3}) == {
+def test_final_groups_are_the_top_groups_under_another_name():
+    assert groups.tracked_backwards({"plateau": 1, "fixed_plateau": 2, "suppress_plateau": 3}) == {
         "final_plateau": 1,
         "final_fixed_plateau": 2,
     }
 
 
 @pytest.mark.oracle
-def test_redrawn_groups_are_the_heads_of_each_draw_s_curve(rng):
+def test_redrawn_groups_are_the_top_of_each_draw_s_curve(rng):
     """One draw at a time, by sorting the resampled means of one sign."""
     sizes = np.full(12, 5)
     effect = np.concatenate([np.linspace(1, 2, 30), -np.linspace(1, 2, 30)]) * rng.normal(1, 2, size=(12, 60))

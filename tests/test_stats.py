@@ -63,11 +63,17 @@ def test_empirical_p_is_uniform_under_the_null():
 
 
 def test_against_controls_describes_group_and_null():
-    estimate = Estimate("m", 5.0, "unit", 10)
-    mine, null = stats.against_controls(estimate, [4.0, 6.0] * 20, list(range(5)) * 4, "greater")
-    assert (mine.ci_low, mine.ci_high) == (4.0, 6.0)
-    assert mine.p_value == pytest.approx(1 / 21)
-    assert (null.measure, null.value, null.n) == ("m.null_mean", 2.0, 20)
+    estimate = Estimate("m", 5.0, "unit", 10, against="random")
+    controls = [*range(5)] * 4
+    found = stats.against_controls(estimate, [4.0, 6.0] * 20, [*controls, np.nan], "greater")
+    assert (found.ci_low, found.ci_high) == (4.0, 6.0)
+    assert found.p_value == pytest.approx(1 / 21)
+    assert found.key == ("m", "", "value", "random")
+    assert (found.null_mean, found.null_n, found.n) == (2.0, 20, 10)
+    assert (found.null_low, found.null_high) == pytest.approx(np.quantile(controls, [0.025, 0.975]))
+    nothing = stats.against_controls(estimate, [], [], "greater")
+    assert np.isnan([nothing.ci_low, nothing.null_mean, nothing.null_low, nothing.p_value]).all()
+    assert nothing.null_n == 0
 
 
 def test_benjamini_hochberg_by_hand():
@@ -125,21 +131,21 @@ def test_adjusted_p_values_equal_scipy(rng):
 
 def test_families_are_adjusted_apart():
     triples = [
-        ("rare", "g", Estimate(name, 0.0, "u", 5, p_value=p, reason=reason))
-        for name, p, reason in (
-            ("d.random", 0.001, ""),
-            ("e.random", 0.001, ""),
-            ("d.matched", 0.04, ""),
-            ("e.matched", 0.5, ""),
-            ("e.matched.null_mean", np.nan, ""),
-            ("f.matched", np.nan, "why"),
+        ("rare", "g", Estimate(name, 0.0, "u", 5, p_value=p, reason=reason, against=against))
+        for name, against, p, reason in (
+            ("d", "random", 0.001, ""),
+            ("e", "random", 0.001, ""),
+            ("d", "matched", 0.04, ""),
+            ("e", "matched", 0.5, ""),
+            ("f", "matched", np.nan, "why"),
+            ("fit", "", 0.03, ""),
         )
     ]
-    triples.append(("rare", "final_g", Estimate("d.matched", 0.0, "u", 5, p_value=0.04)))
+    triples.append(("rare", "final_g", Estimate("d", 0.0, "u", 5, p_value=0.04, against="matched")))
     frame = stats.frame_of_tests(CheckpointName("m", "step8"), triples)
-    assert list(frame.columns) == [*MEASURE_COLUMNS, "q_value", "reason"]
+    assert list(frame.columns) == MEASURE_COLUMNS
     np.testing.assert_allclose(frame["q_value"], [0.001, 0.001, 0.08, 0.5, np.nan, np.nan, 0.04])
-    assert frame["reason"].tolist() == ["", "", "", "", "", "why", ""]
+    assert frame["reason"].tolist() == ["", "", "", "", "why", "", ""]
 
 
 @pytest.mark.oracle

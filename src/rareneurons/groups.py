@@ -9,7 +9,7 @@ import pandas as pd
 
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
-from rareneurons.regimes.estimates import head_size
+from rareneurons.regimes.estimates import plateau_size
 from rareneurons.regimes.local_exponent import fit_curve
 from rareneurons.tables import FINAL_PREFIX, Estimate
 
@@ -18,7 +18,7 @@ ControlKind = Literal["random", "matched"]
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched")
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
-# Groups that are measured and get controls. Those by the fixed cuts stand beside the automatic ones.
+# Groups that are measured and get controls: by the automatic boundaries, and by the fixed cuts.
 MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")
 TOP_GROUPS = ("plateau", "fixed_plateau")  # those of boost neurons
 SMALLEST_GROUP = 3
@@ -48,13 +48,13 @@ def group_name(sign: Sign, regime: str) -> str:
 def automatic_cuts(curve: RankCurve) -> tuple[float, float] | None:
     """Ln ranks that end the fitted plateau and power law; None where no fitted curve has a plateau.
 
-    A decay that starts nowhere is put behind the last rank. The boundaries are those of the best curve with three
+    If no decay is detected, its start is set to infinity. The boundaries are those of the best curve with three
     regimes, whether or not the test finds a plateau (``regimes.plateau``).
     """
     fit = fit_curve(curve.ln_influence)
-    if fit is None or head_size(fit) == 0:
+    if fit is None or plateau_size(fit) == 0:
         return None
-    return float(np.log(head_size(fit) + 0.5)), fit.decay_start if np.isfinite(fit.decay_start) else np.inf
+    return float(np.log(plateau_size(fit) + 0.5)), fit.decay_start if np.isfinite(fit.decay_start) else np.inf
 
 
 def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, fixed_cuts: tuple[float, float]) -> dict[str, np.ndarray]:
@@ -242,10 +242,10 @@ def tracked_backwards(groups: Mapping[str, Value]) -> dict[str, Value]:
 def redrawn_groups(
     members: Mapping[str, np.ndarray], discovery: InfluenceSums, weights: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
-    """Whom a plateau group would hold, had other discovery documents been drawn.
+    """The neurons that a plateau group would hold if other discovery documents had been drawn.
 
-    A plateau group is the head of one sign's curve; a draw's group is the head of the same size of the draw's curve,
-    shorter only where the draw has fewer neurons of the sign.
+    A plateau group is the top of one sign's curve. A draw's group is the top of the draw's curve, of the same size. It
+    is shorter only where the draw has fewer neurons of the sign.
 
     Args:
         members: name of each measured group -> its neurons.

@@ -196,9 +196,9 @@ def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["step"] == table.groupby("model")["step"].transform("max")]
 
 
-Course = Literal["trend", "change", "largest_step", "largest_step_from", "largest_step_to"]
+Movement = Literal["trend", "change", "largest_step", "largest_step_from", "largest_step_to"]
 
 
-def over_training(quantity: str, course: Course) -> str:
+def over_training(quantity: str, movement: Movement) -> str:
     """Name in the dynamics table of how a quantity moves with training step: ``trend``, ``difference_trend``, ..."""
-    return course if quantity == VALUE else f"{quantity}_{course}"
+    return movement if quantity == VALUE else f"{quantity}_{movement}"

@@ -4,32 +4,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
+from rareneurons.dynamics.trends import SERIES_KEYS, first_plateau_steps, measure_trends
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, last_checkpoints, measure_frame
 
 STEPS = [0, 1, 2, 4, 8, 16]
-NO_DRAWS = pd.DataFrame(columns=["model", "step", "condition", "group", "measure", "draws"])
+NO_DRAWS = pd.DataFrame(columns=[*SERIES_KEYS, "step", "draws"])
 
 
-def table(values, model="m", checkpoints=STEPS):
+def table(values, model="m", checkpoints=STEPS, against="matched", quantity="value"):
     return pd.concat(
         [
             measure_frame(
                 CheckpointName(model, f"step{step}" if isinstance(step, int) else step),
-                [
-                    ("rare", "plateau", Estimate("d", v, "u", 9)),
-                    ("rare", "plateau", Estimate("d.null_mean", 1, "u", 9)),
-                ],
+                [("rare", "plateau", Estimate("d", v, "u", 9, null_mean=1.0, against=against, quantity=quantity))],
             )
             for step, v in zip(checkpoints, values, strict=True)
         ]
     )
 
 
-def test_growth_is_a_trend_and_nulls_are_left_out(rng):
+def test_growth_is_a_trend(rng):
     found = measure_trends([table([1, 2, 3, 4, 5, 6])], NO_DRAWS, 500, rng)
     assert list(found.columns) == MEASURE_COLUMNS
-    assert found["measure"].tolist() == ["d.trend"]
+    assert found[["measure", "part", "quantity", "against"]].to_numpy().tolist() == [["d", "", "trend", "matched"]]
     row = found.iloc[0]
     assert row["value"] == pytest.approx(1)
     assert row["p_value"] < 0.02
@@ -48,23 +45,23 @@ def test_last_checkpoint_by_step_not_by_name():
     assert set(zip(last["model"], last["checkpoint"], strict=True)) == {("m", "step16"), ("other", "main")}
 
 
-def draws_of(values: np.ndarray, measure: str = "d") -> pd.DataFrame:
-    """Draws (draws, steps) of a measure of the plateau."""
-    keys = {"model": "m", "condition": "rare", "group": "plateau", "measure": measure}
+def draws_of(values: np.ndarray, quantity: str = "value", against: str = "") -> pd.DataFrame:
+    """Draws (draws, steps) of a number of the plateau."""
+    keys = dict(zip(SERIES_KEYS, ("m", "rare", "plateau", "d", "", quantity, against), strict=True))
     return pd.DataFrame([keys | {"step": step, "draws": column} for step, column in zip(STEPS, values.T, strict=True)])
 
 
 def found_for(values: list[float], draws: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     found = measure_trends([table(values)], draws_of(draws), 200, rng)
-    assert found["measure"].is_unique
-    return found.set_index("measure")
+    assert found["quantity"].is_unique
+    return found.set_index("quantity")
 
 
 @pytest.mark.calibration
 def test_interval_of_a_trend_excludes_zero_where_documents_agree_and_not_where_they_do_not(rng):
-    row = found_for(range(6), np.arange(6) + 0.3 * rng.normal(size=(200, 6)), rng).loc["d.trend"]
+    row = found_for(range(6), np.arange(6) + 0.3 * rng.normal(size=(200, 6)), rng).loc["trend"]
     assert 0.8 < row["ci_low"] <= row["value"] <= row["ci_high"] <= 1
-    row = found_for(range(6), rng.normal(size=(200, 6)), rng).loc["d.trend"]
+    row = found_for(range(6), rng.normal(size=(200, 6)), rng).loc["trend"]
     assert row["ci_low"] < 0 < row["ci_high"]
 
 
@@ -74,7 +71,7 @@ def test_change_and_its_largest_part_equal_a_loop_over_draws(rng):
     draws = np.array(values) + 1.5 * rng.normal(size=(300, 6))
     assert (draws[:, 5] > draws[:, 0]).any(), "draws that go the other way have no share"
     found = found_for(values, draws, rng)
-    change, share = found.loc["d.change"], found.loc["d.largest_step"]
+    change, share = found.loc["change"], found.loc["largest_step"]
     assert change["value"] == pytest.approx(2.1 - 5.0)
     assert (change["ci_low"], change["ci_high"]) == pytest.approx(
         np.quantile(draws[:, 5] - draws[:, 0], [0.025, 0.975])
@@ -82,27 +79,37 @@ def test_change_and_its_largest_part_equal_a_loop_over_draws(rng):
     assert share["value"] == pytest.approx((4.5 - 2.0) / (5.0 - 2.1))
     shares = [(draw[3] - draw[2]) / (draw[5] - draw[0]) for draw in draws if draw[5] < draw[0]]
     assert (share["ci_low"], share["ci_high"]) == pytest.approx(np.quantile(shares, [0.025, 0.975]))
-    assert (found.loc["d.largest_step.from", "value"], found.loc["d.largest_step.to", "value"]) == (2, 4)
+    assert (found.loc["largest_step_from", "value"], found.loc["largest_step_to", "value"]) == (2, 4)
     assert (change["unit"], share["unit"], change["n"]) == ("u", "share of the change", 6)
 
 
 def test_random_controls_share_the_draws_of_matched_ones_and_no_change_has_no_share(rng):
-    frames = [table(range(6)).replace({"d": f"d.{kind}"}) for kind in ("random", "matched")]
-    draws = draws_of(np.arange(6) + 0.1 * rng.normal(size=(100, 6)), "d.matched")
-    found = measure_trends(frames, draws, 50, rng).set_index("measure")
-    assert found.loc["d.random.trend", "ci_low"] == found.loc["d.matched.trend", "ci_low"] > 0.8
+    frames = [table(range(6), against=kind) for kind in ("random", "matched")]
+    draws = draws_of(np.arange(6) + 0.1 * rng.normal(size=(100, 6)))
+    found = measure_trends(frames, draws, 50, rng).set_index(["against", "quantity"])
+    assert found.loc[("random", "trend"), "ci_low"] == found.loc[("matched", "trend"), "ci_low"] > 0.8
     flat = measure_trends([table([3.0] * 6)], draws_of(np.full((100, 6), 3.0)), 50, rng)
-    assert flat["measure"].tolist() == ["d.change"]
+    assert flat["quantity"].tolist() == ["change"]
+
+
+def test_draws_of_a_difference_belong_to_its_controls(rng):
+    draws = draws_of(np.arange(6) + 0.1 * rng.normal(size=(100, 6)), "difference", "matched")
+    found = measure_trends([table(range(6), quantity="difference")], draws, 50, rng).set_index("quantity")
+    assert found.loc["difference_trend", "ci_low"] > 0.8
+    assert found.loc["difference_change", "value"] == 5
+    other = measure_trends([table(range(6), quantity="difference", against="random")], draws, 50, rng)
+    assert other["quantity"].tolist() == ["difference_trend"]
+    assert np.isnan(other["ci_low"].iloc[0])
 
 
 def test_draws_missing_at_a_checkpoint_leave_the_trend_without_interval(rng):
     draws = draws_of(np.arange(6) + 0.1 * rng.normal(size=(100, 6)))
     found = measure_trends([table(range(6))], draws[draws["step"] != 4], 50, rng)
-    assert found["measure"].tolist() == ["d.trend"]
+    assert found["quantity"].tolist() == ["trend"]
     assert np.isnan(found["ci_low"].iloc[0])
-    without = measure_trends([table([0, 1, 2, np.nan, 4, 5])], draws[draws["step"] != 4], 50, rng).set_index("measure")
-    assert without.loc["d.trend", ["n", "value"]].tolist() == pytest.approx([5, 1])
-    assert without.loc["d.trend", "ci_low"] > 0.8
+    without = measure_trends([table([0, 1, 2, np.nan, 4, 5])], draws[draws["step"] != 4], 50, rng).set_index("quantity")
+    assert without.loc["trend", ["n", "value"]].tolist() == pytest.approx([5, 1])
+    assert without.loc["trend", "ci_low"] > 0.8
 
 
 def test_first_step_with_a_plateau(rng):
@@ -111,7 +118,7 @@ def test_first_step_with_a_plateau(rng):
             [
                 measure_frame(
                     CheckpointName("m", f"step{step}"),
-                    [(condition, "boost", Estimate("mean_abs.test.plateau", v, "u", 9))],
+                    [(condition, "boost", Estimate("plateau", v, "u", 9, part="test"))],
                 )
                 for step, v in zip(STEPS, values, strict=True)
             ]

@@ -11,19 +11,16 @@ from rareneurons.tables import CheckpointName, Estimate, measure_frame
 A, B = "pythia-1.4b-deduped", "pythia-2.8b-deduped"  # models' names are as long as this
 
 
-def measures(name="d", groups=("plateau",), conditions=("rare",)):
+def measures(name="d", groups=("plateau",), conditions=("rare",), part="", against="random"):
+    null = {"against": against, "null_mean": 0.4, "null_low": 0.3, "null_high": 0.5, "null_n": 20}
     return pd.concat(
         [
             measure_frame(
                 CheckpointName(model, f"step{step}"),
                 [
-                    (condition, group, estimate)
+                    (condition, group, Estimate(name, 0.5 + step / 100, "u", 9, 0.4, 0.8, 0.1, part=part, **null))
                     for condition in conditions
                     for group in groups
-                    for estimate in (
-                        Estimate(name, 0.5 + step / 100, "u", 9, 0.4, 0.8, 0.1),
-                        Estimate(f"{name}.null_mean", 0.4, "u", 20, 0.3, 0.5),
-                    )
                 ],
             )
             for model in (A, B)

@@ -1,37 +1,37 @@
-"""The final head through training, turnover, and the course of the main measures."""
+"""The final top neurons through training, turnover, and the course of the main measures."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from pictures import A, labelled, measures
 
-from rareneurons.figures.dynamics import Course, course_of_training, final_head_and_turnover
+from rareneurons.figures.dynamics import CoursePanels, course_of_training, final_top_and_turnover
 
 pytestmark = pytest.mark.usefixtures("style")
 STEPS = [0, 4, 16]
 
 
-def head(group, n, entered):
+def final(group, n, entered):
     records = [
         (A, step, group, 70 - rank, rank, rank / 10, True, entered) for step in STEPS for rank in range(1, n + 1)
     ]
-    names = ["model", "step", "group", "neuron", "final_rank", "rank_fraction", "in_head", "entered"]
+    names = ["model", "step", "group", "neuron", "final_rank", "rank_fraction", "in_top", "entered"]
     return pd.DataFrame(records, columns=names)
 
 
 def test_heat_map_entries_and_turnover_of_each_model():
     dynamics = pd.DataFrame(
         [
-            (A, step, condition, f"kept.top_33{suffix}", 0.5)
+            (A, f"step{step}", step, condition, "boost", measure, "top_33", "value", 0.5)
             for step in STEPS
             for condition in ("rare", "common")
-            for suffix in ("", ".same_checkpoint")
+            for measure in ("kept", "kept_on_same_checkpoint")
         ],
-        columns=["model", "step", "condition", "measure", "value"],
+        columns=["model", "checkpoint", "step", "condition", "group", "measure", "part", "quantity", "value"],
     )
-    ranks = pd.concat([head("plateau", 3, 0.0), head("fixed_plateau", 5, 4.0)])
+    ranks = pd.concat([final("plateau", 3, 0.0), final("fixed_plateau", 5, 4.0)])
     ranks.loc[(ranks["group"] == "fixed_plateau") & (ranks["final_rank"] == 2), "entered"] = np.nan
-    figure = labelled(final_head_and_turnover(ranks, dynamics, ["rare", "common"], 33))
+    figure = labelled(final_top_and_turnover(ranks, dynamics, ["rare", "common"], 33))
     grid = figure.axes[0].collections[0].get_array()
     np.testing.assert_allclose(np.asarray(grid).reshape(5, 3)[:, 0], np.arange(1, 6) / 10)
     assert "fixed plateau, n = 5" in figure.axes[0].get_title()
@@ -39,16 +39,16 @@ def test_heat_map_entries_and_turnover_of_each_model():
     assert set(dots.get_xdata()) == {1.5}
     assert dots.get_ydata().tolist() == [0.5, 2.5, 3.5, 4.5]
     assert len(figure.axes[1].lines) == 5
-    entries = next(line for line in figure.axes[1].lines if "final head" in line.get_label())
+    entries = next(line for line in figure.axes[1].lines if "final top neurons" in line.get_label())
     assert entries.get_ydata().tolist() == [0, 0.8, 0.8]
 
 
-def test_course_has_a_row_a_measure_and_marks_who_is_followed_back():
+def test_course_has_a_row_per_measure_and_marks_what_is_tracked_backwards():
     curve = measures("exponent", groups=("boost",), conditions=("rare", "common"))
     groups = measures("hill", groups=("fixed_plateau", "final_fixed_plateau"))
     courses = [
-        Course(curve, "exponent", "exponent", ["rare", "common"], ["boost"]),
-        Course(groups, "hill", "Hill exponent", ["rare"], ["fixed_plateau", "final_fixed_plateau"], True),
+        CoursePanels(curve, ("exponent",), "exponent", ["rare", "common"], ["boost"]),
+        CoursePanels(groups, ("hill",), "Hill exponent", ["rare"], ["fixed_plateau", "final_fixed_plateau"], True),
     ]
     figure = labelled(course_of_training(courses))
     assert [figure.axes[row].get_ylabel() for row in (0, 2)] == ["exponent", "Hill exponent"]
@@ -65,7 +65,7 @@ def test_course_has_a_row_a_measure_and_marks_who_is_followed_back():
 
 def test_course_of_a_release_has_a_bar_where_a_band_has_no_width():
     release = measures("d", groups=("boost",)).query("step == 0").assign(step=-1)
-    figure = course_of_training([Course(release, "d", "d", ["rare"], ["boost"])])
+    figure = course_of_training([CoursePanels(release, ("d",), "d", ["rare"], ["boost"])])
     bars = [found for found in figure.axes[0].collections if type(found).__name__ == "LineCollection"]
     assert bars[0].get_segments()[0].tolist() == [[-1, 0.4], [-1, 0.8]]
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["main"]

@@ -33,9 +33,9 @@ def influence(rng):
 
 
 def regime_table(conditions=CONDITIONS) -> pd.DataFrame:
-    names = ("auto.power_law_exponent", "auto.flatness", "auto.plateau_end", "test.plateau")
-    table = pd.concat([measures(f"mean_abs.{name}", ("boost",), conditions) for name in names])
-    declared = (table["measure"] == "mean_abs.test.plateau") & (table["condition"] == "rare")
+    numbers = (("power_law_exponent", "auto"), ("flatness", "auto"), ("plateau_end", "auto"), ("plateau", "test"))
+    table = pd.concat([measures(measure, ("boost",), conditions, part) for measure, part in numbers])
+    declared = (table["measure"] == "plateau") & (table["condition"] == "rare")
     return table.assign(value=table["value"].where(~declared, 1.0))
 
 
@@ -86,7 +86,7 @@ def test_a_release_without_steps_can_be_drawn(influence):
     release = influence[influence["step"] == 16].assign(step=-1, checkpoint="main")
     labelled(figures.rank_influence_by_checkpoint(release, CONDITIONS))
     table = measures()
-    axis = measure_by_step(table[table["step"] == 0].assign(step=-1), "d", "d", ["plateau"], "rare").axes[0]
+    axis = measure_by_step(table[table["step"] == 0].assign(step=-1), ("d",), "d", ["plateau"], "rare").axes[0]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["main"]
 
 
@@ -99,7 +99,7 @@ def test_regimes_by_step_fills_the_markers_of_declared_plateaus():
     assert p_axis.get_yscale() == "log"
 
 
-def test_threshold_sweep_has_a_line_a_condition_and_says_what_was_found():
+def test_threshold_sweep_has_a_line_per_condition_and_says_what_was_found():
     table = regime_table(["rare", "tail", "shuffled_rare"])
     last = table[table["step"] == 16]
     figure = labelled(figures.threshold_sweep(last, ["rare", "tail", "shuffled_rare", "unfitted"], 0.5))
@@ -109,9 +109,9 @@ def test_threshold_sweep_has_a_line_a_condition_and_says_what_was_found():
     assert labels[3] == "unfitted\ntoo few neurons"
 
 
-def test_overlap_stands_beside_its_ceiling():
-    both = measures("mean_abs.overlap.top_33", ("boost",), ("rare-common",))
-    ceilings = measures("mean_abs.replication.top_33", ("boost",), CONDITIONS)
+def test_overlap_has_its_ceiling_beside_it():
+    both = measures("overlap", ("boost",), ("rare-common",), "top_33")
+    ceilings = measures("replication", ("boost",), CONDITIONS, "top_33")
     figure = labelled(figures.overlap_by_step(pd.concat([both, ceilings]), ("rare", "common"), 33))
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "rare, discovery and held-out" in texts

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes import estimates as est
 from rareneurons.stats import document_weights
+from rareneurons.tables import CheckpointName, Estimate
 
 SETTINGS = est.RegimeSettings(
     cuts=(2.0, 4.0),
@@ -22,6 +24,12 @@ SETTINGS = est.RegimeSettings(
     tops=(10, 30),
 )
 N_BLOCKS, N = 40, 700
+CHECKPOINT = CheckpointName("m", "step8")
+
+
+def by_number(triples) -> dict[tuple[str, str, str, str], Estimate]:
+    """(condition, sign, measure, part) -> estimate."""
+    return {(condition, sign, e.measure, e.part): e for condition, sign, e in triples}
 
 
 def sums_with(effect: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
@@ -49,53 +57,52 @@ def found(rng):
         for split in ("discovery", "heldout")
     }
     triples = est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)
-    return {(condition, sign, e.measure): e for condition, sign, e in triples}
+    return by_number(triples)
 
 
 def test_planted_plateau_is_declared_where_it_is_and_nowhere_else(found):
-    assert found["rare", "boost", "mean_abs.test.plateau"].value == 1
-    assert found["rare", "boost", "abs_mean.test.plateau"].value == 1
+    assert found["rare", "boost", "plateau", "test"].value == 1
+    assert found["rare", "boost", "abs_mean_plateau", "test"].value == 1
     for key in (("common", "boost"), ("shuffled_rare", "boost"), ("rare", "suppress"), ("noise", "boost")):
-        statistic = "abs_mean" if key[0] == "noise" else "mean_abs"
-        assert found[*key, f"{statistic}.test.plateau"].value == 0
-    assert found["rare", "boost", "mean_abs.test.head_overlap_share"].value > 0.7
-    for name in ("plateau", "flat_head"):
-        assert found["rare", "boost", f"mean_abs.test.{name}"].p_value <= 0.01
-        assert found["common", "boost", f"mean_abs.test.{name}"].p_value > 0.01
-    assert found["rare", "boost", "mean_abs.test.steep_head"].p_value > 0.1
+        assert found[*key, "abs_mean_plateau" if key[0] == "noise" else "plateau", "test"].value == 0
+    assert found["rare", "boost", "top_overlap", "test"].value > 0.7
+    for name in ("plateau", "flat_top"):
+        assert found["rare", "boost", name, "test"].p_value <= 0.01
+        assert found["common", "boost", name, "test"].p_value > 0.01
+    assert found["rare", "boost", "steep_top", "test"].p_value > 0.1
 
 
 def test_intervals_hold_the_planted_numbers(found):
-    exponent = found["rare", "boost", "mean_abs.auto.power_law_exponent"]
+    exponent = found["rare", "boost", "power_law_exponent", "auto"]
     assert exponent.ci_low < 0.6 < exponent.ci_high
     assert exponent.n == N_BLOCKS
-    end = found["rare", "boost", "mean_abs.auto.plateau_end"]
+    end = found["rare", "boost", "plateau_end", "auto"]
     assert end.ci_low - 0.2 <= np.log(30) <= end.ci_high + 0.2
-    shares = [found["rare", "boost", f"mean_abs.auto.{r}_share"].value for r in ("plateau", "power_law", "decay")]
+    shares = [found["rare", "boost", f"{r}_share", "auto"].value for r in ("plateau", "power_law", "decay")]
     assert sum(shares) == pytest.approx(1)
-    assert found["rare", "boost", "mean_abs.n_neurons"].value == 1500
+    assert found["rare", "boost", "n_neurons", ""].value == 1500
 
 
 def test_difference_of_conditions_has_an_interval_and_a_p(found):
-    departure = found["rare-common", "boost", "mean_abs.auto.flatness"]
-    values = [found[c, "boost", "mean_abs.auto.flatness"].value for c in ("rare", "common")]
+    departure = found["rare-common", "boost", "flatness", "auto"]
+    values = [found[c, "boost", "flatness", "auto"].value for c in ("rare", "common")]
     assert departure.value == pytest.approx(values[0] - values[1])
     assert departure.ci_low < departure.value < departure.ci_high
-    exponent = found["rare-common", "boost", "mean_abs.fixed.plateau_exponent"]
+    exponent = found["rare-common", "boost", "plateau_exponent", "fixed"]
     assert exponent.value < 0
-    assert exponent.ci_high < 0  # a flat head against a power law's
+    assert exponent.ci_high < 0  # a flat top against a power law's
     assert exponent.p_value < 0.05
-    assert ("rare-common", "boost", "mean_abs.auto.bic_two") not in found
+    assert ("rare-common", "boost", "bic_two", "auto") not in found
 
 
-def test_overlap_stands_beside_what_one_condition_shares_with_itself(found):
+def test_overlap_has_beside_it_what_one_condition_shares_with_itself(found):
     for top in (10, 30):
-        overlap = found["rare-common", "boost", f"mean_abs.overlap.top_{top}"]
+        overlap = found["rare-common", "boost", "overlap", f"top_{top}"]
         assert 0 <= overlap.value <= 1
         assert overlap.p_value >= 0
     # Within the plateau noise decides the order; all of it stands clear of the rest.
-    assert found["rare", "boost", "mean_abs.replication.top_10"].value < 0.8
-    assert found["rare", "boost", "mean_abs.replication.top_30"].value > 0.8
+    assert found["rare", "boost", "replication", "top_10"].value < 0.8
+    assert found["rare", "boost", "replication", "top_30"].value > 0.8
 
 
 def powers_wanted(wanted: float, n: int = 260, scatter: float = 0.3, power_draws: int = 10) -> dict[str, float]:
@@ -113,34 +120,34 @@ def powers_wanted(wanted: float, n: int = 260, scatter: float = 0.3, power_draws
         SETTINGS, power_draws=power_draws, power_wanted=wanted, bootstrap=10, tops=(10,), cuts=(3.5, 5.5)
     )
     found = est.regime_estimates(sums, ("rare", "common"), settings, rng)
-    return {e.measure: e.value for c, sign, e in found if c == "rare" and ".test.power" in e.measure}
+    return {e.part: e.value for c, sign, e in found if c == "rare" and e.measure == "power"}
 
 
 def test_more_documents_and_neurons_are_simulated_until_the_power_is_reached():
-    name = "mean_abs.test.power"
+    name = "test"
     assert list(powers_wanted(0.0)) == [name]
     found = powers_wanted(0.8)
-    tried = ["", ".documents_4", ".documents_16", ".neurons_2", ".neurons_4", ".neurons_8"]
-    assert list(found) == [name + end for end in tried[: len(found)]]
+    tried = [name, "documents_4", "documents_16", "neurons_2", "neurons_4", "neurons_8"]
+    assert list(found) == tried[: len(found)]
     assert len(found) > 3, "a layer this narrow needs more neurons, not documents"
     *before, last = found.values()
     assert max(before) < 0.8 <= last
     assert list(powers_wanted(0.8, n=90)) == [name], "too few neurons to fit have no power to extrapolate"
     loud = powers_wanted(0.8, n=2000, scatter=2.0)
     assert loud[name] < 0.8, "errors hide a plateau of many neurons"
-    assert list(loud) == [name, f"{name}.documents_4", f"{name}.documents_16"], "errors shrink with the root"
+    assert list(loud) == [name, "documents_4", "documents_16"], "errors shrink with the root"
 
 
 def test_power_is_estimated_for_both_conditions(found):
     for condition in ("rare", "common"):
-        assert 0 <= found[condition, "boost", "mean_abs.test.power"].value <= 1
+        assert 0 <= found[condition, "boost", "power", "test"].value <= 1
 
 
 def test_every_number_has_a_unit(found):
-    assert {e.unit for (_, _, m), e in found.items() if ".overlap.top" in m} == {"share of the top"}
+    assert {e.unit for (_, _, measure, _), e in found.items() if measure == "overlap"} == {"share of the top"}
     assert all(e.unit for e in found.values())
-    assert found["rare", "boost", "mean_abs.auto.plateau_end"].unit == "ln rank"
-    assert found["rare", "boost", "mean_abs.authors.decay_share"].unit == "share of neurons"
+    assert found["rare", "boost", "plateau_end", "auto"].unit == "ln rank"
+    assert found["rare", "boost", "decay_share", "authors"].unit == "share of neurons"
 
 
 def test_a_draw_is_read_at_the_rank_fractions_of_its_curve():
@@ -165,9 +172,9 @@ def test_bands_of_both_conditions_and_signs(rng):
 def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
     effect = np.concatenate([np.exp(-0.1 * np.arange(60)), -np.ones(5)])
     sums = {f"{c}/{s}": sums_with(effect, rng) for c in ("rare", "common") for s in ("discovery", "heldout")}
-    names = {(c, g, e.measure) for c, g, e in est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)}
-    assert ("rare", "boost", "mean_abs.fixed.power_law_exponent") in names
-    assert not any(".auto." in measure or ".test.plateau" in measure for _, _, measure in names)
+    names = set(by_number(est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)))
+    assert ("rare", "boost", "power_law_exponent", "fixed") in names
+    assert not any(part in ("auto", "test") and measure != "power" for _, _, measure, part in names)
     bands = est.no_plateau_bands(sums, ("rare", "common"), 99, rng)
     assert bands.empty
     assert bands["ln_influence_low"].dtype == bands["ln_influence_high"].dtype == bands["ln_rank"].dtype == float
@@ -176,42 +183,57 @@ def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
 def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng):
     effect = layer_effect(rng, False)
     sums = {f"{c}/{s}": sums_with(effect, rng) for c in ("rare", "common") for s in ("discovery", "heldout")}
-    first, again = (est.trending_draws(sums, ("rare", "common"), SETTINGS, np.random.default_rng(4)) for _ in range(2))
+    first, again = (
+        est.trending_draws(CHECKPOINT, sums, ("rare", "common"), SETTINGS, np.random.default_rng(4)) for _ in range(2)
+    )
     pd.testing.assert_frame_equal(first, again)
-    draws = first.set_index(["condition", "measure"])["draws"]
-    for measure in ("mean_abs.fixed.power_law_exponent", "mean_abs.head.influence_share"):
-        assert len(draws["rare", measure]) == SETTINGS.bootstrap
-        assert draws["rare", measure].std() > 0
-        gap = draws["rare", measure] - draws["common", measure]
-        np.testing.assert_array_equal(draws["rare-common", measure], gap)
+    draws = first.set_index(["condition", "measure", "part", "quantity"])["draws"]
+    for number in (("power_law_exponent", "fixed"), ("influence_share", "top")):
+        rare, common = (draws[condition, *number, "value"] for condition in ("rare", "common"))
+        assert len(rare) == SETTINGS.bootstrap
+        assert rare.std() > 0
+        np.testing.assert_array_equal(draws["rare-common", *number, "difference"], rare - common)
 
 
 @pytest.mark.oracle
-def test_the_head_s_share_is_that_of_neurons_chosen_on_rare_discovery_rows(rng):
+def test_agreement_is_spearmans_correlation_of_the_influences(rng):
+    sums = {
+        f"{c}/{s}": sums_with(layer_effect(rng, c == "rare"), rng)
+        for c in ("rare", "common")
+        for s in ("discovery", "heldout")
+    }
+    found = by_number(est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng))
+    rare, common = (sums[f"{c}/heldout"].absolute.sum(0) for c in ("rare", "common"))
+    agreement = found["rare-common", "boost", "influence_agreement", ""]
+    assert agreement.value == pytest.approx(stats.spearmanr(rare, common).statistic)
+
+
+@pytest.mark.oracle
+def test_the_share_of_the_top_is_that_of_neurons_chosen_on_rare_discovery_rows(rng):
     """On every condition's held-out rows, for point values and draws, by plain sums: to 1e-12."""
     sums = {
         f"{c}/{s}": sums_with(layer_effect(rng, c == "rare"), rng)
         for c in ("rare", "common")
         for s in ("discovery", "heldout")
     }
-    found = {(c, g, e.measure): e for c, g, e in est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)}
+    found = by_number(est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng))
     chosen = sums["rare/discovery"]
     mean_abs, boost = chosen.absolute.sum(0), chosen.signed.sum(0) > 0
-    head = sorted(np.flatnonzero(boost), key=lambda neuron: -mean_abs[neuron])[:7]  # ln rank below 2
+    top = sorted(np.flatnonzero(boost), key=lambda neuron: -mean_abs[neuron])[:7]  # ln rank below 2
     shares = {c: sums[f"{c}/heldout"].absolute.sum(0) for c in ("rare", "common")}
-    shares = {c: total[head].sum() / total.sum() for c, total in shares.items()}
+    shares = {c: total[top].sum() / total.sum() for c, total in shares.items()}
     for condition, share in shares.items():
-        estimate = found[condition, "boost", "mean_abs.head.influence_share"]
+        estimate = found[condition, "boost", "influence_share", "top"]
         assert estimate.value == pytest.approx(share, abs=1e-12)
         assert estimate.ci_low < estimate.ci_high
         assert estimate.unit == "share of the layer's influence"
-    difference = found["rare-common", "boost", "mean_abs.head.influence_share"]
+    difference = found["rare-common", "boost", "influence_share", "top"]
     assert difference.value == pytest.approx(shares["rare"] - shares["common"], abs=1e-12)
-    draws = est.trending_draws(sums, ("rare", "common"), SETTINGS, np.random.default_rng(4))
+    draws = est.trending_draws(CHECKPOINT, sums, ("rare", "common"), SETTINGS, np.random.default_rng(4))
     weights = document_weights(N_BLOCKS, SETTINGS.bootstrap, np.random.default_rng(4))
     total = weights @ sums["common/heldout"].absolute
-    drawn = draws.set_index(["condition", "measure"]).loc[("common", "mean_abs.head.influence_share"), "draws"]
-    np.testing.assert_allclose(drawn, total[:, head].sum(1) / total.sum(1), atol=1e-12)
+    drawn = draws.set_index(["condition", "measure", "part"]).loc[("common", "influence_share", "top"), "draws"]
+    np.testing.assert_allclose(drawn, total[:, top].sum(1) / total.sum(1), atol=1e-12)
 
 
 def test_a_layer_without_suppress_neurons_has_no_suppress_curve(rng):
@@ -219,7 +241,7 @@ def test_a_layer_without_suppress_neurons_has_no_suppress_curve(rng):
     sums = {f"{c}/{split}": sums_with(effect, rng) for c in ("rare", "common") for split in ("discovery", "heldout")}
     sums = {name: replace(each, signed=np.abs(each.signed)) for name, each in sums.items()}
     triples = est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)
-    found = {(condition, sign, e.measure): e.value for condition, sign, e in triples}
-    assert found["rare", "suppress", "mean_abs.n_neurons"] == 0
-    assert np.isnan(found["rare", "suppress", "mean_abs.fixed.head_departure"])
-    assert np.isfinite(found["rare", "boost", "mean_abs.fixed.power_law_exponent"])
+    found = by_number(triples)
+    assert found["rare", "suppress", "n_neurons", ""].value == 0
+    assert np.isnan(found["rare", "suppress", "height_over_power_law", "fixed"].value)
+    assert np.isfinite(found["rare", "boost", "power_law_exponent", "fixed"].value)

@@ -22,9 +22,9 @@ def test_fixed_cuts_describe_a_planted_curve():
     assert described["power_law_exponent"] == pytest.approx(0.5)
     assert described["decay_exponent"] == pytest.approx(2)
     # The power law extended back rises 0.5 a unit of ln rank above the flat head.
-    assert described["head_departure"] == pytest.approx(-0.5 * 3.5 / 2, abs=0.01)
+    assert described["height_over_power_law"] == pytest.approx(-0.5 * 3.5 / 2, abs=0.01)
     straight = fixed.fixed_cuts(curve_from(-5 - 0.7 * X), (3.5, 5.5))
-    assert straight["head_departure"] == pytest.approx(0, abs=1e-9)
+    assert straight["height_over_power_law"] == pytest.approx(0, abs=1e-9)
 
 
 def test_short_stretches_have_no_exponent():

@@ -60,7 +60,7 @@ def test_three_regimes_recover_a_planted_curve():
     assert fit.decay_start == pytest.approx(5.5, abs=0.25)
     assert fit.plateau_exponent == pytest.approx(0, abs=0.02)
     assert fit.power_law_exponent == pytest.approx(0.5, abs=0.05)
-    assert fit.head_departure == pytest.approx(-0.5 * 3.5 / 2, abs=0.15)
+    assert fit.height_over_power_law == pytest.approx(-0.5 * 3.5 / 2, abs=0.15)
 
 
 def test_a_power_law_has_one_regime_and_an_exponential_two(rng):

@@ -141,6 +141,6 @@ def test_power_simulated_for_a_wider_layer_is_that_of_a_wider_layer():
         assert simulated == pytest.approx(plateau.power(wide, np.resize(error, 1040), 33, bounds, draws, rng), abs=0.2)
 
 
-def test_head_overlap_counts_the_same_number_of_first_neurons():
-    assert plateau.head_overlap(np.array([4, 7, 9]), np.array([9, 1, 4, 7])) == pytest.approx(2 / 3)
-    assert np.isnan(plateau.head_overlap(np.array([], dtype=int), np.arange(3)))
+def test_share_kept_counts_the_same_number_of_first_neurons():
+    assert plateau.share_kept(np.array([4, 7, 9]), np.array([9, 1, 4, 7])) == pytest.approx(2 / 3)
+    assert np.isnan(plateau.share_kept(np.array([], dtype=int), np.arange(3)))

@@ -47,13 +47,13 @@ def test_everything_promised_is_there(smoke_run):
         for name in ("groups", "controls"):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
-    others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_head")
+    others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_top")
     for name in (*MEASURES, *others, "audit", "provenance", "choices", "paper_comparison"):
         assert (results / "tables" / f"{name}.csv").exists()
     for name in ("coordination", "spectra"):
         followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
         assert set(followed["checkpoint"]) == {"step0", "step16"}
-    final = pd.read_csv(results / "tables/final_head.csv")
+    final = pd.read_csv(results / "tables/final_top.csv")
     assert set(final["step"]) == {0, 16}
     assert final.loc[final["step"] == 16, "in_head"].any()
     organization = pd.read_csv(results / "tables/organization.csv")

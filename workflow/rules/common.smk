@@ -174,7 +174,7 @@ def tables():
             "conditions",
             "audit",
             "dynamics",
-            "final_head",
+            "final_top",
             "provenance",
             "paper_table_1",
             "paper_table_2",

@@ -54,17 +54,17 @@ rule dynamics:
         "../../scripts/dynamics.py"
 
 
-rule final_head:
+rule final_top:
     input:
         influence=every_checkpoint("influence.parquet"),
         audit=in_run("tables/audit.csv"),
         groups=last_checkpoints("groups.parquet"),
     output:
-        in_run("tables/final_head.csv"),
+        in_run("tables/final_top.csv"),
     log:
-        in_run("logs/final_head.log"),
+        in_run("logs/final_top.log"),
     benchmark:
-        in_run("benchmarks/final_head.tsv")
+        in_run("benchmarks/final_top.tsv")
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -72,6 +72,6 @@ rule final_head:
         **needs("small"),
     params:
         condition=config["groups"]["condition"],
-        code=code_of("final_head"),
+        code=code_of("final_top"),
     script:
-        "../../scripts/final_head.py"
+        "../../scripts/final_top.py"

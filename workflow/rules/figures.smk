@@ -421,7 +421,7 @@ rule figure_audit:
 
 rule figure_dynamics:
     input:
-        head=in_run("tables/final_head.csv"),
+        head=in_run("tables/final_top.csv"),
         dynamics=in_run("tables/dynamics.csv"),
     output:
         **figure_files("dynamics", "Training"),

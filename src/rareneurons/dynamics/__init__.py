@@ -1,1 +1,1 @@
-"""Everything against training step: trends of all measures, and where the neurons of the final head came from."""
+"""Everything against training step: trends of all measures, and the history of the final top neurons."""

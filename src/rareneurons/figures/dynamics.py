@@ -1,4 +1,4 @@
-"""Figures of training: the course of the main measures, where the final head came from, how fast the top turns over."""
+"""Figures of training: course of the main measures, history of the final top neurons, turnover of the top."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,43 +12,46 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
+from rareneurons.dynamics.top import KEPT, KEPT_ON_SAME_CHECKPOINT
 from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
-from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis
-from rareneurons.tables import FINAL_PREFIX
+from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis, words
+from rareneurons.regimes.estimates import top_part
+from rareneurons.tables import FINAL_PREFIX, rows_of
 
 RANK_COLOURS = "viridis_r"
 
 
 @dataclass(frozen=True)
-class Course:
-    """A row of panels: a measure of ``boost`` by condition, or of several groups on one condition's rows.
+class CoursePanels:
+    """A row of panels: one number of ``boost`` by condition, or of several groups on one condition's rows.
 
-    ``logarithmic``: the axis.
+    ``number``: measure, part, quantity and what it is compared with; ``logarithmic``: the vertical axis.
     """
 
     table: pd.DataFrame
-    measure: str
+    number: Sequence[str]
     label: str
     conditions: Sequence[str]
     groups: Sequence[str]
     logarithmic: bool = False
 
 
-def course_of_training(courses: Sequence[Course]) -> Figure:
-    """Measures against training step with 95 % bands, a row a measure, a column a model.
+def course_of_training(courses: Sequence[CoursePanels]) -> Figure:
+    """Measures against training step with 95 % bands, one row per measure and one column per model.
 
-    Groups that are followed back from the last checkpoint are dashed; where a measure has controls, their mean is
-    dotted and the central 95 % of those of the first group grey.
+    Groups that are tracked backwards from the last checkpoint are dashed. Where a measure has controls, their mean is
+    dotted; the central 95 % of those of the first group are grey.
     """
     models = models_of(courses[0].table)
     figure, axes = panels(len(courses), len(models), height=1.05)
     for course, line in zip(courses, axes, strict=True):
+        shown = rows_of(course.table, *course.number)
         for model, axis in zip(models, line, strict=True):
             mine = course.table[(course.table["model"] == model) & course.table["group"].isin(course.groups)]
             for condition in course.conditions:
                 for group in course.groups:
-                    part = mine[(mine["condition"] == condition) & (mine["group"] == group)]
-                    _draw_course(axis, part, course.measure, condition, group, group == course.groups[0])
+                    part = shown[(shown["model"] == model) & (shown["condition"] == condition)]
+                    _draw_course(axis, part[part["group"] == group], condition, group, group == course.groups[0])
             if len(mine):
                 step_axis(axis, sorted(mine["step"].unique()))
             axis.set_xlabel("")
@@ -64,43 +67,41 @@ def course_of_training(courses: Sequence[Course]) -> Figure:
     return figure
 
 
-def _draw_course(
-    axis: Axes, table: pd.DataFrame, measure: str, condition: str, group: str, with_controls: bool
-) -> None:
-    value = table[table["measure"] == measure].sort_values("step")
+def _draw_course(axis: Axes, table: pd.DataFrame, condition: str, group: str, with_controls: bool) -> None:
+    value = table.sort_values("step")
     if value.empty:
         return
-    followed = group.startswith(FINAL_PREFIX)
+    tracked = group.startswith(FINAL_PREFIX)
     by_group = group != "boost"
     colour = group_colour(group.removeprefix(FINAL_PREFIX)) if by_group else colour_of(condition)
-    label = group.removeprefix(FINAL_PREFIX).replace("_", " ") if by_group else f"{condition} rows"
-    label += ", final neurons" if followed else ""
-    line = "--" if followed else "-"
+    label = words(group.removeprefix(FINAL_PREFIX)) if by_group else f"{condition} rows"
+    label += ", final neurons" if tracked else ""
+    line = "--" if tracked else "-"
     axis.fill_between(value["step"], value["ci_low"], value["ci_high"], color=colour, alpha=0.2, linewidth=0)
     if len(value) == 1:  # a band has no width there
         axis.vlines(value["step"], value["ci_low"], value["ci_high"], color=colour, linewidth=0.7)
     axis.plot(value["step"], value["value"], line, color=colour, marker="o", markersize=2, label=label)
-    null = table[table["measure"] == f"{measure}.null_mean"].sort_values("step")
+    null = value[value["null_mean"].notna()]
     if len(null) and with_controls:
-        axis.fill_between(null["step"], null["ci_low"], null["ci_high"], color=NULL_COLOUR, alpha=0.25, linewidth=0)
+        axis.fill_between(null["step"], null["null_low"], null["null_high"], color=NULL_COLOUR, alpha=0.25, linewidth=0)
         axis.plot(
-            null["step"], null["value"], ":", color=NULL_COLOURS["matched"], linewidth=0.9, label="matched groups"
+            null["step"], null["null_mean"], ":", color=NULL_COLOURS["matched"], linewidth=0.9, label="matched groups"
         )
 
 
-def final_head_and_turnover(head: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], top: int) -> Figure:
-    """Rank of the final head's neurons at every checkpoint and when they came to stay; below, how the top turns over.
+def final_top_and_turnover(final: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], top: int) -> Figure:
+    """Rank of the final top neurons at every checkpoint and when each entered for good; below, turnover of the top.
 
     Args:
-        head: as ``dynamics.head.final_head`` returns it; the larger group of a model is drawn.
+        final: as ``dynamics.top.final_top`` returns it; the larger group of a model is drawn.
         dynamics: dynamics table; the turnover of ``top`` is drawn.
         conditions: whose turnover.
         top: size of the tops.
     """
-    models = models_of(head)
+    models = models_of(final)
     figure, axes = panels(2, len(models), height=1.7, shared=False)
     for number, model in enumerate(models):
-        mine = head[head["model"] == model]
+        mine = final[final["model"] == model]
         mine = mine[mine["group"] == mine.groupby("group")["final_rank"].max().idxmax()]
         _draw_ranks(axes[0][number], mine, model)
         _draw_entries(axes[1][number], mine)
@@ -112,38 +113,38 @@ def final_head_and_turnover(head: pd.DataFrame, dynamics: pd.DataFrame, conditio
     bar = ScalarMappable(Normalize(0, 1), RANK_COLOURS)
     figure.colorbar(bar, ax=list(axes[0]), label="rank fraction (0 = top)", location="top", aspect=40)
     label_line(axes[0], "neuron,\nby final rank")
-    label_line(axes[1], f"share of top {top},\nor of the final head")
+    label_line(axes[1], f"share of top {top},\nor of the final top set")
     legend_below(figure, columns=1)
     return figure
 
 
-def _draw_ranks(axis: Axes, head: pd.DataFrame, model: str) -> None:
-    grid = head.pivot_table(index="final_rank", columns="step", values="rank_fraction")
+def _draw_ranks(axis: Axes, final: pd.DataFrame, model: str) -> None:
+    grid = final.pivot_table(index="final_rank", columns="step", values="rank_fraction")
     sns.heatmap(grid, ax=axis, vmin=0, vmax=1, cmap=RANK_COLOURS, cbar=False, yticklabels=False)
-    entered = head.drop_duplicates("final_rank").set_index("final_rank")["entered"].reindex(grid.index)
+    entered = final.drop_duplicates("final_rank").set_index("final_rank")["entered"].reindex(grid.index)
     column = grid.columns.get_indexer(pd.Index(entered.fillna(-1)))
     row = np.arange(len(grid))
     axis.plot(column[column >= 0] + 0.5, row[column >= 0] + 0.5, "o", color="black", markersize=2)
-    axis.set_title(f"{model}\n{head['group'].iloc[0].replace('_', ' ')}, n = {len(grid)}")
+    axis.set_title(f"{model}\n{words(final['group'].iloc[0])}, n = {len(grid)}")
     axis.set_ylabel("")
     axis.set_xlabel("training step")
 
 
-def _draw_entries(axis: Axes, head: pd.DataFrame) -> None:
-    """Share of the final head that is in the head from each step on."""
-    entered = head.drop_duplicates("neuron")["entered"].to_numpy()
-    steps = np.sort(head["step"].unique())
+def _draw_entries(axis: Axes, final: pd.DataFrame) -> None:
+    """Share of the final top neurons that are in the top for good from each step on."""
+    entered = final.drop_duplicates("neuron")["entered"].to_numpy()
+    steps = np.sort(final["step"].unique())
     share = (entered[None] <= steps[:, None]).mean(1)
-    axis.plot(steps, share, "s--", color="black", markersize=2.5, label="final head: came to stay by then")
+    axis.plot(steps, share, "s--", color="black", markersize=2.5, label="final top neurons: entered for good by then")
 
 
 def _draw_turnover(axis: Axes, dynamics: pd.DataFrame, condition: str, top: int) -> None:
     shown = {
-        f"kept.top_{top}": ("o-", f"{condition}, kept from the checkpoint before"),
-        f"kept.top_{top}.same_checkpoint": (":", f"{condition}, other documents"),
+        KEPT: ("o-", f"{condition}, kept from the checkpoint before"),
+        KEPT_ON_SAME_CHECKPOINT: (":", f"{condition}, other documents"),
     }
     for measure, (line, label) in shown.items():
-        part = dynamics[dynamics["measure"] == measure].sort_values("step")
+        part = rows_of(dynamics, measure, top_part(top)).sort_values("step")
         axis.plot(
             part["step"], np.asarray(part["value"]), line, color=colour_of(condition), label=label, markersize=2.5
         )

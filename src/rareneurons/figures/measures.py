@@ -6,14 +6,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rareneurons.figures.style import draw_group, label_line, legend_below, models_of, panels, step_axis
+from rareneurons.tables import rows_of
 
 
-def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Sequence[str], condition: str) -> Figure:
-    """One measure of some groups against training step, with intervals and the controls' range, a panel a model.
+def measure_by_step(
+    table: pd.DataFrame, number: Sequence[str], label: str, groups: Sequence[str], condition: str
+) -> Figure:
+    """One number of some groups against training step, with intervals and the controls' range, one panel per model.
 
     Args:
-        table: a measure table over models and checkpoints.
-        measure: which measure.
+        table: a measure's table over models and checkpoints.
+        number: measure, part, quantity and what it is compared with.
         label: axis label with unit.
         groups: which groups.
         condition: which condition.
@@ -23,7 +26,7 @@ def measure_by_step(table: pd.DataFrame, measure: str, label: str, groups: Seque
     for model, axis in zip(models, axes[0], strict=True):
         mine = table[(table["model"] == model) & (table["condition"] == condition)]
         for group in groups:
-            draw_group(axis, mine[mine["group"] == group], measure, group)
+            draw_group(axis, rows_of(mine[mine["group"] == group], *number), group)
         steps = mine["step"].unique()
         if len(steps):
             step_axis(axis, list(steps))

@@ -25,13 +25,17 @@ from rareneurons.figures.style import (
     models_of,
     panels,
     step_axis,
+    words,
 )
 from rareneurons.groups import FIXED_PREFIX
 from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
-from rareneurons.tables import PLATEAU_TEST
+from rareneurons.regimes.estimates import AUTO, FLATNESS, PLATEAU, Number, top_part
+from rareneurons.tables import rows_of
 
 INTERVAL = 1.96  # standard errors on either side
 SIGN_LABELS = {"boost": "boost neurons, 95 % intervals", "suppress": "suppress neurons"}
+POWER_LAW_EXPONENT: Number = ("power_law_exponent", AUTO)
+PLATEAU_END: Number = ("plateau_end", AUTO)
 CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALLEST_TEXT}
 
 
@@ -43,8 +47,8 @@ def _curve_of(influence: pd.DataFrame, sign: Sign) -> tuple[np.ndarray, np.ndarr
     return curve.ln_rank, curve.ln_influence, error
 
 
-def _number(regimes: pd.DataFrame, measure: str) -> pd.Series | None:
-    found = regimes[regimes["measure"] == f"mean_abs.{measure}"]
+def _first(regimes: pd.DataFrame, number: Number) -> pd.Series | None:
+    found = rows_of(regimes, *number)
     return None if found.empty else found.iloc[0]
 
 
@@ -57,10 +61,10 @@ def rank_influence(
 ) -> Figure:
     """Boost curves with standard errors, the band of curves without a plateau, and the fitted regimes.
 
-    One row a model, one column a condition. The same neurons ranked on shuffled labels are drawn in grey.
+    One row per model, one column per condition. The same neurons ranked on shuffled labels are drawn in grey.
 
     Args:
-        influence: influence tables of one checkpoint a model, held-out split.
+        influence: influence tables of one checkpoint per model, held-out split.
         regimes: regime tables of the same checkpoints.
         no_plateau: bands of curves without a plateau, of the same checkpoints.
         cuts: ln ranks of the authors' fixed cuts, drawn as dotted lines.
@@ -120,7 +124,7 @@ def _draw_no_plateau(axis: Axes, band: pd.DataFrame) -> None:
 
 def _draw_regimes(axis: Axes, regimes: pd.DataFrame) -> str:
     """Mark the fitted plateau's end with its interval; returns the test's verdict in words."""
-    end, test = _number(regimes, "auto.plateau_end"), _number(regimes, "test.plateau")
+    end, test = _first(regimes, PLATEAU_END), _first(regimes, PLATEAU)
     if test is None:
         return "too few neurons to fit"
     if end is not None and np.isfinite(end["value"]):
@@ -131,7 +135,7 @@ def _draw_regimes(axis: Axes, regimes: pd.DataFrame) -> str:
 
 
 def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[str]) -> Figure:
-    """Boost curves of every checkpoint on a sequential colour map, one row a model and one column a condition.
+    """Boost curves of every checkpoint on a sequential colour map, one row per model and one column per condition.
 
     Args:
         influence: influence tables of all checkpoints, held-out split.
@@ -164,28 +168,25 @@ def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, condit
 
     Args:
         regimes: regime tables over models and checkpoints; boost neurons and mean abs dL are drawn.
-        flatness: bound below which a head counts as flat.
+        flatness: bound below which a top counts as flat.
         alpha: bound below which a departure counts.
         conditions: which conditions.
     """
     boost = regimes[regimes["group"] == "boost"]
     models = models_of(boost)
     shown = {
-        "mean_abs.auto.power_law_exponent": ("power-law exponent", 0.0),
-        "mean_abs.auto.flatness": ("head exponent /\npower-law exponent", flatness),
-        "mean_abs.auto.plateau_end": ("fitted plateau end\n(ln rank)", None),
-        PLATEAU_TEST: ("p of a flat head", alpha),
+        POWER_LAW_EXPONENT: ("power-law exponent", 0.0),
+        FLATNESS: ("top exponent /\npower-law exponent", flatness),
+        PLATEAU_END: ("fitted plateau end\n(ln rank)", None),
+        PLATEAU: ("p of a flat top", alpha),
     }
     figure, axes = panels(len(shown), len(models), height=1.15)
-    for (measure, (label, line_at)), line in zip(shown.items(), axes, strict=True):
+    for (number, (label, line_at)), line in zip(shown.items(), axes, strict=True):
         for model, axis in zip(models, line, strict=True):
             mine = boost[boost["model"] == model]
             for condition in conditions:
-                part = mine[mine["condition"] == condition]
-                if measure.endswith("test.plateau"):
-                    _draw_p(axis, part[part["measure"] == measure], condition)
-                else:
-                    draw_group(axis, part, measure, condition)
+                part = rows_of(mine[mine["condition"] == condition], *number)
+                (_draw_p if number == PLATEAU else draw_group)(axis, part, condition)
             step_axis(axis, list(mine["step"].unique()))
             if line_at is not None:
                 axis.axhline(line_at, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
@@ -210,19 +211,16 @@ def _draw_p(axis: Axes, test: pd.DataFrame, condition: str) -> None:
 
 
 def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: float) -> Figure:
-    """Exponent and flatness of each condition, which is what "rare" may mean, at one checkpoint a model.
+    """Exponent and flatness of each condition, which is what "rare" may mean, at one checkpoint per model.
 
     Args:
-        regimes: regime tables of one checkpoint a model; boost neurons and mean abs dL are drawn.
+        regimes: regime tables of one checkpoint per model; boost neurons and mean abs dL are drawn.
         conditions: conditions from top to bottom; nulls among them are drawn in grey.
-        flatness: bound below which a head counts as flat.
+        flatness: bound below which a top counts as flat.
     """
     boost = regimes[regimes["group"] == "boost"]
     models = models_of(boost)
-    shown = {
-        "mean_abs.auto.power_law_exponent": "power-law exponent",
-        "mean_abs.auto.flatness": "head exponent /\npower-law exponent",
-    }
+    shown = {POWER_LAW_EXPONENT: "power-law exponent", FLATNESS: "top exponent /\npower-law exponent"}
     figure, axes = plt.subplots(
         len(models),
         len(shown),
@@ -232,34 +230,33 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
     )
     place = {condition: -number for number, condition in enumerate(conditions)}
     for model, line in zip(models, axes, strict=True):
-        for (measure, label), axis in zip(shown.items(), line, strict=True):
+        for (number, label), axis in zip(shown.items(), line, strict=True):
             mine = boost[(boost["model"] == model) & boost["condition"].isin(conditions)]
-            numbers = mine[mine["measure"] == measure].dropna(subset="value").set_index("condition")
+            numbers = rows_of(mine, *number).dropna(subset="value").set_index("condition")
             for condition in filter(numbers.index.__contains__, conditions):
                 colour = NULL_COLOUR if condition.startswith("shuffled_") else colour_of(condition)
-                number, y = numbers.loc[condition], place[condition]
-                axis.plot([number["ci_low"], number["ci_high"]], [y, y], color=colour, linewidth=1)
-                axis.plot(number["value"], y, "o", color=colour, markersize=3.5)
+                found, y = numbers.loc[condition], place[condition]
+                axis.plot([found["ci_low"], found["ci_high"]], [y, y], color=colour, linewidth=1)
+                axis.plot(found["value"], y, "o", color=colour, markersize=3.5)
             axis.set_xlabel(label)
             axis.xaxis.set_major_locator(MaxNLocator(4))
-            if measure.endswith("flatness"):
+            if number == FLATNESS:
                 axis.axvline(flatness, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
-        tests = mine[mine["measure"] == PLATEAU_TEST].set_index("condition")
+        tests = rows_of(mine, *PLATEAU).set_index("condition")
         line[0].set_yticks(list(place.values()), [_sweep_label(condition, tests) for condition in place])
         line[0].set_title(f"{model} {mine['checkpoint'].iloc[0]}, boost", loc="left")
     return figure
 
 
 def _sweep_label(condition: str, tests: pd.DataFrame) -> str:
-    words = condition.replace("_", " ")
     if condition not in tests.index:
-        return f"{words}\ntoo few neurons"
+        return f"{words(condition)}\ntoo few neurons"
     test = tests.loc[condition]
-    return f"{words}\n{'plateau' if test['value'] == 1 else 'no plateau'}, p = {test['p_value']:.2g}"
+    return f"{words(condition)}\n{'plateau' if test['value'] == 1 else 'no plateau'}, p = {test['p_value']:.2g}"
 
 
 def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> Figure:
-    """How many of the top neurons two conditions share, against what the same condition shares with itself.
+    """How many of the top neurons two conditions share, compared with what each condition shares with itself.
 
     Args:
         regimes: regime tables over models and checkpoints; boost neurons and mean abs dL are drawn.
@@ -272,10 +269,9 @@ def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> F
     for model, axis in zip(models, axes[0], strict=True):
         mine = boost[boost["model"] == model]
         both = mine[mine["condition"] == "-".join(pair)]
-        draw_group(axis, both, f"mean_abs.overlap.top_{top}", f"{pair[0]} and {pair[1]}, held-out")
+        draw_group(axis, rows_of(both, "overlap", top_part(top)), f"{pair[0]} and {pair[1]}, held-out")
         for condition in pair:
-            part = mine[(mine["condition"] == condition) & (mine["measure"] == f"mean_abs.replication.top_{top}")]
-            part = part.sort_values("step")
+            part = rows_of(mine[mine["condition"] == condition], "replication", top_part(top)).sort_values("step")
             axis.plot(
                 part["step"],
                 part["value"],
@@ -292,10 +288,10 @@ def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> F
 
 
 def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """Entropy and token-frequency properties of every neuron, the groups coloured, one panel a model.
+    """Entropy and token-frequency properties of every neuron, the groups coloured, one panel per model.
 
     Args:
-        neurons: per-neuron properties of one checkpoint a model.
+        neurons: per-neuron properties of one checkpoint per model.
         groups: group tables of the same checkpoints.
         names: which groups.
     """
@@ -317,7 +313,7 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
                 color=colour,
                 markerfacecolor="none" if fixed else colour,
                 markersize=5 if fixed else 3,
-                label=name.replace("_", " "),
+                label=words(name),
             )
         axis.set_xscale("log")
         axis.set_yscale("log")

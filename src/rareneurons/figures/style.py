@@ -122,9 +122,15 @@ def models_of(table: pd.DataFrame) -> list[str]:
     return [str(model) for model in dict.fromkeys(table["model"])]
 
 
-def draw_group(axis: Axes, table: pd.DataFrame, measure: str, group: str) -> None:
-    """A measure against training step with its intervals, and the range of its controls where the table has it."""
-    value = table[table["measure"] == measure].sort_values("step")
+def draw_group(axis: Axes, table: pd.DataFrame, group: str) -> None:
+    """One number of a group against training step with its intervals, and the range of its controls where it has any.
+
+    Args:
+        axis: where to draw.
+        table: rows of one number and group over checkpoints, as ``tables.rows_of`` selects them.
+        group: name of the group or condition, for colour and legend.
+    """
+    value = table.sort_values("step")
     if value.empty:
         return
     colour = CONDITION_COLOURS.get(group, group_colour(group))
@@ -138,20 +144,24 @@ def draw_group(axis: Axes, table: pd.DataFrame, measure: str, group: str) -> Non
         markersize=2.5,
         capsize=1.5,
         elinewidth=0.7,
-        label=group.replace("_", " "),
+        label=words(group),
     )
-    null = table[table["measure"] == f"{measure}.null_mean"].sort_values("step")
-    kind = "matched" if measure.endswith(".matched") else "random"
+    null = value[value["null_mean"].notna()]
     if len(null):
-        axis.fill_between(null["step"], null["ci_low"], null["ci_high"], color=colour, alpha=0.15, linewidth=0)
+        axis.fill_between(null["step"], null["null_low"], null["null_high"], color=colour, alpha=0.15, linewidth=0)
         axis.plot(
             null["step"],
-            null["value"],
+            null["null_mean"],
             color=colour,
             linestyle=":",
             linewidth=0.9,
-            label=f"{kind}, size of {group.replace('_', ' ')}",
+            label=f"{null['against'].iloc[0]}, size of {words(group)}",
         )
+
+
+def words(name: str) -> str:
+    """A group's or condition's name as a figure shows it: with spaces."""
+    return name.replace("_", " ")
 
 
 def save(figure: Figure, file: Any, suffix: str) -> None:

@@ -1,1 +1,1 @@
-"""Shape of the rank-influence curve: regimes, whether there is a plateau at all, and who stands in its head."""
+"""Shape of the rank-influence curve: its regimes, whether it has a plateau at all, and which neurons are its top."""

@@ -1,13 +1,13 @@
 """Every number of a checkpoint's rank-influence curves, with document-bootstrap intervals and tests."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from rareneurons.influence.sums import InfluenceSums, clustered_mean
-from rareneurons.regimes.curve import SIGNS, STATISTICS, RankCurve, Sign, Statistic, rank_curve
+from rareneurons.influence.sums import InfluenceSums
+from rareneurons.regimes.curve import SIGNS, STATISTICS, RankCurve, Sign, Statistic
 from rareneurons.regimes.fixed import fixed_cuts, piecewise
 from rareneurons.regimes.local_exponent import (
     LEAST_NEURONS,
@@ -17,46 +17,78 @@ from rareneurons.regimes.local_exponent import (
     describe_fits,
     fit_curve,
 )
-from rareneurons.regimes.overlap import overlap_measures, overlap_p, top_overlap
+from rareneurons.regimes.means import MeanInfluence, drawn_means, mean_influence
+from rareneurons.regimes.overlap import overlap_p, rank_fraction_elsewhere, top_overlap
 from rareneurons.regimes.plateau import (
     departure_test,
-    head_overlap,
     in_a_wider_layer,
     no_plateau_band,
     plateau_rule,
     power,
+    share_kept,
 )
 from rareneurons.rows import NOISE
-from rareneurons.stats import bootstrap_p, document_weights, percentile_interval
-from rareneurons.tables import Estimate, draws_frame
+from rareneurons.stats import bootstrap_p, document_weights, percentile_interval, spearman
+from rareneurons.tables import DIFFERENCE, CheckpointName, Draws, Estimate, draws_frame
 
+# Parts of the measures: the authors' fixed cuts, their piecewise form, the fit that chooses among candidates, the
+# plateau test, and the neurons before the first fixed cut on the first condition's discovery rows.
+FIXED, AUTHORS, AUTO, TEST, TOP = "fixed", "authors", "auto", "test", "top"
+Number = tuple[str, str]  # measure and part
+N_NEURONS: Number = ("n_neurons", "")
+PLATEAU: Number = ("plateau", TEST)  # 1 where the test declares a plateau, else 0
+POWER: Number = ("power", TEST)
+FLATNESS: Number = ("flatness", AUTO)
+SHARE: Number = ("influence_share", TOP)
+OF_CANDIDATES = (("bic_two", AUTO), ("bic_three", AUTO), ("n_regimes", AUTO))  # they order one curve's candidates
+MORE = {"documents": (4, 16), "neurons": (2, 4, 8)}  # what power is simulated for, in this order, as multiples
 UNITS: Mapping[str, str] = {
     "n_neurons": "neurons",
-    "auto.n_regimes": "regimes",
-    "auto.bic_two": "deviance",
-    "auto.bic_three": "deviance",
-    "test.flat_head": "deviance",
-    "test.steep_head": "deviance",
-    "test.plateau": "1 yes, 0 no",
-    "test.power": "share of planted plateaus found",
-    "overlap.influence_agreement": "rank correlation",
-    "overlap.head_rank_fraction": "rank fraction",
-    "head.influence_share": "share of the layer's influence",
-}
-UNITS_BY_ENDING: Mapping[str, str] = {
+    "n_regimes": "regimes",
+    "bic_two": "deviance",
+    "bic_three": "deviance",
     "plateau_end": "ln rank",
     "decay_start": "ln rank",
-    "head_departure": "ln nats",
-    "exponent": "exponent",
-    "share": "share of neurons",
+    "plateau_exponent": "exponent",
+    "power_law_exponent": "exponent",
+    "decay_exponent": "exponent",
+    "height_over_power_law": "ln nats",
     "flatness": "ratio of exponents",
+    "plateau_share": "share of neurons",
+    "power_law_share": "share of neurons",
+    "decay_share": "share of neurons",
+    "influence_share": "share of the layer's influence",
+    "flat_top": "deviance",
+    "steep_top": "deviance",
+    "top_overlap": "share of the top",
+    "plateau": "1 yes, 0 no",
+    "power": "share of planted plateaus found",
+    "overlap": "share of the top",
+    "replication": "share of the top",
+    "influence_agreement": "rank correlation",
+    "top_rank_fraction": "rank fraction",
 }
 
 
-def unit_of(measure: str) -> str:
-    """Unit of a measure, by its name without the statistic."""
-    endings = (unit for ending, unit in UNITS_BY_ENDING.items() if measure.endswith(ending))
-    return UNITS.get(measure) or next(endings, "share of the top")
+def top_part(size: int) -> str:
+    """Part that stands for the ``size`` most influential neurons."""
+    return f"top_{size}"
+
+
+def power_part(kind: str, times: int) -> str:
+    """Part of the power that is simulated for ``times`` as many ``documents`` or ``neurons``."""
+    return f"{kind}_{times}"
+
+
+def measure_of(statistic: Statistic, measure: str) -> str:
+    """Name of a measure of a curve: as it is for the mean abs effect, with a prefix for the abs mean effect."""
+    return measure if statistic == "mean_abs" else f"{statistic}_{measure}"
+
+
+def curve_estimate(statistic: Statistic, number: Number, value: float, n: int, *interval_and_p: float) -> Estimate:
+    """One number of a curve with its unit; ``interval_and_p``: lower end, upper end and p-value, as far as known."""
+    measure, part = number
+    return Estimate(measure_of(statistic, measure), value, UNITS[measure], n, *interval_and_p, part=part)
 
 
 @dataclass(frozen=True)
@@ -80,13 +112,13 @@ class RegimeSettings:
     power_wanted: float = 0.0
 
 
-def head_size(fit: CurveFit | None) -> int:
+def plateau_size(fit: CurveFit | None) -> int:
     """Neurons of the fitted plateau, 0 where there is none."""
     return 0 if fit is None or not np.isfinite(fit.plateau_end) else round(float(np.exp(fit.plateau_end)))
 
 
 def fit_measures(fit: CurveFit, n_neurons: int) -> dict[str, float]:
-    """Numbers of an automatic fit, the regimes' shares of the neurons among them."""
+    """Numbers of an automatic fit; the shares of the neurons in each regime are among them."""
     measures = {name: float(value) for name, value in asdict(fit).items()}
     plateau = float(np.exp(fit.plateau_end)) / n_neurons
     before_decay = float(np.exp(fit.decay_start)) / n_neurons if np.isfinite(fit.decay_start) else 1.0
@@ -105,60 +137,19 @@ def at_rank_fractions(ln_influence: np.ndarray, n_neurons: int) -> np.ndarray:
     return np.interp(ln_rank, np.log(np.arange(1, n + 1)), ln_influence)
 
 
-@dataclass(frozen=True)
-class _Means:
-    """Means (N,) of a condition and split, and their standard errors."""
-
-    mean: np.ndarray
-    mean_abs: np.ndarray
-    error: np.ndarray
-    error_abs: np.ndarray
-
-    def curve(self, sign: Sign, statistic: Statistic) -> RankCurve:
-        return rank_curve(self.mean, self.mean_abs, sign, statistic)
-
-    def influence(self, statistic: Statistic) -> np.ndarray:
-        return self.mean_abs if statistic == "mean_abs" else np.abs(self.mean)
-
-    def influence_share(self, head: np.ndarray, statistic: Statistic) -> float:
-        """How much of the influence of all neurons of the layer is that of the head (n,)."""
-        influence = self.influence(statistic)
-        return float(influence[head].sum() / influence.sum())
-
-    def relative_error(self, curve: RankCurve, statistic: Statistic) -> np.ndarray:
-        error = self.error_abs if statistic == "mean_abs" else self.error
-        return error[curve.neuron] / self.influence(statistic)[curve.neuron]
-
-
-def _means(sums: InfluenceSums) -> _Means:
-    mean, error = clustered_mean(sums.signed, sums.n_rows)
-    mean_abs, error_abs = clustered_mean(sums.absolute, sums.n_rows)
-    return _Means(mean, mean_abs, error, error_abs)
-
-
-def _drawn_means(sums: InfluenceSums, weights: np.ndarray) -> list[_Means]:
-    """Means of each bootstrap draw; their errors are left empty."""
-    total = (weights @ sums.n_rows)[:, None]
-    none = np.empty(0)
-    return [
-        _Means(mean, mean_abs, none, none)
-        for mean, mean_abs in zip(weights @ sums.signed / total, weights @ sums.absolute / total, strict=True)
-    ]
-
-
 def _curve_measures(
     curve: RankCurve, fit: CurveFit | None, n_fitted: int, cuts: tuple[float, float]
-) -> dict[str, float]:
-    measures = {"n_neurons": float(len(curve.neuron))}
-    measures |= {f"fixed.{name}": value for name, value in fixed_cuts(curve, cuts).items()}
+) -> dict[Number, float]:
+    measures = {N_NEURONS: float(len(curve.neuron))}
+    measures |= {(name, FIXED): value for name, value in fixed_cuts(curve, cuts).items()}
     if fit is not None:
-        measures |= {f"auto.{name}": value for name, value in fit_measures(fit, n_fitted).items()}
+        measures |= {(name, AUTO): value for name, value in fit_measures(fit, n_fitted).items()}
     return measures
 
 
 def _drawn_curve_measures(
     point: RankCurve, draws: list[RankCurve], cuts: tuple[float, float]
-) -> list[dict[str, float]]:
+) -> list[dict[Number, float]]:
     """Measures of bootstrapped curves; all are fitted with the candidates and weights of the curve they come from."""
     n_neurons = len(point.neuron)
     fits: list[CurveFit | None] = [None] * len(draws)
@@ -169,9 +160,29 @@ def _drawn_curve_measures(
     return [_curve_measures(draw, fit, n_neurons, cuts) for draw, fit in zip(draws, fits, strict=True)]
 
 
+@dataclass(frozen=True)
+class _Conditions:
+    """Mean influence of every condition: on held-out documents, in each draw of these, and on discovery documents."""
+
+    heldout: Mapping[str, MeanInfluence]
+    drawn: Mapping[str, list[MeanInfluence]]
+    discovery: Mapping[str, MeanInfluence]
+    n_documents: int
+
+
+def _conditions(sums: Mapping[str, InfluenceSums], names: Iterable[str], weights: np.ndarray) -> _Conditions:
+    heldout = {name: sums[f"{name}/heldout"] for name in names}
+    return _Conditions(
+        {name: mean_influence(found) for name, found in heldout.items()},
+        {name: drawn_means(found, weights) for name, found in heldout.items()},
+        {name: mean_influence(sums[f"{name}/discovery"]) for name in heldout},
+        weights.shape[1],
+    )
+
+
 def _test_estimates(
-    heldout: _Means,
-    discovery: _Means,
+    heldout: MeanInfluence,
+    discovery: MeanInfluence,
     sign: Sign,
     statistic: Statistic,
     settings: RegimeSettings,
@@ -184,45 +195,41 @@ def _test_estimates(
     test = departure_test(curve.ln_influence, error, settings.null_curves, rng)
     if test is None:
         return []
-    overlap = head_overlap(chosen.neuron[: head_size(fit_curve(chosen.ln_influence))], curve.neuron)
+    overlap = share_kept(chosen.neuron[: plateau_size(fit_curve(chosen.ln_influence))], curve.neuron)
     found = plateau_rule(test, overlap, settings.alpha, settings.flatness, settings.overlap)
     values = {
-        "test.flat_head": (test.flat_gain, test.flat_p),
-        "test.steep_head": (test.steep_gain, test.steep_p),
-        "test.head_overlap_share": (overlap, float("nan")),
-        "test.plateau": (float(found), test.flat_p),
+        ("flat_top", TEST): (test.flat_gain, test.flat_p),
+        ("steep_top", TEST): (test.steep_gain, test.steep_p),
+        ("top_overlap", TEST): (overlap, float("nan")),
+        PLATEAU: (float(found), test.flat_p),
     }
-    return [
-        Estimate(f"{statistic}.{name}", value, unit_of(name), n_documents, p_value=p)
-        for name, (value, p) in values.items()
-    ]
-
-
-MORE = {"documents": (4, 16), "neurons": (2, 4, 8)}  # what power is simulated for, in this order, as multiples
+    nan = float("nan")
+    return [curve_estimate(statistic, number, value, n_documents, nan, nan, p) for number, (value, p) in values.items()]
 
 
 def power_estimates(
-    heldout: _Means, settings: RegimeSettings, n_documents: int, rng: np.random.Generator
+    heldout: MeanInfluence, settings: RegimeSettings, n_documents: int, rng: np.random.Generator
 ) -> list[Estimate]:
     """Share of planted plateaus found in curves like the boost curve of the mean abs effect.
 
     The planted plateau ends at the first fixed cut, or at the largest share of the neurons a plateau may have.
 
     Returns:
-        ``mean_abs.test.power`` and, while it is below ``power_wanted``, ``.documents_<times>`` (errors shrink with the
-        root of their number) and ``.neurons_<times>`` (:func:`in_a_wider_layer`). Where more documents reach it,
-        neurons are not tried. A curve too short to fit has no power (NaN), however many documents there are.
+        ``power`` of the part ``test`` and, while it is below ``power_wanted``, of the parts ``documents_<times>``
+        (errors shrink with the root of their number) and ``neurons_<times>`` (:func:`in_a_wider_layer`). Where more
+        documents reach it, neurons are not tried. A curve too short to fit has no power (NaN), however many documents
+        there are.
     """
     curve = heldout.curve("boost", "mean_abs")
     measured = curve.ln_influence, heldout.relative_error(curve, "mean_abs")
     draws = settings.power_draws, int(np.ceil(1 / settings.alpha)) - 1  # as few null curves as a p of alpha needs
 
-    def of(name: str, ln_influence: np.ndarray, error: np.ndarray) -> Estimate:
+    def of(part: str, ln_influence: np.ndarray, error: np.ndarray) -> Estimate:
         n_plateau = max(int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(ln_influence))), 1)
         found = power(ln_influence, error, n_plateau, (settings.alpha, settings.flatness), draws, rng)
-        return Estimate(f"mean_abs.{name}", found, unit_of("test.power"), n_documents)
+        return curve_estimate("mean_abs", (POWER[0], part), found, n_documents)
 
-    estimates = [of("test.power", *measured)]
+    estimates = [of(TEST, *measured)]
     for kind, multiples in MORE.items():
         for times in multiples:
             if not estimates[-1].value < settings.power_wanted:
@@ -232,58 +239,64 @@ def power_estimates(
                 error = error / np.sqrt(times)
             else:
                 ln_influence, error = in_a_wider_layer(ln_influence, error, times)
-            estimates.append(of(f"test.power.{kind}_{times}", ln_influence, error))
+            estimates.append(of(power_part(kind, times), ln_influence, error))
     return estimates
 
 
-SHARE = "head.influence_share"
-TRENDING = (
+TRENDING: tuple[Number, ...] = (
     SHARE,
-    "fixed.power_law_exponent",
-    "fixed.head_departure",
-    "auto.power_law_exponent",
-    "auto.flatness",
-    "auto.head_departure",
-    "auto.plateau_end",
+    ("power_law_exponent", FIXED),
+    ("height_over_power_law", FIXED),
+    ("power_law_exponent", AUTO),
+    FLATNESS,
+    ("height_over_power_law", AUTO),
+    ("plateau_end", AUTO),
 )
 
 
 def trending_draws(
-    sums: Mapping[str, InfluenceSums], pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+    checkpoint: CheckpointName,
+    sums: Mapping[str, InfluenceSums],
+    pair: tuple[str, str],
+    settings: RegimeSettings,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Bootstrap draws of what trends over training are about: held-out boost curves of the mean abs effect.
 
     Args:
+        checkpoint: its name.
         sums: ``<condition>/<split>`` -> sums by block of documents.
         pair: two conditions.
         settings: cuts and number of draws.
-        rng: draws the documents; give every checkpoint a generator in the same state, so that a draw means the same
+        rng: draws the documents. Give every checkpoint a generator in the same state, so that a draw means the same
             documents at all of them.
 
     Returns:
-        As :func:`draws_frame` makes it; condition ``<first>-<second>`` is their difference.
+        As :func:`draws_frame` makes it; the condition ``<first>-<second>`` has their difference.
     """
     weights = document_weights(len(sums[f"{pair[0]}/heldout"].n_rows), settings.bootstrap, rng)
-    head = _chosen_head(_means(sums[f"{pair[0]}/discovery"]), "boost", "mean_abs", settings)
-    values: dict[tuple[str, str], np.ndarray] = {}
+    top = _chosen_top(mean_influence(sums[f"{pair[0]}/discovery"]), "boost", "mean_abs", settings)
+    values: dict[tuple[str, Number], np.ndarray] = {}
     for name in pair:
-        drawn = _drawn_means(sums[f"{name}/heldout"], weights)
-        curves = [means.curve("boost", "mean_abs") for means in drawn]
-        draws = _drawn_curve_measures(_means(sums[f"{name}/heldout"]).curve("boost", "mean_abs"), curves, settings.cuts)
-        draws = [
-            draw | {SHARE: means.influence_share(head, "mean_abs")} for draw, means in zip(draws, drawn, strict=True)
-        ]
-        for measure in TRENDING:
-            values[name, measure] = np.array([draw.get(measure, np.nan) for draw in draws])
-    for measure in TRENDING:
-        values["-".join(pair), measure] = values[pair[0], measure] - values[pair[1], measure]
-    return draws_frame(
-        (condition, "boost", f"mean_abs.{measure}", drawn) for (condition, measure), drawn in values.items()
-    )
+        drawn = drawn_means(sums[f"{name}/heldout"], weights)
+        point = mean_influence(sums[f"{name}/heldout"]).curve("boost", "mean_abs")
+        draws = _drawn_curve_measures(point, [means.curve("boost", "mean_abs") for means in drawn], settings.cuts)
+        for draw, means in zip(draws, drawn, strict=True):
+            draw[SHARE] = means.influence_share(top, "mean_abs")
+        for number in TRENDING:
+            values[name, number] = np.array([draw.get(number, np.nan) for draw in draws])
+    both = "-".join(pair)
+    found = [
+        (condition, "boost", Draws(measure, drawn, part=part)) for (condition, (measure, part)), drawn in values.items()
+    ]
+    for measure, part in TRENDING:
+        gap = values[pair[0], (measure, part)] - values[pair[1], (measure, part)]
+        found.append((both, "boost", Draws(measure, gap, part=part, quantity=DIFFERENCE)))
+    return draws_frame(checkpoint, found)
 
 
-def _chosen_head(discovery: _Means, sign: Sign, statistic: Statistic, settings: RegimeSettings) -> np.ndarray:
-    """The first neurons, up to the first fixed cut, of the discovery curve."""
+def _chosen_top(discovery: MeanInfluence, sign: Sign, statistic: Statistic, settings: RegimeSettings) -> np.ndarray:
+    """The first neurons of the discovery curve, up to the first fixed cut."""
     curve = discovery.curve(sign, statistic)
     return curve.neuron[curve.ln_rank < settings.cuts[0]]
 
@@ -305,7 +318,7 @@ def no_plateau_bands(
     """
     numbers, parts = ["ln_rank", "ln_influence_low", "ln_influence_high"], []
     for name in pair:
-        means = _means(sums[f"{name}/heldout"])
+        means = mean_influence(sums[f"{name}/heldout"])
         for sign in SIGNS:
             curve = means.curve(sign, "mean_abs")
             band = no_plateau_band(curve.ln_influence, means.relative_error(curve, "mean_abs"), n_curves, rng)
@@ -317,37 +330,29 @@ def no_plateau_bands(
 
 
 def _with_intervals(
-    values: Mapping[str, float], draws: list[dict[str, float]], prefix: str, n_documents: int
+    values: Mapping[Number, float], draws: list[dict[Number, float]], statistic: Statistic, n_documents: int
 ) -> list[Estimate]:
     estimates = []
-    for name, value in values.items():
-        low, high = percentile_interval(np.asarray([draw.get(name, np.nan) for draw in draws]))
-        estimates.append(Estimate(f"{prefix}.{name}", value, unit_of(name), n_documents, low, high))
+    for number, value in values.items():
+        interval = percentile_interval(np.asarray([draw.get(number, np.nan) for draw in draws]))
+        estimates.append(curve_estimate(statistic, number, value, n_documents, *interval))
     return estimates
 
 
 def _differences(
-    values: list[Mapping[str, float]], draws: list[list[dict[str, float]]], prefix: str, n_documents: int
+    values: list[Mapping[Number, float]],
+    draws: list[list[dict[Number, float]]],
+    statistic: Statistic,
+    n_documents: int,
 ) -> list[Estimate]:
     """First minus second condition, the same documents drawn for both; p from the draws on either side of zero."""
     estimates = []
-    for name in values[0].keys() & values[1].keys():
-        if name in ("auto.bic_two", "auto.bic_three", "auto.n_regimes"):
-            continue  # they order the candidates of one curve
-        differences = np.asarray([a.get(name, np.nan) - b.get(name, np.nan) for a, b in zip(*draws, strict=True)])
-        low, high = percentile_interval(differences)
-        estimates.append(
-            Estimate(
-                f"{prefix}.{name}",
-                values[0][name] - values[1][name],
-                unit_of(name),
-                n_documents,
-                low,
-                high,
-                bootstrap_p(differences),
-            )
-        )
-    return sorted(estimates, key=lambda estimate: estimate.measure)
+    for number in (values[0].keys() & values[1].keys()).difference(OF_CANDIDATES):
+        differences = np.asarray([a.get(number, np.nan) - b.get(number, np.nan) for a, b in zip(*draws, strict=True)])
+        tested = *percentile_interval(differences), bootstrap_p(differences)
+        found = curve_estimate(statistic, number, values[0][number] - values[1][number], n_documents, *tested)
+        estimates.append(replace(found, quantity=DIFFERENCE))
+    return sorted(estimates, key=lambda each: (not each.part, each.part, each.measure))  # a set has no order
 
 
 def regime_estimates(
@@ -360,113 +365,117 @@ def regime_estimates(
 ) -> Iterator[tuple[str, str, Estimate]]:
     """(condition, sign, estimate) of every condition, sign and statistic, on held-out documents.
 
-    Measures are named ``<statistic>.<way>.<number>``: ``fixed`` and ``authors`` (the authors' cuts and their piecewise
-    form), ``auto`` (the fit that chooses among candidates), ``test`` (the plateau test), ``overlap`` (with the other
-    condition of ``pair``), ``head`` (neurons before the first fixed cut on the first condition's discovery rows).
-    Beside the conditions of ``sums`` stand ``<first>-<second>``, their difference and overlap, and ``noise``: neurons
-    whose true effects are all zero, with the standard errors of the first condition.
+    The part of a measure says where it comes from: ``fixed`` and ``authors`` (the authors' cuts and their piecewise
+    form), ``auto`` (the fit that chooses among candidates), ``test`` (the plateau test), ``top`` (neurons before the
+    first fixed cut on the first condition's discovery rows), ``top_<k>`` (the first k). Measures of the statistic
+    ``abs_mean`` begin with it. Beside the conditions of ``sums`` there are ``<first>-<second>``, their differences and
+    overlap, and ``noise``: neurons whose true effects are all zero, with the standard errors of the first condition.
 
     Args:
         sums: ``<condition>/<split>`` -> sums by block of documents; blocks are the same for all conditions of a split.
-        pair: the condition the claims are about, and the one it is held against.
+        pair: the condition that the claims are about, and its contrast.
         settings: bounds and numbers of draws.
         rng: draws documents and null curves.
         signs: whose curves.
         statistics: of which influence.
     """
-    conditions = dict.fromkeys(name.split("/")[0] for name in sums)
-    heldout = {name: sums[f"{name}/heldout"] for name in conditions}
-    n_documents = len(next(iter(heldout.values())).n_rows)
-    weights = document_weights(n_documents, settings.bootstrap, rng)
-    means = {name: _means(found) for name, found in heldout.items()}
-    discovery = {name: _means(sums[f"{name}/discovery"]) for name in conditions}
-    drawn = {name: _drawn_means(found, weights) for name, found in heldout.items()}
+    names = list(dict.fromkeys(name.split("/")[0] for name in sums))
+    n_documents = len(sums[f"{names[0]}/heldout"].n_rows)
+    found = _conditions(sums, names, document_weights(n_documents, settings.bootstrap, rng))
     for sign in signs:
         for statistic in statistics:
-            values, draws, heads = {}, {}, {}
-            chosen = _chosen_head(discovery[pair[0]], sign, statistic, settings)
-            for name in conditions:
-                curve = means[name].curve(sign, statistic)
-                fit = fit_curve(curve.ln_influence)
-                values[name] = _curve_measures(curve, fit, len(curve.neuron), settings.cuts)
-                heads[name] = head_size(fit)
-                curves = [draw.curve(sign, statistic) for draw in drawn[name]]
-                draws[name] = _drawn_curve_measures(curve, curves, settings.cuts)
-                values[name][SHARE] = means[name].influence_share(chosen, statistic)
-                for draw, resampled in zip(draws[name], drawn[name], strict=True):
-                    draw[SHARE] = resampled.influence_share(chosen, statistic)
-                theirs = {f"authors.{key}": value for key, value in piecewise(curve).items()}
-                found = [
-                    *_with_intervals(values[name], draws[name], statistic, n_documents),
-                    *_with_intervals(theirs, [], statistic, n_documents),
-                    *_test_estimates(means[name], discovery[name], sign, statistic, settings, n_documents, rng),
-                    *_replication(means[name], discovery[name], sign, statistic, settings, n_documents),
-                ]
-                yield from ((name, sign, estimate) for estimate in found)
-            both = "-".join(pair)
-            compared = [
-                *_differences([values[p] for p in pair], [draws[p] for p in pair], statistic, n_documents),
-                *_overlaps(
-                    [means[p] for p in pair],
-                    [drawn[p] for p in pair],
-                    heads[pair[0]],
-                    sign,
-                    statistic,
-                    settings.tops,
-                    n_documents,
-                ),
-            ]
-            yield from ((both, sign, estimate) for estimate in compared)
+            yield from _statistic_estimates(found, pair, sign, statistic, settings, rng)
         if sign == "boost" and settings.power_draws:
             for name in pair:
-                estimates = power_estimates(means[name], settings, n_documents, rng)
+                estimates = power_estimates(found.heldout[name], settings, n_documents, rng)
                 yield from ((name, sign, estimate) for estimate in estimates)
-        noise = _noise(means[pair[0]], rng), _noise(discovery[pair[0]], rng)
-        yield from (
-            (NOISE, sign, estimate)
-            for estimate in _test_estimates(*noise, sign, "abs_mean", settings, n_documents, rng)
-        )
+        noise = _noise(found.heldout[pair[0]], rng), _noise(found.discovery[pair[0]], rng)
+        tests = _test_estimates(*noise, sign, "abs_mean", settings, n_documents, rng)
+        yield from ((NOISE, sign, estimate) for estimate in tests)
 
 
-def _noise(measured: _Means, rng: np.random.Generator) -> _Means:
+def _statistic_estimates(
+    found: _Conditions,
+    pair: tuple[str, str],
+    sign: Sign,
+    statistic: Statistic,
+    settings: RegimeSettings,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, str, Estimate]]:
+    """The curves of one sign and statistic: each condition, then the pair compared."""
+    n_documents, values, draws, plateaus = found.n_documents, {}, {}, {}
+    chosen = _chosen_top(found.discovery[pair[0]], sign, statistic, settings)
+    for name, means in found.heldout.items():
+        curve = means.curve(sign, statistic)
+        fit = fit_curve(curve.ln_influence)
+        plateaus[name] = plateau_size(fit)
+        values[name] = _curve_measures(curve, fit, len(curve.neuron), settings.cuts)
+        values[name][SHARE] = means.influence_share(chosen, statistic)
+        curves = [draw.curve(sign, statistic) for draw in found.drawn[name]]
+        draws[name] = _drawn_curve_measures(curve, curves, settings.cuts)
+        for draw, resampled in zip(draws[name], found.drawn[name], strict=True):
+            draw[SHARE] = resampled.influence_share(chosen, statistic)
+        theirs = {(measure, AUTHORS): value for measure, value in piecewise(curve).items()}
+        estimates = [
+            *_with_intervals(values[name], draws[name], statistic, n_documents),
+            *_with_intervals(theirs, [], statistic, n_documents),
+            *_test_estimates(means, found.discovery[name], sign, statistic, settings, n_documents, rng),
+            *_replication(means, found.discovery[name], sign, statistic, settings, n_documents),
+        ]
+        yield from ((name, sign, estimate) for estimate in estimates)
+    compared = [
+        *_differences([values[name] for name in pair], [draws[name] for name in pair], statistic, n_documents),
+        *_overlaps(found, pair, plateaus[pair[0]], sign, statistic, settings.tops),
+    ]
+    yield from (("-".join(pair), sign, estimate) for estimate in compared)
+
+
+def _noise(measured: MeanInfluence, rng: np.random.Generator) -> MeanInfluence:
     """Means that hold nothing but their standard errors; the mean abs effect has no such counterpart and is left."""
     drawn = measured.error * rng.standard_normal(len(measured.error))
-    return _Means(drawn, measured.mean_abs, measured.error, measured.error_abs)
+    return MeanInfluence(drawn, measured.mean_abs, measured.error, measured.error_abs)
 
 
 def _replication(
-    heldout: _Means, discovery: _Means, sign: Sign, statistic: Statistic, settings: RegimeSettings, n_documents: int
+    heldout: MeanInfluence,
+    discovery: MeanInfluence,
+    sign: Sign,
+    statistic: Statistic,
+    settings: RegimeSettings,
+    n_documents: int,
 ) -> list[Estimate]:
-    """Overlap of the tops of one condition on discovery and on held-out documents: what noise alone takes away."""
+    """Overlap of one condition's tops on discovery and on held-out documents: what noise alone takes away."""
     found = top_overlap(discovery.curve(sign, statistic), heldout.curve(sign, statistic), settings.tops)
     return [
-        Estimate(f"{statistic}.replication.{name}", value, unit_of(name), n_documents) for name, value in found.items()
+        curve_estimate(statistic, ("replication", top_part(size)), value, n_documents) for size, value in found.items()
     ]
 
 
 def _overlaps(
-    means: list[_Means],
-    drawn: list[list[_Means]],
-    head: int,
+    found: _Conditions,
+    pair: tuple[str, str],
+    n_plateau: int,
     sign: Sign,
     statistic: Statistic,
     tops: tuple[int, ...],
-    n_documents: int,
 ) -> list[Estimate]:
-    """Overlap of two conditions; ``head`` is the size of the first one's head."""
+    """Overlap of two conditions; ``n_plateau`` is the size of the first one's fitted plateau."""
 
-    def measured(first: _Means, second: _Means) -> dict[str, float]:
+    def measured(first: MeanInfluence, second: MeanInfluence) -> dict[Number, float]:
         curves = first.curve(sign, statistic), second.curve(sign, statistic)
         influences = first.influence(statistic), second.influence(statistic)
-        found = overlap_measures(curves, influences, tops, head)
-        return {f"overlap.{name}": value for name, value in found.items()}
+        shared = top_overlap(*curves, tops)
+        return {("overlap", top_part(size)): value for size, value in shared.items()} | {
+            ("influence_agreement", ""): spearman(*influences),
+            ("top_rank_fraction", ""): rank_fraction_elsewhere(curves[0].neuron[:n_plateau], influences[1]),
+        }
 
-    values = measured(*means)
-    draws = [measured(*both) for both in zip(*drawn, strict=True)]
-    p_values = {
-        f"{statistic}.overlap.top_{k}": overlap_p(values[f"overlap.top_{k}"], k, len(means[0].mean)) for k in tops
-    }
+    both = [found.heldout[name] for name in pair]
+    values = measured(*both)
+    draws = [measured(*drawn) for drawn in zip(*(found.drawn[name] for name in pair), strict=True)]
+    n_neurons = len(both[0].mean)
+    p_values = {top_part(k): overlap_p(values["overlap", top_part(k)], k, n_neurons) for k in tops}
     return [
-        replace(found, p_value=p_values.get(found.measure, float("nan")))
-        for found in _with_intervals(values, draws, statistic, n_documents)
+        replace(each, p_value=p_values.get(each.part, float("nan")))
+        for each in _with_intervals(values, draws, statistic, found.n_documents)
     ]

@@ -1,6 +1,6 @@
-"""The authors' ways to draw the regimes, named as theirs: fixed cuts, and a piecewise form without a null.
+"""The authors' ways to draw the regimes: fixed cuts, and a piecewise form without a null.
 
-Both always return three regimes, whatever the data; they stand beside the fit that can say no
+Both return three regimes whatever the data. They are reported beside the fit that can say no
 (``rareneurons.regimes.local_exponent``).
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from rareneurons.regimes.curve import RankCurve
 
-FIXED_MEASURES = ("plateau_exponent", "power_law_exponent", "decay_exponent", "head_departure")
+FIXED_MEASURES = ("plateau_exponent", "power_law_exponent", "decay_exponent", "height_over_power_law")
 
 
 def band_line(curve: RankCurve, low: float, high: float) -> tuple[float, float]:
@@ -24,10 +24,10 @@ def band_line(curve: RankCurve, low: float, high: float) -> tuple[float, float]:
 
 
 def fixed_cuts(curve: RankCurve, cuts: tuple[float, float]) -> dict[str, float]:
-    """Exponents (negative slopes) of the three stretches between fixed cuts, and the head's departure.
+    """Exponents (negative slopes) of the three stretches between fixed cuts, and the height of the top.
 
-    ``head_departure`` is the mean height of the head above the power law extended back to rank 1, ln units, averaged
-    evenly over ln rank.
+    ``height_over_power_law`` is the mean height of the top neurons above the power law extended back to rank 1, in ln
+    units, averaged evenly over ln rank.
 
     Args:
         curve: the curve.
@@ -42,9 +42,9 @@ def fixed_cuts(curve: RankCurve, cuts: tuple[float, float]) -> dict[str, float]:
     slope, intercept = band_line(curve, first, second)
     x = np.linspace(0, first, 49)
     height = np.interp(x, curve.ln_rank, curve.ln_influence) - (intercept + slope * x)
-    head, decay = -band_line(curve, 0.0, first)[0], -band_line(curve, second, np.inf)[0]
+    top, decay = -band_line(curve, 0.0, first)[0], -band_line(curve, second, np.inf)[0]
     departure = float(np.trapezoid(height, x) / first)
-    return dict(zip(FIXED_MEASURES, (head, -slope, decay, departure), strict=True))
+    return dict(zip(FIXED_MEASURES, (top, -slope, decay, departure), strict=True))
 
 
 N_PLACES = 32  # places searched for each boundary of the piecewise form
@@ -75,20 +75,20 @@ def piecewise(curve: RankCurve) -> dict[str, float]:
     decay_term = np.log(np.log(n + 0.5) - x)
     ends = np.unique(np.geomspace(LEAST_RANK, 0.4 * n, N_PLACES).astype(int))
     starts = np.unique(np.geomspace(2 * LEAST_RANK, n - 5, N_PLACES).astype(int))
-    heads = {end: _line(x[:end], y[:end]) for end in ends}
-    tails = {start: _line(decay_term[start:], y[start:]) for start in starts}
+    tops = {end: _line(x[:end], y[:end]) for end in ends}
+    decays = {start: _line(decay_term[start:], y[start:]) for start in starts}
     best: tuple[float, tuple[float, ...]] = (np.inf, ())
     for end in ends:
         for start in starts[starts > end + 2]:
             middle = _line(x[end:start], y[end:start])
             jumps = [
-                _at(heads[end], x[end]) - _at(middle, x[end]),
-                _at(middle, x[start]) - _at(tails[start], decay_term[start]),
+                _at(tops[end], x[end]) - _at(middle, x[end]),
+                _at(middle, x[start]) - _at(decays[start], decay_term[start]),
             ]
-            loss = heads[end][2] + middle[2] + tails[start][2]
-            loss += JUMP_PENALTY * sum(jump**2 for jump in jumps) + DECAY_PENALTY * tails[start][0] ** 2
+            loss = tops[end][2] + middle[2] + decays[start][2]
+            loss += JUMP_PENALTY * sum(jump**2 for jump in jumps) + DECAY_PENALTY * decays[start][0] ** 2
             if loss < best[0]:
-                best = loss, (end, start, -heads[end][0], -middle[0])
+                best = loss, (end, start, -tops[end][0], -middle[0])
     end, start, *exponents = best[1]
     parts = np.diff([0, end, start, n]) / n
     return dict(zip(names, (np.log(end), np.log(start), *exponents), strict=True)) | dict(

@@ -12,9 +12,9 @@ over cells of equal width in ln rank, and three candidates are fitted by weighte
   the half-normal's tail; the authors' third regime has this form) times an exponential cut-off. The decay sets in
   smoothly from rank 1, or with a kink at a searched rank beyond the largest possible plateau;
 * plateau + power law + rapid decay: the same, lowered by a step ``h >= 0`` for ranks before the plateau's end, which
-  is searched. A head that is steeper than the power law (``h <= 0``) is fitted beside it, as the opposite answer.
+  is searched. A top that is steeper than the power law (``h <= 0``) is fitted beside it, as the opposite answer.
 
-Only the upper half of the ranks enters the fits: what the least influential neurons do says nothing about the head.
+Only the upper half of the ranks enters the fits: the least influential neurons say nothing about the top.
 """
 
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ def candidates(places: Cells, root: np.ndarray) -> Candidates:
 class LeastSquares:
     """Weighted sums of squares of B curves under each candidate, and the places that reach them.
 
-    ``one``, ``two``, ``three`` (B,): power law; with rapid decay; with a plateau before both (``steep``: with a head
+    ``one``, ``two``, ``three`` (B,): power law; with rapid decay; with a plateau before both (``steep``: with a top
     steeper than the power law instead). ``kink`` (B,) number of the two-regime candidate's kink, ``pair`` (B,) number
     of the three-regime candidate. Weights are inverse variances, so a sum of squares is a deviance.
     """
@@ -173,20 +173,20 @@ def least_squares(found: Candidates, exponents: np.ndarray) -> LeastSquares:
     step, step_after = found.step @ values.T, found.step_after_constant @ values.T
     allowed = found.constant_after_step @ values.T > 0
 
-    def with_head(sign: int) -> np.ndarray:
+    def with_top(sign: int) -> np.ndarray:
         free = np.where(
             (sign * step_after > 0) & allowed, base[number] - np.square(along[number]) - np.square(step_after), np.inf
         )
         flat = np.where(sign * step > 0, base[number] - np.square(step), np.inf)
         return np.minimum(np.minimum(free, flat), two[number])
 
-    plateau = with_head(1)
+    plateau = with_top(1)
     best_two = two.min(0)
     return LeastSquares(
         total - np.square(values @ unit),
         best_two,
         np.minimum(plateau.min(0), best_two),
-        np.minimum(with_head(-1).min(0), best_two),
+        np.minimum(with_top(-1).min(0), best_two),
         two.argmin(0),
         plateau.argmin(0),
     )
@@ -238,13 +238,16 @@ class CurveFit:
     """One curve under the three candidates.
 
     ``n_regimes``: 1, 2 or 3, by the smallest Bayesian information criterion ``deviance + parameters * ln(cells)``;
-    ``bic_two``, ``bic_three`` relative to one regime. The others describe the best three-regime curve, whether or not
-    it is chosen: ``plateau_end`` and ``decay_start`` (ln rank; from the latter on the local exponent stays at or above
-    twice the power law's, NaN where it does nowhere), ``plateau_exponent`` (Hill's estimate over the head),
-    ``power_law_exponent`` (fitted, averaged over ln rank from the plateau's end to where the fitted exponent has
-    doubled, or to the end of what is fitted), ``head_departure`` (mean height of the head above the back-extrapolated
-    curve, evenly over ln rank, ln units; negative for a flat head). All NaN where no curve with a plateau fits better
-    than the best without.
+    ``bic_two`` and ``bic_three`` are relative to one regime. The others describe the best three-regime curve, whether
+    or not it is chosen. All are NaN where no curve with a plateau fits better than the best one without.
+
+    * ``plateau_end``, ``decay_start``: ln rank. From ``decay_start`` on the local exponent is at least twice the power
+      law's; NaN where it never is.
+    * ``plateau_exponent``: Hill's estimate over the top.
+    * ``power_law_exponent``: fitted, averaged over ln rank from the plateau's end to where the fitted exponent has
+      doubled, or to the end of what is fitted.
+    * ``height_over_power_law``: mean height of the top above the back-extrapolated curve, evenly over ln rank, ln
+      units; negative for a flat top.
     """
 
     n_regimes: int
@@ -254,7 +257,7 @@ class CurveFit:
     decay_start: float
     plateau_exponent: float
     power_law_exponent: float
-    head_departure: float
+    height_over_power_law: float
 
 
 N_PARAMETERS = {1: 1, 2: 4, 3: 6}
@@ -284,21 +287,21 @@ def describe_fits(found: Candidates, exponents: np.ndarray) -> list[CurveFit]:
 
 
 def _three_regimes(found: Candidates, exponents: np.ndarray, kink: int, end: float) -> tuple[float, ...]:
-    """Plateau end, decay start, plateau and power-law exponent, and head departure of one three-regime curve."""
+    """Plateau end, decay start, plateau and power-law exponent, and height of the top of a three-regime curve."""
     places, fitted = found.cells, len(found.root)
     ln_rank = places.ln_rank[:fitted]
-    head = ln_rank < end
-    design = np.column_stack([places.terms[kink], -head.astype(float)])
+    top = ln_rank < end
+    design = np.column_stack([places.terms[kink], -top.astype(float)])
     coefficients = _coefficients(design, exponents[:fitted], found.root)
     smooth = places.terms[kink] @ coefficients[:-1]
-    at_end = max(float(smooth[~head][0]), LEAST_EXPONENT)
-    doubled = ln_rank[~head & (smooth >= 2 * at_end)]
-    between = ~head & (ln_rank < (doubled[0] if len(doubled) else np.inf))
+    at_end = max(float(smooth[~top][0]), LEAST_EXPONENT)
+    doubled = ln_rank[~top & (smooth >= 2 * at_end)]
+    between = ~top & (ln_rank < (doubled[0] if len(doubled) else np.inf))
     power_law = max(float(smooth[between].mean()), LEAST_EXPONENT)  # the decay's free terms can bend it below zero
     below = np.flatnonzero(exponents < 2 * power_law)  # the last of these cells is not in the decay
     start = int(below[-1]) + 1 if len(below) else 0
     decay = float(np.log(places.start[start] + 1)) if start < len(exponents) else np.nan
-    hill = float(np.average(exponents[:fitted][head], weights=places.count[:fitted][head]))
+    hill = float(np.average(exponents[:fitted][top], weights=places.count[:fitted][top]))
     return end, decay, hill, power_law, -float(coefficients[-1]) * end / 2
 
 

@@ -1,14 +1,14 @@
-"""Is there a plateau at all: the head's departure against order statistics, and the head on other documents.
+"""Is there a plateau at all? A test of the top neurons against order statistics, and on other documents.
 
 A plateau is declared when all of these hold (:func:`plateau_rule`):
 
-1. of the three candidate curves the one with a plateau has the smallest information criterion;
-2. the head departs from the curve further than order statistics of the fitted curve without a plateau, plus the
-   neurons' own standard errors, let it (:func:`departure_test`);
-3. the head is flat: its exponent is at most a stated share of the power law's;
-4. the head neurons found on discovery documents are the head on held-out ones (:func:`head_overlap`).
+1. Of the three candidate curves, the one with a plateau has the smallest information criterion.
+2. The top departs from the curve further than chance allows. Chance is the order statistics of the fitted curve without
+   a plateau, plus the neurons' own standard errors (:func:`departure_test`).
+3. The top is flat: its exponent is at most a stated share of the power law's.
+4. The top neurons found on discovery documents are also the top on held-out documents (:func:`share_kept`).
 
-A head that is steeper than the power law is reported beside it and never called a plateau.
+A top that is steeper than the power law is reported beside it and never called a plateau.
 """
 
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ NULL_CURVES_AT_ONCE = 100  # bounds the memory of the simulation
 
 @dataclass(frozen=True)
 class DepartureTest:
-    """Fit of one curve and whether its head departs from a curve without plateau.
+    """Fit of one curve, and whether its top departs from a curve without a plateau.
 
-    ``fit`` the candidates' fit; ``flat_gain`` and ``steep_gain`` how much the deviance falls when the head may be
-    flatter, or steeper, than the rest of the curve; ``flat_p`` and ``steep_p`` their p-values, ``(b + 1) / (m + 1)``
+    ``fit``: the candidates' fit. ``flat_gain`` and ``steep_gain``: how much the deviance falls when the top may be
+    flatter, or steeper, than the rest of the curve. ``flat_p`` and ``steep_p``: their p-values, ``(b + 1) / (m + 1)``
     over simulated curves without a plateau.
     """
 
@@ -107,7 +107,7 @@ def in_a_wider_layer(ln_influence: np.ndarray, relative_error: np.ndarray, times
 
 
 def _with_errors(ln_influence: np.ndarray, relative_error: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Curves (B, n) after every neuron's influence got an error of its own size, sorted anew."""
+    """Curves (B, n) after every neuron's influence got an error of its own size, sorted again."""
     factor = np.abs(1 + relative_error * rng.standard_normal(ln_influence.shape))
     return -np.sort(-ln_influence - np.log(np.maximum(factor, 1e-12)), axis=1)
 
@@ -115,7 +115,7 @@ def _with_errors(ln_influence: np.ndarray, relative_error: np.ndarray, rng: np.r
 def departure_test(
     ln_influence: np.ndarray, relative_error: np.ndarray, n_curves: int, rng: np.random.Generator
 ) -> DepartureTest | None:
-    """Test a sorted curve's head against curves without a plateau.
+    """Test a sorted curve's top against curves without a plateau.
 
     Args:
         ln_influence: (n,) sorted curve.
@@ -167,19 +167,19 @@ def no_plateau_band(
     return np.log(at + 1), low, high
 
 
-def head_overlap(discovery_head: np.ndarray, heldout_order: np.ndarray) -> float:
-    """Share of a head's neurons that stand among as many first neurons of another curve.
+def share_kept(top: np.ndarray, order: np.ndarray) -> float:
+    """Share of some top neurons that are among as many first neurons of another curve.
 
     Args:
-        discovery_head: (k,) neurons of the head found on discovery documents.
-        heldout_order: (n,) neurons of the held-out curve, from the most influential down.
+        top: (k,) the top neurons of one curve, for example on discovery documents.
+        order: (n,) neurons of the other curve (held-out documents), from the most influential down.
 
     Returns:
-        0 to 1; NaN for an empty head.
+        0 to 1; NaN where there are no top neurons.
     """
-    if len(discovery_head) == 0:
+    if len(top) == 0:
         return float("nan")
-    return float(np.isin(discovery_head, heldout_order[: len(discovery_head)]).mean())
+    return float(np.isin(top, order[: len(top)]).mean())
 
 
 def plateau_rule(test: DepartureTest, overlap: float, alpha: float, flatness: float, least_overlap: float) -> bool:
@@ -187,10 +187,10 @@ def plateau_rule(test: DepartureTest, overlap: float, alpha: float, flatness: fl
 
     Args:
         test: of the held-out curve.
-        overlap: as :func:`head_overlap` returns it.
+        overlap: as :func:`share_kept` returns it.
         alpha: largest p-value of the departure.
         flatness: largest ratio of plateau exponent to power-law exponent.
-        least_overlap: smallest overlap of the heads.
+        least_overlap: smallest overlap of the top neurons.
     """
     return test.fit.n_regimes == 3 and test.flat_p <= alpha and test.flatness <= flatness and overlap >= least_overlap
 

@@ -77,7 +77,7 @@ SECTIONS = (
         ["attention"],
     ),
     Section(
-        "Course of training", ["C6"], ["course", "dynamics"], ["dynamics", "final_head"], ["dynamics", "final_head"]
+        "Course of training", ["C6"], ["course", "dynamics"], ["dynamics", "final_top"], ["dynamics", "final_top"]
     ),
     Section(
         "Spectra",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.dynamics.head import entry_steps, final_head, turnover
+from rareneurons.dynamics.top import entry_steps, final_top, turnover
 from rareneurons.tables import CheckpointName
 
 
@@ -23,17 +23,19 @@ def influence_at(step: int, order: list[int], discovery: list[int]) -> pd.DataFr
 
 
 def values_of(*checkpoints: pd.DataFrame, top: int = 4) -> pd.Series:
-    return turnover(pd.concat(checkpoints), top).set_index(["step", "measure"])["value"]
+    found = turnover(pd.concat(checkpoints), top)
+    assert set(found["part"]) == {f"top_{top}"}
+    return found.set_index(["step", "measure"])["value"]
 
 
 def test_turnover_compares_other_documents_of_either_checkpoint():
     first, second = list(range(8)), [0, 1, 6, 7, 2, 3, 4, 5]
     found = values_of(influence_at(4, first, second), influence_at(16, second, second))
     # Discovery before against held-out now: all four; held-out before against discovery now: two of four.
-    assert found[16, "kept.top_4"] == 0.75
-    assert (4, "kept.top_4") not in found.index
-    assert found[4, "kept.top_4.same_checkpoint"] == 0.5
-    assert found[16, "kept.top_4.same_checkpoint"] == 1
+    assert found[16, "kept"] == 0.75
+    assert (4, "kept") not in found.index
+    assert found[4, "kept_on_same_checkpoint"] == 0.5
+    assert found[16, "kept_on_same_checkpoint"] == 1
     assert values_of(influence_at(4, first, first), top=9).isna().all()
 
 
@@ -53,27 +55,27 @@ def test_documents_alone_explain_the_turnover_of_a_model_that_does_not_change():
 
     still = turnover(pd.concat([checkpoint(step, truth) for step in range(40)]), 20)
     means = still.groupby("measure")["value"].mean()
-    assert means["kept.top_20"] == pytest.approx(means["kept.top_20.same_checkpoint"], abs=0.03)
-    assert means["kept.top_20"] < 0.9
+    assert means["kept"] == pytest.approx(means["kept_on_same_checkpoint"], abs=0.03)
+    assert means["kept"] < 0.9
     moving = turnover(pd.concat([checkpoint(step, np.roll(truth, 5 * step)) for step in range(40)]), 20)
     means = moving.groupby("measure")["value"].mean()
-    assert means["kept.top_20"] < means["kept.top_20.same_checkpoint"] - 0.1
+    assert means["kept"] < means["kept_on_same_checkpoint"] - 0.1
 
 
-def test_final_head_is_followed_back_by_rank_fraction_and_entry():
+def test_final_top_neurons_are_tracked_backwards_by_rank_fraction_and_entry():
     first, middle, last = list(range(8)), [3, 7, 0, 1, 2, 6, 5, 4], [3, 0, 1, 2, 7, 6, 5, 4]
     influence = pd.concat([influence_at(step, order, first) for step, order in ((4, first), (8, middle), (16, last))])
     influence = influence[influence["split"] == "heldout"]
     groups = pd.DataFrame(
         {"model": "m", "group": ["fixed_plateau"] * 3 + ["decay"], "neuron": [3, 0, 5, 4], "rank": [1, 2, 3, 1]}
     )
-    found = final_head(influence, groups, ["plateau", "fixed_plateau"])
+    found = final_top(influence, groups, ["plateau", "fixed_plateau"])
     assert set(found["group"]) == {"fixed_plateau"}
     values = found.set_index(["step", "neuron"])
     assert values.loc[(16, 3), "rank_fraction"] == 0
     assert values.loc[(16, 0), "rank_fraction"] == pytest.approx(1 / 7)
     assert values.loc[(4, 3), "rank_fraction"] == pytest.approx(3 / 7)
-    assert values["in_head"].unstack()[[3, 0, 5]].to_numpy().tolist() == [
+    assert values["in_top"].unstack()[[3, 0, 5]].to_numpy().tolist() == [
         [False, True, False],
         [True, True, False],
         [True, True, False],
@@ -81,15 +83,15 @@ def test_final_head_is_followed_back_by_rank_fraction_and_entry():
     entered = found.drop_duplicates("neuron").set_index("neuron")["entered"]
     assert (entered[3], entered[0]) == (8, 4)
     assert np.isnan(entered[5]), "other documents than the ones it was chosen on put it lower"
-    assert final_head(influence.assign(step=-1), groups, ["fixed_plateau"]).empty
+    assert final_top(influence.assign(step=-1), groups, ["fixed_plateau"]).empty
 
 
 def test_a_neuron_that_leaves_has_not_come_to_stay():
     inside = {1: [True, False, True, True], 2: [True, True, True, True], 3: [True, True, True, False], 4: [False] * 4}
-    head = pd.DataFrame(
+    top = pd.DataFrame(
         [(n, step, value) for n, values in inside.items() for step, value in zip((0, 2, 8, 64), values, strict=True)],
-        columns=["neuron", "step", "in_head"],
+        columns=["neuron", "step", "in_top"],
     ).sample(frac=1, random_state=0)
-    found = entry_steps(head)
+    found = entry_steps(top)
     assert (found[1], found[2]) == (8, 0)
     assert found[[3, 4]].isna().all()

@@ -1,10 +1,10 @@
-"""Where the neurons of each model's final head stood at every checkpoint, and when they came to stay."""
+"""History of each model's final top neurons: their rank at every checkpoint, and when each entered for good."""
 
 import pandas as pd
 from job import run, write_csv
 
-from rareneurons.dynamics.head import final_head
-from rareneurons.groups import HEADS
+from rareneurons.dynamics.top import final_top
+from rareneurons.groups import TOP_GROUPS
 from rareneurons.models.audit import training_part
 
 
@@ -14,7 +14,7 @@ def main(job):
     )
     influence = training_part(influence, pd.read_csv(job.input.audit))
     mine = influence[(influence["condition"] == job.params.condition) & (influence["split"] == "heldout")]
-    write_csv(final_head(mine, groups, HEADS), job.output[0])
+    write_csv(final_top(mine, groups, TOP_GROUPS), job.output[0])
 
 
 run(main, snakemake)
