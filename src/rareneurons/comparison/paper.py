@@ -1,27 +1,35 @@
 """The numbers known of the paper, each beside the run's nearest one."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rareneurons.influence.sums import InfluenceSums
-from rareneurons.regimes.curve import RankCurve, Statistic, rank_curve
+from rareneurons.regimes.curve import RankCurve, rank_curve
+from rareneurons.regimes.estimates import N_NEURONS
 from rareneurons.regimes.fixed import band_line
 from rareneurons.stats import document_weights, percentile_interval
-from rareneurons.tables import IDENTITY, CheckpointName, Estimate, last_checkpoints, measure_frame
+from rareneurons.tables import IDENTITY, VALUE, last_checkpoints, rows_of
 
 LINES = "paper_lines"  # what the authors read off a curve and no other table has
+HEIGHT, LINE_EXPONENT, LINE_HEIGHT = "height", "line_exponent", "line_height_at_rank_1"
 LAST_STEP = 143000  # of the paper's models with steps
 SAME_MODEL, OTHER_MODEL, NOT_NAMED = "same model", "other model", "model not named"
 NOT_IN_RUN, NO_MEASURE = "not in this run", "no measure"
+NUMBERS = ["value", "ci_low", "ci_high"]
 COLUMNS = [
-    *("paper", "source", "quantity", "rows", "unit", "paper_model", "first_step", "last_step"),
-    *("paper_value", "paper_low", "paper_high", "match", "model", "checkpoint", "condition", "group", "measure"),
-    *("value", "ci_low", "ci_high", "n", "definition"),
+    *("paper", "source", "paper_quantity", "rows", "unit", "paper_model", "first_step", "last_step"),
+    *("paper_value", "paper_low", "paper_high", "match", "model", "checkpoint", "condition", "group"),
+    *("measure", "part", "against", "column", "statistic", "low", "high", "at"),
+    *(*NUMBERS, "n", "definition"),
 ]
+# Columns of a measure's table that speak for its values, and for the mean of its controls.
+SOURCES = {
+    "value": ["value", "ci_low", "ci_high", "n"],
+    "null_mean": ["null_mean", "null_low", "null_high", "null_n"],
+}
 
 
 def placed(
@@ -44,7 +52,7 @@ def placed(
         The numbers with ``paper_model``, ``match`` and the run's ``model``, ``checkpoint``, ``condition``.
     """
     checkpoints = regimes[IDENTITY].drop_duplicates()
-    neurons = regimes[(regimes["measure"] == "mean_abs.n_neurons") & (regimes["condition"] == pair[0])]
+    neurons = rows_of(regimes[regimes["condition"] == pair[0]], *N_NEURONS)
     largest = str(last_checkpoints(neurons).groupby("model")["value"].sum().idxmax())
     places = [_place(number, checkpoints, largest) for number in numbers.to_dict("records")]
     found = numbers.rename(columns={"model": "paper_model"})
@@ -73,33 +81,30 @@ def _place(number: Mapping[Any, Any], checkpoints: pd.DataFrame, largest: str) -
     return NOT_NAMED if pd.isna(model) else OTHER_MODEL, largest, str(theirs["checkpoint"].iloc[-1])
 
 
-_LINE = re.compile(
-    r"(?P<statistic>mean_abs|abs_mean)\.(?:height_at_(?P<at>[\d.]+)"
-    r"|line_(?:all|(?P<low>[\d.]+)_(?P<high>[\d.]+))\.(?P<what>exponent|height_at_rank_1))"
-)
-
-
-def on_curve(curve: RankCurve, measure: str) -> float:
+def on_curve(curve: RankCurve, measure: str, low: float, high: float, at: float) -> float:
     """What the authors read off a curve.
 
     Args:
         curve: the curve.
-        measure: ``<statistic>.height_at_<x>``, ln influence at ln rank x (linear between ranks); or, of a least-squares
-            line over ``low <= ln rank < high``, ``<statistic>.line_<low>_<high>.exponent`` (its negative slope) and
-            ``.height_at_rank_1``; ``line_all`` for all ranks.
+        measure: ``height``, ln influence at the ln rank ``at`` (linear between ranks); or, of a least-squares line over
+            ``low <= ln rank < high``, ``line_exponent`` (its negative slope) and ``line_height_at_rank_1``.
+        low: first ln rank of the line; NaN for all ranks.
+        high: end of the line; NaN for all ranks.
+        at: ln rank.
 
     Returns:
         The number; NaN beyond the curve's last rank, and where fewer than three ranks lie in the band.
+
+    Raises:
+        ValueError: another measure.
     """
-    asked = _LINE.fullmatch(measure)
-    if asked is None:
-        raise ValueError(f"measure: found {measure!r}, expected a height or a line")
-    if asked["at"]:
-        place = float(asked["at"])
-        known = len(curve.ln_rank) and place <= curve.ln_rank[-1]
-        return float(np.interp(place, curve.ln_rank, curve.ln_influence)) if known else float("nan")
-    slope, intercept = band_line(curve, float(asked["low"] or 0), float(asked["high"] or np.inf))
-    return -slope if asked["what"] == "exponent" else intercept
+    if measure == HEIGHT:
+        known = len(curve.ln_rank) and at <= curve.ln_rank[-1]
+        return float(np.interp(at, curve.ln_rank, curve.ln_influence)) if known else float("nan")
+    if measure not in (LINE_EXPONENT, LINE_HEIGHT):
+        raise ValueError(f"measure: found {measure!r}, expected {HEIGHT}, {LINE_EXPONENT} or {LINE_HEIGHT}")
+    slope, intercept = band_line(curve, 0 if np.isnan(low) else low, np.inf if np.isnan(high) else high)
+    return -slope if measure == LINE_EXPONENT else intercept
 
 
 def line_table(
@@ -114,56 +119,63 @@ def line_table(
         rng: draws documents.
 
     Returns:
-        ``MEASURE_COLUMNS``; ``n`` blocks of documents.
+        ``value``, ``ci_low``, ``ci_high``, ``n`` (blocks of documents), with the index of ``numbers``.
     """
     asked = numbers[(numbers["table"] == LINES) & numbers["model"].notna()]
-    keys = ["model", "checkpoint", "condition", "group", "measure"]
-    frames = [measure_frame(CheckpointName("", ""), [])]
-    for place, part in asked[keys].drop_duplicates().groupby(keys[:3]):
+    found: dict[Hashable, tuple[float, ...]] = {}
+    for place, part in asked.groupby(["model", "checkpoint", "condition"]):
         model, checkpoint, condition = map(str, place)
         sums = sums_of(model, checkpoint, f"{condition}/heldout")
-        name, weights = CheckpointName(model, checkpoint), document_weights(len(sums.n_rows), n_draws, rng)
-        frames.append(measure_frame(name, _line_estimates(sums, weights, condition, part)))
-    return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
+        found |= _line_numbers(sums, document_weights(len(sums.n_rows), n_draws, rng), part)
+    return pd.DataFrame.from_dict(found, orient="index", columns=[*NUMBERS, "n"])
 
 
-def _line_estimates(
-    sums: InfluenceSums, weights: np.ndarray, condition: str, asked: pd.DataFrame
-) -> Iterator[tuple[str, str, Estimate]]:
+def _line_numbers(sums: InfluenceSums, weights: np.ndarray, asked: pd.DataFrame) -> dict[Hashable, tuple[float, ...]]:
+    """Index of each number -> value, interval and blocks of documents."""
     weights = np.vstack([np.ones((1, weights.shape[1])), weights])  # the documents as they are come first
     rows = (weights @ sums.n_rows)[:, None]
     means = list(zip(weights @ sums.signed / rows, weights @ sums.absolute / rows, strict=True))
-    for sign in asked["group"].unique():
-        mine = asked.loc[asked["group"] == sign, "measure"]
-        statistics: dict[Statistic, list[RankCurve]] = {
-            statistic: [rank_curve(*each, sign, statistic) for each in means]
-            for statistic in ("mean_abs", "abs_mean")
-            if mine.str.startswith(statistic).any()
-        }
-        for measure in mine:
-            value, *draws = (on_curve(curve, measure) for curve in statistics[measure.split(".")[0]])
-            unit = "exponent" if measure.endswith("exponent") else "ln nats"
-            interval = percentile_interval(np.array(draws))
-            yield condition, sign, Estimate(measure, value, unit, len(sums.n_rows), *interval)
+    found = {}
+    for (sign, statistic), part in asked.groupby(["group", "statistic"]):
+        curves = [rank_curve(*each, sign, statistic) for each in means]
+        for number in part.itertuples():
+            read = (number.measure, number.low, number.high, number.at)
+            value, *draws = (on_curve(curve, *read) for curve in curves)
+            found[number.Index] = value, *percentile_interval(np.array(draws)), len(sums.n_rows)
+    return found
 
 
-def paper_comparison(numbers: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def paper_comparison(numbers: pd.DataFrame, tables: Mapping[str, pd.DataFrame], lines: pd.DataFrame) -> pd.DataFrame:
     """Each of the paper's numbers beside the run's, with the difference in definitions.
 
     Args:
         numbers: as :func:`placed` returns them.
-        tables: measures' tables by name, ``LINES`` among them.
+        tables: measures' tables by name.
+        lines: as :func:`line_table` returns them.
 
     Returns:
-        ``COLUMNS``, one row a number. ``match`` says what stands beside it: the ``same model``, an ``other model``, a
+        ``COLUMNS``, one row per number. ``match`` says what is beside it: the ``same model``, an ``other model``, a
         model where the paper names none (``model not named``), or nothing (``not in this run``, ``no measure``).
     """
-    keys = ["model", "checkpoint", "condition", "group", "measure"]
-    values = pd.concat([table.assign(table=name) for name, table in tables.items()], ignore_index=True)
-    values = values[["table", *keys, "value", "ci_low", "ci_high", "n", "unit"]]
-    found = numbers.merge(values, on=["table", *keys], how="left", suffixes=("", "_here"))
+    keys = ["table", "model", "checkpoint", "condition", "group", "measure", "part", "against", "column"]
+    numbers = numbers.fillna({"part": "", "against": ""})
+    values = pd.concat([_by_column(table).assign(table=name) for name, table in tables.items()], ignore_index=True)
+    found = numbers.merge(values, on=keys, how="left", suffixes=("", "_here")).set_index(numbers.index)
+    found.loc[lines.index, lines.columns] = lines
     counted = (found["unit"] == "neurons") & (found["unit_here"] == "ln rank")
-    found.loc[counted, ["value", "ci_low", "ci_high"]] = np.exp(found.loc[counted, ["value", "ci_low", "ci_high"]])
+    found.loc[counted, NUMBERS] = np.exp(found.loc[counted, NUMBERS])
     missing = found["model"].notna() & found["value"].isna()
     found["definition"] += np.where(missing, "; it has no value in this run", "")
     return found[COLUMNS]
+
+
+def _by_column(table: pd.DataFrame) -> pd.DataFrame:
+    """A measure's values, and below them the means of their controls; ``column`` says which."""
+    values = table[table["quantity"] == VALUE]
+    keys = ["model", "checkpoint", "condition", "group", "measure", "part", "against", "unit"]
+    columns = SOURCES["value"]
+    parts = [
+        values[[*keys, *names]].set_axis([*keys, *columns], axis=1).assign(column=column)
+        for column, names in SOURCES.items()
+    ]
+    return pd.concat(parts, ignore_index=True)

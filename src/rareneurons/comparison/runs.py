@@ -9,13 +9,12 @@ import pandas as pd
 
 from rareneurons.errors import RunError
 from rareneurons.stats import NORMAL_95, benjamini_hochberg
-from rareneurons.tables import IDENTITY, MEASURE_COLUMNS
+from rareneurons.tables import MEASURE_COLUMNS, MEASURE_KEYS, VALUE, with_empty_text
 
 LEVEL = 0.05  # of the tables' intervals, and of what counts as a difference
 RUNS = ("first", "second")
 CLAIMS = "claims"
 KEYS = {CLAIMS: ["claim", "model"]}  # of all other tables: MEASURE_KEYS
-MEASURE_KEYS = [*IDENTITY, "condition", "group", "measure"]
 NUMBERS = ["value", "ci_low", "ci_high"]
 SHOWN = 20  # numbers that the text lists; the table has all
 
@@ -109,7 +108,7 @@ def _taking_part(run: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             f"{CLAIMS}.csv with the columns claim, model, verdict, value, ci_low and ci_high is needed; found {found}. "
             "Let the run finish, or run it again with this version of the project"
         )
-    measures = {name: table for name, table in run.items() if set(MEASURE_COLUMNS) <= set(table)}
+    measures = {name: with_empty_text(table) for name, table in run.items() if set(MEASURE_COLUMNS) <= set(table)}
     return {CLAIMS: run[CLAIMS], **measures}
 
 
@@ -193,7 +192,9 @@ def comparison_text(found: RunComparison, names: tuple[str, str]) -> str:
 
 
 def _place(row: Mapping[Any, Any]) -> str:
-    return f"{row['model']}/{row['checkpoint']} {row['condition']} {row['group']} {row['measure']}"
+    names = [row["condition"], row["group"], row["measure"], row.get("part"), row.get("against"), row.get("quantity")]
+    shown = [str(name) for name in names if isinstance(name, str) and name and name != VALUE]
+    return f"{row['model']}/{row['checkpoint']} {' '.join(shown)}"
 
 
 def _change(row: Mapping[Any, Any]) -> str:
