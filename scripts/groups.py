@@ -24,7 +24,7 @@ def main(job):
     )
     write_parquet(name.labelled(groups), job.output.groups)
     write_parquet(name.labelled(controls), job.output.controls)
-    write_parquet(measure_frame(name, match_quality(groups, controls, features)), job.output.match)
+    write_parquet(measure_frame(name, match_quality(condition, groups, controls, features)), job.output.match)
 
 
 run(main, snakemake)

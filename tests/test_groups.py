@@ -87,6 +87,15 @@ def test_controls_hold_no_measured_neuron_and_have_the_group_s_size(rng):
                 assert not set(control) & set(chosen)
 
 
+@pytest.mark.faults
+def test_a_layer_without_influence_has_no_groups(rng):
+    frame = influence_frame(np.zeros(300), np.zeros(300))
+    regimes, controls = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(300, rng), 25, rng)
+    assert len(regimes) == len(controls) == 0
+    assert groups.controlled_groups(regimes, controls) == {}
+    assert groups.match_quality("rare", regimes, controls, features_of(300, rng)) == []
+
+
 @pytest.mark.calibration
 def test_matched_controls_resemble_a_loud_group_and_random_ones_do_not(rng):
     n = 2000
@@ -95,7 +104,7 @@ def test_matched_controls_resemble_a_loud_group_and_random_ones_do_not(rng):
     loud = np.argsort(-(loudness + 0.7 * rng.normal(size=n)))[:40]
     frame = groups.group_frame({"plateau": loud}, 0, "rare")
     controls = groups.group_frame(groups.controls_of({"plateau": loud}, features, 200, rng), 0, "rare")
-    quality = {(e.part, e.against): e for _, _, e in groups.match_quality(frame, controls, features)}
+    quality = {(e.part, e.against): e for _, _, e in groups.match_quality("rare", frame, controls, features)}
     assert {e.measure for e in quality.values()} == {"standardised_difference"}
     assert quality["ln_activation_variance", "random"].value > 1
     for feature in ("ln_activation_variance", "ln_output_norm"):
@@ -126,7 +135,7 @@ def test_tiny_groups_have_no_controls_and_no_match():
     controls = groups.group_frame({"random_0000": np.arange(5, 7)}, 0, "rare")
     assert len(groups.controlled_groups(frame, controls)["plateau"].controls["random"]) == 0
     features = groups.NeuronFeatures(np.arange(8.0), np.arange(1.0, 9), np.ones(8))
-    assert groups.match_quality(frame, controls, features) == []
+    assert groups.match_quality("rare", frame, controls, features) == []
 
 
 def test_controlled_groups_hold_both_kinds_and_tiny_groups_too(rng):

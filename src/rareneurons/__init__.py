@@ -1,10 +1,9 @@
 """How single MLP neurons influence the prediction of rare tokens, measured with controls that can say no.
 
-The rooms, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``,
-``groups``, then four independent measures of a group (``coordination``, ``organization``, ``attention``,
-``spectra``), ``dynamics``, ``claims``, ``comparison``, ``figures``, ``report``. ``stats``, ``tables`` and ``errors``
-serve them all, ``costs`` says what each job takes.
-Nothing here knows a path, Snakemake or global state; nothing prints.
+The modules, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``, ``groups``;
+then the independent measures of a group (``coordination``, ``organization``, ``attention``, ``spectra``,
+``neuron_types``); then ``dynamics``, ``claims``, ``comparison``, ``figures``, ``report``. ``stats``, ``tables``,
+``evidence`` and ``errors`` serve them all. Nothing here knows a path, Snakemake or global state; nothing prints.
 """
 
 __version__ = "0.1.0"

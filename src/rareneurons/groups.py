@@ -265,7 +265,7 @@ def redrawn_groups(
 
 
 def match_quality(
-    groups: pd.DataFrame, controls: pd.DataFrame, features: NeuronFeatures
+    condition: str, groups: pd.DataFrame, controls: pd.DataFrame, features: NeuronFeatures
 ) -> list[tuple[str, str, Estimate]]:
     """How alike each measured group and its controls are, feature by feature.
 
@@ -274,7 +274,8 @@ def match_quality(
     is close, above 0.25 is not). The interval is the central 95 % of the control groups; ``n`` is their number.
 
     Args:
-        groups: the regimes, as :func:`group_frame` returns them.
+        condition: what neurons were chosen on.
+        groups: the regimes, as :func:`group_frame` returns them; none where no neuron has any influence.
         controls: their controls, likewise.
         features: of all neurons of the layer.
 
@@ -282,7 +283,6 @@ def match_quality(
         (condition, group, estimate).
     """
     standardised = features.standardised()
-    condition = str(groups["condition"].iloc[0])
     measured = controlled_groups(groups, controls)
     found = []
     for kind in CONTROL_KINDS:
