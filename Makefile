@@ -1,8 +1,8 @@
 # make demo   the whole graph on models it trains itself (first run installs everything into .venv)
-# make test   format, lint, types and all tests
+# make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, root) and starts on this machine alone
 # make bench  time and error of neuron influence beside what people would use otherwise
-# make check  format, lint and types alone
+# make check  format, lint, types and the order of imports alone
 # make test-graph, make test-library   one half of the tests
 .PHONY: demo test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
@@ -53,6 +53,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/snakemake --lint
 
 format: $(INSTALLED)

@@ -45,3 +45,10 @@ def test_every_rule_names_an_environment():
     for file in (PROJECT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
             assert re.search(r'conda:\n +"\.\./\.\./envs/rareneurons\.yaml"', rule), rule.split(":")[0]
+
+
+def test_hooks_run_the_locked_tools_that_make_check_runs():
+    (repository,) = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"]
+    tools = {re.fullmatch(r"\.venv/bin/([\w-]+)( .*)?", hook["entry"])[1] for hook in repository["hooks"]}
+    (recipe,) = re.findall(r"^check: .*\n((?:\t.*\n)+)", (PROJECT / "Makefile").read_text(), flags=re.M)
+    assert tools == set(re.findall(r"\$\(BIN\)/([\w-]+)", recipe)) - {"snakemake"}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT, snakemake
+from test_architecture import broken_contracts
 
 pytestmark = pytest.mark.workflow
 
@@ -51,6 +52,7 @@ def test_measure_of_the_guide_runs(tmp_path, smoke_run):
             [sys.executable, "-m", *command], cwd=project, capture_output=True, text=True, env=environment
         )
         assert done.returncode == 0, done.stdout + done.stderr
+    assert broken_contracts(project)[0] == ""
     results = "results/smoke"
     wanted = [f"{results}/tables/kurtosis.csv", f"{results}/figures/kurtosis.pdf"]
     output = snakemake(project, *wanted, "--configfile", "config/smoke.yaml").stderr

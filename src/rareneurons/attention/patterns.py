@@ -39,12 +39,12 @@ class Patterns:
 @contextmanager
 def visible_patterns(architecture: Architecture) -> Iterator[None]:
     """While active, attention runs in its eager form, the one that returns its pattern."""
-    before = architecture.model.config._attn_implementation  # type: ignore[union-attr]
-    architecture.model.set_attn_implementation("eager")  # type: ignore[operator]
+    before = architecture.model.config._attn_implementation
+    architecture.model.set_attn_implementation("eager")
     try:
         yield
     finally:
-        architecture.model.set_attn_implementation(before)  # type: ignore[operator]
+        architecture.model.set_attn_implementation(before)
 
 
 def profiles(pattern: torch.Tensor, position: torch.Tensor, window: int) -> torch.Tensor:

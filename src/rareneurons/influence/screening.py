@@ -54,7 +54,7 @@ def attribution_scores(
 
         return hook
 
-    embeddings = architecture.model.get_input_embeddings()  # type: ignore[operator]
+    embeddings = architecture.model.get_input_embeddings()
     handles = [architecture.mlp_output(layer).register_forward_pre_hook(keep(layer)) for layer in references]
     handles.append(embeddings.register_forward_hook(lambda _module, _inputs, output: output.requires_grad_()))
     try:

@@ -1,6 +1,7 @@
 """What an adapter must say about its model, and what follows from it."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ class Architecture(ABC):
     """Access to the parts of a causal language model by role."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
+        self.model: Any = model  # its parts have other names in every family, so no type describes them
 
     @classmethod
     def unsupported(cls, config: PreTrainedConfig) -> str | None:
@@ -67,6 +68,10 @@ class Architecture(ABC):
     def attention_output(self, layer: int) -> nn.Module:
         """Output projection of the layer's attention; its input is the (query) heads' outputs side by side."""
 
+    def block(self, layer: int) -> Any:
+        """The layer's transformer block; what its parts are called depends on the family."""
+        return self.blocks[layer]
+
     def head_columns(self, layer: int, head: int) -> slice:
         """Which columns of :meth:`attention_output`'s input hold a (query) head's output."""
         width = len(projection_rows(self.attention_output(layer))) // self.n_heads
@@ -102,7 +107,7 @@ class Architecture(ABC):
     @property
     def n_heads(self) -> int:
         """Attention (query) heads a layer."""
-        return int(self.model.config.num_attention_heads)  # type: ignore[union-attr, arg-type]
+        return int(self.model.config.num_attention_heads)
 
     def mlp_output_weight(self, layer: int) -> torch.Tensor:
         """Output weights of the layer's neurons, (N, d): one row a neuron."""
@@ -134,11 +139,11 @@ class Architecture(ABC):
         inputs, expert = self.mlp_inputs(layer), self.expert_of_neuron(layer)
         return LastLayer(output_weight, self.unembedding, logit_bias, norm, inputs, mlp_norm, self.logit_cap, expert)
 
-    def norm_of(self, module: nn.Module) -> Norm:
+    def norm_of(self, module: Any) -> Norm:
         """Kind, gain, bias and epsilon of one of the model's norms."""
         gain = module.weight
         assert isinstance(gain, torch.Tensor)
         if isinstance(module, nn.LayerNorm):
             bias = module.bias if module.bias is not None else torch.zeros_like(gain)
             return Norm("layer_norm", gain, bias, module.eps)
-        return Norm("rms_norm", gain, torch.zeros_like(gain), float(module.variance_epsilon))  # type: ignore[arg-type]
+        return Norm("rms_norm", gain, torch.zeros_like(gain), float(module.variance_epsilon))

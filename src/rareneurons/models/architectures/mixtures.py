@@ -134,7 +134,7 @@ class Mixture(Llama):
 
     def mixture(self, layer: int) -> WideMixture | None:
         """The layer's mixture; None where it has a dense MLP."""
-        mlp = self.blocks[layer].mlp
+        mlp = self.block(layer).mlp
         return mlp if isinstance(mlp, WideMixture) else None
 
     def mlp_output(self, layer: int) -> nn.Module:
