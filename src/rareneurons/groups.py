@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import pandas as pd
 
+from rareneurons.conventions import MEASURED
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.estimates import head_size
@@ -19,8 +20,6 @@ ControlKind = Literal["random", "matched"]
 Controlled = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
-# Groups that are measured and get controls. Those by the fixed cuts stand beside the automatic ones.
-MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")
 HEADS = ("plateau", "fixed_plateau")  # those of boost neurons
 SMALLEST_GROUP = 3
 NEAREST = 5  # a matched neuron is drawn among this many nearest

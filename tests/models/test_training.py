@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from rareneurons.conventions import checkpoint_steps
 from rareneurons.errors import CorpusError
-from rareneurons.models.schedule import checkpoint_steps
 from rareneurons.models.training import Optimisation, Shape, random_blocks, train, untrained_model
 
 SHAPE = Shape(hidden_size=16, n_layers=2, n_heads=2)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from snakemake.utils import update_config
 from test_benchmark import loaded
 
-from rareneurons import costs
+from rareneurons.planning import costs
 
 pytestmark = pytest.mark.workflow
 SMOKE = ("--configfile", "config/smoke.yaml")

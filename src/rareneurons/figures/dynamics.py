@@ -17,6 +17,8 @@ from rareneurons.figures.style import label_line, legend_below, models_of, panel
 from rareneurons.tables import FINAL_PREFIX
 
 RANK_COLOURS = "viridis_r"
+# The top neurons by the fixed cut, as many at all checkpoints: chosen at each checkpoint, and the last one's.
+TOP_GROUPS = ["fixed_plateau", f"{FINAL_PREFIX}fixed_plateau"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,32 @@ class Course:
     conditions: Sequence[str]
     groups: Sequence[str]
     logarithmic: bool = False
+
+
+def course_of_main_measures(
+    regimes: pd.DataFrame, coordination: pd.DataFrame, spectra: pd.DataFrame, conditions: Sequence[str]
+) -> Figure:
+    """Shape of the curve for both conditions, then dimension and tail exponents of the top neurons for the first.
+
+    Args:
+        regimes: regime tables over models and checkpoints.
+        coordination: coordination tables of the same checkpoints.
+        spectra: spectra tables of the same checkpoints.
+        conditions: rare and common.
+    """
+    curve = {
+        "mean_abs.auto.power_law_exponent": "exponent",
+        "mean_abs.auto.plateau_end": "plateau end\n(ln rank)",
+        "mean_abs.head.influence_share": "head's share\nof influence",
+    }
+    dimension = {"effective_dimension.matched": "effective\ndimension / n"}
+    tails = {"hill.w_out.matched": "Hill exponent,\nW_out", "hill.w_in.matched": "Hill exponent,\nW_in"}
+    first = conditions[:1]
+    return course_of_training(
+        [Course(regimes, measure, label, conditions, ["boost"]) for measure, label in curve.items()]
+        + [Course(coordination, measure, label, first, TOP_GROUPS) for measure, label in dimension.items()]
+        + [Course(spectra, measure, label, first, TOP_GROUPS, True) for measure, label in tails.items()]
+    )
 
 
 def course_of_training(courses: Sequence[Course]) -> Figure:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pandas as pd
 
+from rareneurons.conventions import NOISE
 from rareneurons.influence.sums import InfluenceSums, clustered_mean
 from rareneurons.regimes.curve import SIGNS, STATISTICS, RankCurve, Sign, Statistic, rank_curve
 from rareneurons.regimes.fixed import fixed_cuts, piecewise
@@ -26,7 +27,6 @@ from rareneurons.regimes.plateau import (
     plateau_rule,
     power,
 )
-from rareneurons.rows import NOISE
 from rareneurons.stats import bootstrap_p, document_weights, percentile_interval
 from rareneurons.tables import Estimate, draws_frame
 

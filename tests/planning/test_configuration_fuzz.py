@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
+from rareneurons.planning import configuration
 
 pytestmark = pytest.mark.faults
 RULES = PROJECT / "workflow/rules/common.smk"

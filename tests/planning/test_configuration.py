@@ -8,9 +8,9 @@ import yaml
 from conftest import PROJECT
 from snakemake.utils import update_config
 
-from rareneurons import configuration
+from rareneurons.conventions import layers_asked_for
 from rareneurons.errors import ConfigurationError
-from rareneurons.models.layer_selection import layers_asked_for
+from rareneurons.planning import configuration
 
 
 def load(overlay: str | None = None) -> dict:
