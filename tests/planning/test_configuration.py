@@ -70,6 +70,40 @@ def test_what_is_left_out_is_taken_from_what_is_listed_or_found():
     assert folders["models"][0]["folders"] == {"step1": "there"}
 
 
+def test_validated_sorts_keys_and_finds_folders_on_disk(tmp_path, monkeypatch):
+    """Another order of the same keys must not look like another parameter to Snakemake."""
+    for step in ("checkpoint-500", "step1000"):
+        (tmp_path / "run" / step).mkdir(parents=True)
+    (tmp_path / "run/notes.txt").touch()
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release/config.json").touch()
+    monkeypatch.chdir(tmp_path)
+    config = with_model(source="local", folder="run")
+    found = configuration.validated(config, SCHEMA)
+    assert found["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/step1000"}
+    turned = dict(reversed([(key, value) for key, value in config.items()]))
+    assert list(found) == list(configuration.validated(turned, SCHEMA)) == sorted(config)
+    assert list(found["rows"]) == sorted(config["rows"])
+    assert configuration.subfolders("release") == []
+    assert configuration.subfolders("nowhere") is None
+    with pytest.raises(ConfigurationError, match=r"models\[0\]\.folder: 'nowhere' is not there"):
+        configuration.validated(with_model(source="local", folder="nowhere"), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "last"),
+    [
+        ({"source": "hub", "checkpoints": [512, 0, 1000]}, ["step512", "step0", "step1000"], "step1000"),
+        ({"source": "train", "checkpoints": [0]}, ["step0"], "step0"),
+        ({"source": "local", "folders": {"main": "a", "step4": "b"}}, ["main", "step4"], "step4"),
+        ({"source": "hub", "checkpoints": ["main"]}, ["main"], "main"),
+    ],
+)
+def test_checkpoints_of_a_model_and_its_last(model, names, last):
+    assert configuration.checkpoints_of(model) == names
+    assert configuration.last_checkpoint_of(model) == last
+
+
 HUB = {"source": "hub", "repository": "a/b"}
 WRONG_MODELS = {
     "no such folder": (

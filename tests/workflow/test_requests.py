@@ -53,7 +53,7 @@ def test_whoever_needs_the_hub_runs_where_snakemake_was_started():
 def test_slurm_groups_every_figure_and_no_rule_that_is_none():
     grouped = dict(entry.split("=") for entry in SLURM["groups"])
     assert set(grouped) <= set(RULES)
-    assert {name for name in RULES if name.startswith("figure_")} == {
+    assert {name for name in RULES if name.startswith("figure")} == {
         name for name, group in grouped.items() if group == "figures"
     }
     assert {entry.split("=")[0] for entry in SLURM["group-components"]} == set(grouped.values())
