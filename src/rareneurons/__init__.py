@@ -3,8 +3,8 @@
 The rooms, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``,
 ``groups``, then four independent measures of a group (``coordination``, ``organization``, ``attention``,
 ``spectra``), ``dynamics``, ``claims``, ``comparison``, ``figures``, ``report``. ``stats``, ``tables`` and ``errors``
-serve them all, ``costs`` says what each job takes.
-Nothing here knows a path, Snakemake or global state; nothing prints.
+serve them all; ``planning`` is what the workflow plans with, ``conventions`` what it and the library agree on.
+Nothing but ``planning`` knows rules or Snakemake; nothing here knows global state; nothing prints.
 """
 
 __version__ = "0.1.0"
