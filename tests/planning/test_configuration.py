@@ -8,7 +8,6 @@ import yaml
 from conftest import PROJECT
 from snakemake.utils import update_config
 
-from rareneurons.conventions import layers_asked_for
 from rareneurons.errors import ConfigurationError
 from rareneurons.planning import configuration
 
@@ -399,10 +398,3 @@ def test_what_re_runs_cannot_do_is_refused_where_they_are_asked_for(key, value, 
     config["other_layers"]["layers"] = "all"
     with pytest.raises(ConfigurationError, match=rf"influence\.{key}: found '{value}', .* expected {expected}"):
         check(config)
-
-
-def test_layers_asked_for():
-    assert layers_asked_for("all", 4, "m") == [0, 1, 2]
-    assert layers_asked_for([2, 3], 4, "m") == [2, 3]
-    with pytest.raises(ConfigurationError, match=r"other_layers\.layers: found 'all', but m has 1 layer"):
-        layers_asked_for("all", 1, "m")
