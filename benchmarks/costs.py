@@ -20,8 +20,8 @@ import torch
 import yaml
 from snakemake.utils import update_config
 
-from rareneurons import costs
-from rareneurons.costs import Shape
+from rareneurons.planning import costs
+from rareneurons.planning.costs import Shape
 
 PROJECT = Path(__file__).resolve().parent.parent
 GIB = 2**30

@@ -3,7 +3,8 @@
 import pandas as pd
 from job import checkpoint_name, generator, read_array, run, write_arrays, write_parquet
 
-from rareneurons.groups import MEASURED, measured_groups, members_by_group
+from rareneurons.conventions import MEASURED
+from rareneurons.groups import measured_groups, members_by_group
 from rareneurons.organization.group import (
     Effort,
     LayerActivations,

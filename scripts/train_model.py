@@ -6,7 +6,7 @@ import torch
 from device import device_of
 from job import atomic, generator, progress, run, write_csv
 
-from rareneurons.models.schedule import checkpoint_steps
+from rareneurons.conventions import checkpoint_steps
 from rareneurons.models.training import Optimisation, Shape, train, untrained_model
 
 

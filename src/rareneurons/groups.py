@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import pandas as pd
 
+from rareneurons.conventions import MEASURED
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.estimates import plateau_size
@@ -18,8 +19,6 @@ ControlKind = Literal["random", "matched"]
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched")
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
-# Groups that are measured and get controls: by the automatic boundaries, and by the fixed cuts.
-MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")
 TOP_GROUPS = ("plateau", "fixed_plateau")  # those of boost neurons
 SMALLEST_GROUP = 3
 NEAREST = 5  # a matched neuron is drawn among this many nearest

@@ -13,16 +13,14 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.bands import Band
+from rareneurons.conventions import FIRST_POSITION, SHUFFLED_PREFIX
 from rareneurons.errors import CorpusError
 
 if TYPE_CHECKING:
     from rareneurons.tokens import Blocks  # loads transformers, which most users of rows do not need
 
 SPLITS = ("discovery", "heldout")
-FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves them out too
 CONDITION_PREFIX = "in_"
-SHUFFLED_PREFIX = "shuffled_"
-NOISE = "noise"  # the condition that stands for true effects of zero
 LEAST_DOCUMENTS = 5  # of a condition and split; fewer say nothing about documents in general
 
 

@@ -33,7 +33,6 @@ INFLUENCE_COLUMNS = [
     "se_delta_loss",
     "se_abs_delta_loss",
 ]
-ALL_MODELS = "all"  # stands for a model's name where a row of claims is about all of them
 CLAIM_COLUMNS = [
     "claim",
     "model",

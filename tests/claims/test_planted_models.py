@@ -6,7 +6,7 @@ from claim_tables import BOUNDS
 from planted_models import planted_run
 
 from rareneurons.claims import CLAIMS, decide
-from rareneurons.tables import ALL_MODELS
+from rareneurons.conventions import ALL_MODELS
 
 
 @pytest.fixture(scope="module")

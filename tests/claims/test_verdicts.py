@@ -7,7 +7,8 @@ import pytest
 from claim_tables import BOUNDS, audit_table, tables_for
 
 from rareneurons.claims import CLAIMS, claims_markdown, decide
-from rareneurons.tables import ALL_MODELS, CLAIM_COLUMNS
+from rareneurons.conventions import ALL_MODELS
+from rareneurons.tables import CLAIM_COLUMNS
 
 
 def test_one_row_a_claim_and_model_and_one_over_the_models():

@@ -1,23 +1,14 @@
-"""Training from scratch and the checkpoint schedule."""
+"""Training from scratch."""
 
 import numpy as np
 import pytest
 import torch
 
 from rareneurons.errors import CorpusError
-from rareneurons.models.schedule import checkpoint_steps
 from rareneurons.models.training import Optimisation, Shape, random_blocks, train, untrained_model
 
 SHAPE = Shape(hidden_size=16, n_layers=2, n_heads=2)
 SHORT = Optimisation(steps=40, batch_size=4, block_length=16, learning_rate=1e-2, warmup_steps=4, weight_decay=0.0)
-
-
-def test_pythia_s_schedule():
-    steps = checkpoint_steps(143000, 1000)
-    assert len(steps) == 154
-    assert steps[:6] == [0, 1, 2, 4, 8, 16]
-    assert steps[-1] == 143000
-    assert checkpoint_steps(5, 1000) == [0, 1, 2, 4, 5]
 
 
 def run(seed: int, save_at=()):

@@ -16,12 +16,15 @@ from oracles import hooked_delta_loss
 from safetensors.numpy import load_file
 
 from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.planning.figures import FIGURES
+from rareneurons.planning.tables import MEASURES, TABLES
 from rareneurons.tables import CLAIM_COLUMNS, INFLUENCE_COLUMNS, MEASURE_COLUMNS
 from rareneurons.tokens import Blocks
 
 pytestmark = pytest.mark.workflow
 SMOKE = ("--configfile", "config/smoke.yaml")
-MEASURES = ("regimes", "coordination", "organization", "attention", "spectra")
+# Those of the smoke run, which looks at no other layers.
+JOINED_TABLES = [table.name for table in TABLES.values() if table.joined and table.section.title != "More"]
 
 
 def planned(project, *arguments) -> dict[str, int]:
@@ -31,6 +34,12 @@ def planned(project, *arguments) -> dict[str, int]:
         return {}
     stats = output.split("Job stats:")[1].split("total")[0]
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M)}
+
+
+def planned_figures(project, *arguments) -> set[str]:
+    """The figures that a dry run would draw."""
+    output = snakemake(project, "-n", *arguments).stdout
+    return set(re.findall(r"^rule figure:\n(?:    .*\n)*?    wildcards: figure=(\w+)$", output, flags=re.M))
 
 
 def test_everything_promised_is_there(smoke_run):
@@ -50,6 +59,7 @@ def test_everything_promised_is_there(smoke_run):
     others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_top")
     for name in (*MEASURES, *others, "audit", "provenance", "choices", "paper_comparison"):
         assert (results / "tables" / f"{name}.csv").exists()
+    assert {file.stem for file in (results / "tables").iterdir()} == set(TABLES) - {"other_layers", "screening"}
     for name in ("coordination", "spectra"):
         followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
         assert set(followed["checkpoint"]) == {"step0", "step16"}
@@ -63,7 +73,7 @@ def test_everything_promised_is_there(smoke_run):
     for name in MEASURES:
         assert set(pd.read_csv(results / "tables" / f"{name}.csv")["checkpoint"]) == {"step0", "step16"}
     pictures = {file.stem for file in (results / "figures").glob("*.png")}
-    assert {"rank_influence", "threshold_sweep", "overlap", "hill_plot", "course", "attention"} <= pictures
+    assert pictures == set(FIGURES)
     assert pictures == {file.stem for file in (results / "figures").glob("*.pdf")}
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
@@ -76,8 +86,10 @@ def test_everything_promised_is_there(smoke_run):
 
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
     results = smoke_run / "results/smoke"
+    jobs = planned(smoke_run, "--forceall", *SMOKE)
+    assert jobs.pop("all") == 1
     logs = list((results / "logs").rglob("*.log"))
-    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == 71
+    assert len(logs) == len(list((results / "benchmarks").rglob("*.tsv"))) == sum(jobs.values())
     assert all("finished in" in log.read_text() for log in logs)
 
 
@@ -202,7 +214,7 @@ def test_new_checkpoint_computes_only_what_is_new(smoke_run):
     plan = planned(smoke_run, *more)
     for rule in ("trace", "influence", "regimes", "groups", "coordination", "attention", "weightwatcher"):
         assert plan[rule] == 1
-    assert plan["table"] == 9
+    assert plan["table"] == len(JOINED_TABLES)
     assert not {"train_model", "corpus", "train_tokenizer", "rows"} & set(plan)
 
 
@@ -217,25 +229,18 @@ def test_new_model_leaves_the_old_one_alone(smoke_run):
 
 
 def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
-    plan = planned(smoke_run, *overlay(smoke_run, "boot.yaml", coordination={"bootstrap": 25}))
+    changed = overlay(smoke_run, "boot.yaml", coordination={"bootstrap": 25})
+    plan = planned(smoke_run, *changed)
     assert plan.pop("coordination") == 2
     assert set(plan) == {
-        *(
-            "table",
-            "figure_coordination",
-            "figure_coordination_rows",
-            "paper_table_1",
-            "dynamics",
-            "paper_table_2",
-            "figure_dynamics",
-            "figure_course",
-            "claims",
-            "report",
-            *("choice_measures", "choices", "figure_choices", "paper_comparison"),
-            "all",
-        )
+        *("table", "figure", "paper_table", "dynamics", "claims", "report", "all"),
+        *("choice_measures", "choices", "paper_comparison"),
     }
     assert plan["table"] == 1
+    assert plan["paper_table"] == 2
+    figures = planned_figures(smoke_run, *changed)
+    assert figures == {"coordination", "coordination_rows", "dynamics", "course", "choices"}
+    assert plan["figure"] == len(figures)
 
 
 def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
@@ -246,13 +251,37 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         assert planned(smoke_run, *SMOKE) == {}
         module.write_text(original.replace("share - 0.5", "1.0 * share - 0.5"))
         plan = planned(smoke_run, *SMOKE)
+        figures = planned_figures(smoke_run, *SMOKE)
     finally:
         module.write_text(original)
     assert plan.pop("organization") == 2
-    figures = {"figure_organization", "figure_communities"}
-    after = {"dynamics", "paper_table_2", "figure_dynamics", "claims", "report", "all"}
-    after |= {"choice_measures", "choices", "figure_choices", "paper_comparison"}
-    assert set(plan) == {"table", "paper_table_3", *figures, *after}
+    after = {"dynamics", "claims", "report", "all", "choice_measures", "choices", "paper_comparison"}
+    assert set(plan) == {"table", "paper_table", "figure", *after}
+    assert plan["paper_table"] == 2
+    assert figures == {"organization", "communities", "dynamics", "choices"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "redrawn"),
+    [
+        ("src/rareneurons/figures/comparison.py", '"exponents\' ratio"', '"ratio of exponents"', {"choices"}),
+        ("src/rareneurons/planning/figures.py", '"largest eigenvalue', '"top eigenvalue', {"weightwatcher"}),
+        ("src/rareneurons/figures/style.py", "COLUMN_WIDTH = 3.35", "COLUMN_WIDTH = 3.3", set(FIGURES)),
+        ("workflow/report/hill_plot.rst", "Hill exponent", "Exponent", set()),
+    ],
+    ids=["its function", "its settings", "what all share", "its caption"],
+)
+def test_figure_edit_redraws_that_figure_and_makes_the_report_again(smoke_run, file, old, new, redrawn):
+    original = (smoke_run / file).read_text()
+    try:
+        (smoke_run / file).write_text(original.replace(old, new))
+        plan = planned(smoke_run, *SMOKE)
+        figures = planned_figures(smoke_run, *SMOKE)
+    finally:
+        (smoke_run / file).write_text(original)
+    assert original.count(old)
+    assert figures == redrawn
+    assert set(plan) - {"figure"} == {"report", "all"}
 
 
 def test_local_folders_give_what_the_trained_model_gave(smoke_run):
@@ -290,7 +319,7 @@ def test_impossible_configuration_stops_before_any_job(smoke_run):
     wrong = overlay(smoke_run, "wrong.yaml", rows=lambda rows: {**rows, "documents": 0})
     done = snakemake(smoke_run, *wrong, check=False)
     assert done.returncode
-    assert "rows.documents: 0 is less than the minimum of 1" in done.stdout + done.stderr
+    assert "Configuration: rows.documents: 0 is less than the minimum of 1" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -328,4 +357,8 @@ def test_snakemake_s_own_report_is_one_offline_page(smoke_run):
     snakemake(smoke_run, *SMOKE, "--report", "results/smoke/snakemake_report.html")
     page = (smoke_run / "results/smoke/snakemake_report.html").read_text()
     assert "rank_influence" in page
+    for section in {entry.section for entry in (*FIGURES.values(), TABLES["paper_table_3"])}:
+        assert section.title in page
+    for caption in ("Grey band: where 95 % of", "circular shifts of the group"):
+        assert caption in re.sub(r"\s+", " ", page)
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)

@@ -37,22 +37,39 @@ def replaced(text: str, difference: str) -> str:
     return text
 
 
-def test_measure_of_the_guide_runs(tmp_path, smoke_run):
-    project = tmp_path / "project"
+def copied_with_tests(smoke_run: Path, project: Path) -> Path:
+    """A copy of the finished smoke run, with the tests and what they and the checks read."""
     shutil.copytree(smoke_run, project, symlinks=True)
     shutil.copy(PROJECT / "pyproject.toml", project)
-    (project / "tests").mkdir()
-    for file, language, text in written_by("docs/adding_a_measure.md"):
+    for folder in ("tests", "docs"):
+        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "README.md", project)
+    return project
+
+
+def write(project: Path, blocks: list[tuple[str, str, str]]) -> None:
+    """Do what a guide says: write its files, and change those that it shows a difference of."""
+    for file, language, text in blocks:
         target = project / file
         target.write_text(replaced(target.read_text(), text) if language == "diff" else text)
-    added = ["src/rareneurons/kurtosis.py", "scripts/kurtosis.py", "tests/test_kurtosis.py"]
+
+
+def run_checks(project: Path, added: list[str], *commands: list[str]) -> None:
+    """Format and lint of the added files, and further commands, in the copy and with its library."""
     environment = os.environ | {"PYTHONPATH": str(project / "src")}
-    for command in (["ruff", "check", *added], ["ruff", "format", "--check", *added], ["pytest", "-q", added[2]]):
+    for command in (["ruff", "check", *added], ["ruff", "format", "--check", *added], *commands):
         done = subprocess.run(
             [sys.executable, "-m", *command], cwd=project, capture_output=True, text=True, env=environment
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert broken_contracts(project)[0] == ""
+
+
+def test_measure_of_the_guide_runs(tmp_path, smoke_run):
+    project = copied_with_tests(smoke_run, tmp_path / "project")
+    write(project, written_by("docs/adding_a_measure.md"))
+    added = ["src/rareneurons/kurtosis.py", "scripts/kurtosis.py", "tests/test_kurtosis.py"]
+    run_checks(project, added, ["pytest", "-q", added[2], "tests/planning/test_registries.py"])
     results = "results/smoke"
     wanted = [f"{results}/tables/kurtosis.csv", f"{results}/figures/kurtosis.pdf"]
     output = snakemake(project, *wanted, "--configfile", "config/smoke.yaml").stderr
@@ -60,6 +77,24 @@ def test_measure_of_the_guide_runs(tmp_path, smoke_run):
     table = pd.read_csv(project / wanted[0]).query("group == 'fixed_plateau' and measure == 'kurtosis.matched'")
     assert set(table["checkpoint"]) == {"step0", "step16"}
     assert table[["value", "ci_low", "ci_high", "p_value", "q_value"]].notna().all(axis=None)
+
+
+def test_figure_of_the_guide_costs_four_places_and_keeps_the_tests_green(tmp_path, smoke_run):
+    written = written_by("docs/adding_a_figure.md")
+    assert len(written) == 4
+    project = copied_with_tests(smoke_run, tmp_path / "project")
+    write(project, written)
+    added = [file for file, language, _ in written if language == "python"]
+    tests = [file for file in added if file.startswith("tests/")] + ["tests/planning", "tests/report/test_captions.py"]
+    checked = ["pytest", "-q", "-m", "not workflow", "--deselect", "tests/planning/test_configuration_fuzz.py", *tests]
+    run_checks(project, added, checked)
+    drawn = "results/smoke/figures/group_sizes.png"
+    assert not (project / drawn).exists()
+    done = snakemake(project, drawn, "results/smoke/report.html", "--configfile", "config/smoke.yaml")
+    assert set(re.findall(r"^rule (\w+):", done.stderr, flags=re.M)) == {"figure", "report"}
+    assert done.stderr.count("rule figure:") == 1
+    assert (project / drawn).exists()
+    assert 'id="figure-group_sizes"' in (project / "results/smoke/report.html").read_text(encoding="utf-8")
 
 
 def test_corpus_of_the_guide_plans(smoke_run):

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from snakemake.utils import update_config
 from test_benchmark import loaded
 
-from rareneurons import costs
+from rareneurons.planning import costs
 
 pytestmark = pytest.mark.workflow
 SMOKE = ("--configfile", "config/smoke.yaml")
@@ -53,7 +53,7 @@ def test_whoever_needs_the_hub_runs_where_snakemake_was_started():
 def test_slurm_groups_every_figure_and_no_rule_that_is_none():
     grouped = dict(entry.split("=") for entry in SLURM["groups"])
     assert set(grouped) <= set(RULES)
-    assert {name for name in RULES if name.startswith("figure_")} == {
+    assert {name for name in RULES if name.startswith("figure")} == {
         name for name, group in grouped.items() if group == "figures"
     }
     assert {entry.split("=")[0] for entry in SLURM["group-components"]} == set(grouped.values())

@@ -92,9 +92,7 @@ rule audit:
     input:
         [in_run(f"{model}/audit.parquet") for model in MODELS],
     output:
-        report(
-            in_run("tables/audit.csv"), caption="../report/audit.rst", category="Data"
-        ),
+        table_in_report("audit"),
     log:
         in_run("logs/audit.log"),
     benchmark:
@@ -116,11 +114,7 @@ rule provenance:
         corpora=[in_run(f"inputs/corpora/{name}/manifest.json") for name in CORPORA],
         audit=in_run("tables/audit.csv"),
     output:
-        report(
-            in_run("tables/provenance.csv"),
-            caption="../report/provenance.rst",
-            category="Data",
-        ),
+        table_in_report("provenance"),
     log:
         in_run("logs/provenance.log"),
     benchmark:

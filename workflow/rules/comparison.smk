@@ -13,11 +13,7 @@ rule paper_comparison:
         ),
         by_document=every_checkpoint("influence_by_document.safetensors"),
     output:
-        report(
-            in_run("tables/paper_comparison.csv"),
-            caption="../report/paper_comparison.rst",
-            category="Claims",
-        ),
+        table_in_report("paper_comparison"),
     log:
         in_run("logs/paper_comparison.log"),
     benchmark:

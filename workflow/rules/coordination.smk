@@ -28,27 +28,3 @@ rule coordination:
         code=code_of("coordination"),
     script:
         "../../scripts/coordination.py"
-
-
-rule paper_table_1:
-    input:
-        in_run("tables/coordination.csv"),
-    output:
-        report(
-            in_run("tables/paper_table_1.csv"),
-            caption="../report/paper_table_1.rst",
-            category="Coordination",
-        ),
-    log:
-        in_run("logs/paper_table_1.log"),
-    benchmark:
-        in_run("benchmarks/paper_table_1.tsv")
-    conda:
-        "../../envs/rareneurons.yaml"
-    threads: 1
-    resources:
-        **needs("small"),
-    params:
-        code=code_of("paper_table_1"),
-    script:
-        "../../scripts/paper_table_1.py"

@@ -11,7 +11,7 @@ rule table:
     benchmark:
         in_run("benchmarks/table/{table}.tsv")
     wildcard_constraints:
-        table=one_of(CHECKPOINT_TABLES),
+        table=one_of(table.name for table in tables_of_run(config) if table.joined),
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -47,7 +47,7 @@ rule dynamics:
         **needs("dynamics"),
     params:
         permutations=config["dynamics"]["permutations"],
-        top=middle_top(),
+        top=derived_settings.middle_top(config),
         seed=config["seed"],
         code=code_of("dynamics"),
     script:

@@ -27,23 +27,3 @@ rule organization:
         code=code_of("organization"),
     script:
         "../../scripts/organization.py"
-
-
-rule paper_table_3:
-    input:
-        in_run("tables/organization.csv"),
-    output:
-        in_run("tables/paper_table_3.csv"),
-    log:
-        in_run("logs/paper_table_3.log"),
-    benchmark:
-        in_run("benchmarks/paper_table_3.tsv")
-    conda:
-        "../../envs/rareneurons.yaml"
-    threads: 1
-    resources:
-        **needs("small"),
-    params:
-        code=code_of("paper_table_3"),
-    script:
-        "../../scripts/paper_table_3.py"

@@ -39,11 +39,7 @@ rule conditions_table:
             tokenizer=dict.fromkeys(entry["tokenizer"] for entry in MODELS.values()),
         ),
     output:
-        report(
-            in_run("tables/conditions.csv"),
-            caption="../report/conditions.rst",
-            category="Rows",
-        ),
+        table_in_report("conditions"),
     log:
         in_run("logs/conditions_table.log"),
     benchmark:

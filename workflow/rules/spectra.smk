@@ -57,28 +57,3 @@ rule weightwatcher:
         code=code_of("weightwatcher_layers"),
     script:
         "../../scripts/weightwatcher_layers.py"
-
-
-rule paper_table_2:
-    input:
-        spectra=in_run("tables/spectra.csv"),
-        dynamics=in_run("tables/dynamics.csv"),
-    output:
-        report(
-            in_run("tables/paper_table_2.csv"),
-            caption="../report/paper_table_2.rst",
-            category="Spectra",
-        ),
-    log:
-        in_run("logs/paper_table_2.log"),
-    benchmark:
-        in_run("benchmarks/paper_table_2.tsv")
-    conda:
-        "../../envs/rareneurons.yaml"
-    threads: 1
-    resources:
-        **needs("small"),
-    params:
-        code=code_of("paper_table_2"),
-    script:
-        "../../scripts/paper_table_2.py"

@@ -6,7 +6,7 @@ import pandas as pd
 
 from rareneurons.claims.bounds import Claim, Verdict
 from rareneurons.claims.needs import cannot_measure
-from rareneurons.tables import ALL_MODELS
+from rareneurons.conventions import ALL_MODELS
 
 NAN = float("nan")
 HERE = "; here: "  # stands between a reason's rule and its numbers

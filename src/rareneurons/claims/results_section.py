@@ -8,7 +8,7 @@ from rareneurons.claims.bounds import Claim
 from rareneurons.claims.findings import HERE
 from rareneurons.claims.measured import percent
 from rareneurons.claims.needs import CHANCE
-from rareneurons.tables import ALL_MODELS
+from rareneurons.conventions import ALL_MODELS
 
 INTRODUCTION = (
     "Each claim of the paper is *supported*, *contradicted* or *undecided* for each model at its last checkpoint, by a "

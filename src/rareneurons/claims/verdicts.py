@@ -17,7 +17,8 @@ from rareneurons.claims.over_training import with_left_out
 from rareneurons.claims.plateau import PLATEAU_CLAIMS, plateau_finding
 from rareneurons.claims.routing import ROUTING_CLAIM, routing_finding
 from rareneurons.claims.tails import TAIL_CLAIM, tail_finding
-from rareneurons.tables import ALL_MODELS, CLAIM_COLUMNS
+from rareneurons.conventions import ALL_MODELS
+from rareneurons.tables import CLAIM_COLUMNS
 
 Rule = Callable[[Mapping[str, pd.DataFrame], Bounds], Finding]
 RULES: Mapping[Claim, Rule] = {

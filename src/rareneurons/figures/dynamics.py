@@ -15,10 +15,12 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from rareneurons.dynamics.top import KEPT, KEPT_ON_SAME_CHECKPOINT
 from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
 from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis, words
-from rareneurons.regimes.estimates import top_part
-from rareneurons.tables import FINAL_PREFIX, rows_of
+from rareneurons.regimes.estimates import AUTO, SHARE, top_part
+from rareneurons.tables import FINAL_PREFIX, VALUE, rows_of
 
 RANK_COLOURS = "viridis_r"
+# The top neurons by the fixed cut, as many at all checkpoints: chosen at each checkpoint, and the last one's.
+TRACKED = ["fixed_plateau", f"{FINAL_PREFIX}fixed_plateau"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,35 @@ class CoursePanels:
     conditions: Sequence[str]
     groups: Sequence[str]
     logarithmic: bool = False
+
+
+def course_of_main_measures(
+    regimes: pd.DataFrame, coordination: pd.DataFrame, spectra: pd.DataFrame, conditions: Sequence[str]
+) -> Figure:
+    """Shape of the curve for both conditions, then dimension and tail exponents of the top neurons for the first.
+
+    Args:
+        regimes: regime tables over models and checkpoints.
+        coordination: coordination tables of the same checkpoints.
+        spectra: spectra tables of the same checkpoints.
+        conditions: rare and common.
+    """
+    curve = {
+        ("power_law_exponent", AUTO): "exponent",
+        ("plateau_end", AUTO): "plateau end\n(ln rank)",
+        SHARE: "top neurons'\nshare of influence",
+    }
+    dimension = ("effective_dimension", "", VALUE, "matched")
+    tails = {part: ("hill", part, VALUE, "matched") for part in ("w_out", "w_in")}
+    first = conditions[:1]
+    return course_of_training(
+        [CoursePanels(regimes, number, label, conditions, ["boost"]) for number, label in curve.items()]
+        + [CoursePanels(coordination, dimension, "effective\ndimension / n", first, TRACKED)]
+        + [
+            CoursePanels(spectra, number, f"Hill exponent,\n{part.capitalize()}", first, TRACKED, True)
+            for part, number in tails.items()
+        ]
+    )
 
 
 def course_of_training(courses: Sequence[CoursePanels]) -> Figure:

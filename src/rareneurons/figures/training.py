@@ -7,26 +7,26 @@ from matplotlib.figure import Figure
 
 from rareneurons.figures.palette import NULL_COLOUR
 from rareneurons.figures.style import COLUMN_WIDTH, legend_below
+from rareneurons.tokens import unigram_entropy
 
 
-def training_loss(logs: pd.DataFrame, unigram_entropy: float, vocabulary_size: int) -> Figure:
-    """Loss against training step of each trained model, with ln V and the corpus's unigram entropy.
+def training_loss(losses: pd.DataFrame, counts: np.ndarray) -> Figure:
+    """Loss against training step of each trained model, with ln V and the entropy of the training tokens.
 
     Args:
-        logs: columns ``model``, ``step``, ``loss`` (nats per token).
-        unigram_entropy: of the training tokens, nats.
-        vocabulary_size: V.
+        losses: columns ``model``, ``step``, ``loss`` (nats per token).
+        counts: (V,) how often the training tokens hold each type.
     """
     figure, axis = plt.subplots(figsize=(COLUMN_WIDTH, 2.0))
     # From black to a light grey: colours stand for conditions and groups.
-    greys = np.linspace(0, 0.6, logs["model"].nunique()).astype(str)
-    for colour, (model, part) in zip(greys, logs.groupby("model", sort=False), strict=True):
+    greys = np.linspace(0, 0.6, losses["model"].nunique()).astype(str)
+    for colour, (model, part) in zip(greys, losses.groupby("model", sort=False), strict=True):
         smooth = part["loss"].rolling(9, center=True, min_periods=1).mean()
         axis.plot(part["step"], part["loss"], color=colour, alpha=0.2, linewidth=0.5)
         axis.plot(part["step"], smooth, color=colour, label=str(model))
-    for level, text in ((np.log(vocabulary_size), "ln V"), (unigram_entropy, "unigram entropy")):
+    for level, text in ((np.log(len(counts)), "ln V"), (unigram_entropy(counts), "unigram entropy")):
         axis.axhline(level, color=NULL_COLOUR, linestyle=":", linewidth=0.9)
-        axis.text(logs["step"].max(), level, text, ha="right", va="bottom")
+        axis.text(losses["step"].max(), level, text, ha="right", va="bottom")
     axis.set_xlabel("training step")
     axis.set_ylabel("loss (nats per token)")
     legend_below(figure)

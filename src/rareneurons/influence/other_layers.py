@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rareneurons.conventions import layers_asked_for
 from rareneurons.errors import LEAVE_OUT, CheckpointError, ConfigurationError, CorpusError
 from rareneurons.influence.rerun import rerun_delta_loss
 from rareneurons.influence.screening import attribution_scores, candidates_and_sample, screening_estimates
 from rareneurons.influence.sums import influence_frame, with_experts
 from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document
 from rareneurons.models.architectures import Architecture
-from rareneurons.models.layer_selection import layers_asked_for
 from rareneurons.rows import SPLITS, condition_names, in_condition, rows_of_documents
 from rareneurons.tables import CheckpointName, measure_frame
 from rareneurons.tokens import Blocks

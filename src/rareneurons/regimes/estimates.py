@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pandas as pd
 
+from rareneurons.conventions import NOISE
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, STATISTICS, RankCurve, Sign, Statistic
 from rareneurons.regimes.fixed import fixed_cuts, piecewise
@@ -27,7 +28,6 @@ from rareneurons.regimes.plateau import (
     power,
     share_kept,
 )
-from rareneurons.rows import NOISE
 from rareneurons.stats import bootstrap_p, document_weights, percentile_interval, spearman
 from rareneurons.tables import DIFFERENCE, CheckpointName, Draws, Estimate, draws_frame
 

@@ -2,17 +2,19 @@
 
 import base64
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import yaml
 from docutils.core import publish_parts
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from rareneurons.claims import CLAIMS
+from rareneurons.planning.captions import filled
+from rareneurons.planning.figures import FIGURES, Figure
+from rareneurons.planning.report_sections import MORE, SECTIONS, Section
+from rareneurons.planning.tables import TABLES, Table
 from rareneurons.report.page import rendered
 
 VERDICT_MARKS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
@@ -27,76 +29,6 @@ SHOWN_WHOLE = ("audit", "provenance")  # the tables that more is taken from
 DIGITS = 3  # significant ones
 PIXELS_AN_INCH = 180  # of a window; figures are drawn at FIGURE_DPI
 FIGURE_DPI = 300
-
-
-@dataclass(frozen=True)
-class Section:
-    """What stands together: a title, claims, figures, tables, and the rules that computed it."""
-
-    title: str
-    claims: Sequence[str]
-    figures: Sequence[str]
-    tables: Sequence[str]
-    rules: Sequence[str]
-
-
-SECTIONS = (
-    Section(
-        "Regimes of influence",
-        ["C1", "C2"],
-        [
-            "rank_influence",
-            "regimes",
-            "threshold_sweep",
-            "overlap",
-            "rank_influence_by_checkpoint",
-            "neuron_types",
-        ],
-        ["regimes", "neuron_types", "groups", "group_match"],
-        ["influence", "regimes", "groups", "neuron_types"],
-    ),
-    Section(
-        "Coordination",
-        ["C3"],
-        ["coordination", "coordination_rows"],
-        ["paper_table_1", "coordination"],
-        ["coordination", "paper_table_1"],
-    ),
-    Section(
-        "Organization",
-        ["C4"],
-        ["organization", "communities"],
-        ["paper_table_3", "organization"],
-        ["organization", "paper_table_3"],
-    ),
-    Section(
-        "Attention",
-        ["C5"],
-        ["attention", "head_concentration", "heads_and_layers", "attention_patterns"],
-        ["attention"],
-        ["attention"],
-    ),
-    Section(
-        "Course of training", ["C6"], ["course", "dynamics"], ["dynamics", "final_top"], ["dynamics", "final_top"]
-    ),
-    Section(
-        "Spectra",
-        ["C7"],
-        ["spectra", "hill_plot", "weightwatcher"],
-        ["paper_table_2", "spectra", "weightwatcher"],
-        ["spectra", "paper_table_2", "weightwatcher"],
-    ),
-)
-PAPER = Section(
-    "Beside the paper",
-    [],
-    ["choices"],
-    ["paper_comparison", "choices"],
-    ["choice_measures", "choices", "paper_comparison"],
-)
-DATA = Section(
-    "Models and data", [], ["training_loss", "audit"], ["conditions", "audit", "provenance"], ["train_model", "trace"]
-)
 
 
 def run_report(
@@ -114,7 +46,7 @@ def run_report(
     Args:
         run: name of the run.
         claims: the table of verdicts; ``need`` and rows of the model ``all`` are shown where there are any.
-        figures: name -> PNG, in the order in which those are shown that no section names.
+        figures: name -> PNG; those that are not registered are shown in the section "More", in this order.
         tables: name -> its first rows, all of those in ``SHOWN_WHOLE``, and how many it has.
         captions: name of a figure or table, or ``workflow``, -> reStructuredText with Jinja's expressions of
             ``snakemake.config``, as ``snakemake --report`` reads them.
@@ -124,13 +56,7 @@ def run_report(
     """
     texts = {name: caption(source, config) for name, source in captions.items()}
     times = run_times(benchmarks)
-    named = {name for section in (*SECTIONS, PAPER, DATA) for name in (*section.figures, *section.tables)}
-    others = Section(
-        "More", [], [name for name in figures if name not in named], [name for name in tables if name not in named], []
-    )
-    sections = [
-        _section(section, claims, figures, tables, texts, times) for section in (*SECTIONS, PAPER, others, DATA)
-    ]
+    sections = [_section(section, claims, figures, tables, texts, times) for section in SECTIONS]
     audit, provenance = tables["audit"][0], tables["provenance"][0]
     return rendered(
         "report.html",
@@ -159,10 +85,9 @@ def caption(source: str, config: Mapping[str, Any]) -> Markup:
         source: reStructuredText in which Jinja's expressions name ``snakemake.config``.
         config: the configuration.
     """
-    environment = Environment(undefined=StrictUndefined)  # noqa: S701  it makes reStructuredText, not HTML
-    filled = environment.from_string(source).render(snakemake={"config": config})
     settings = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 2, "halt_level": 2}
-    return Markup(publish_parts(filled, writer="html5", settings_overrides=settings)["body"])  # noqa: S704  raw is off
+    text = filled(source, config)
+    return Markup(publish_parts(text, writer="html5", settings_overrides=settings)["body"])  # noqa: S704  raw is off
 
 
 def run_times(benchmarks: pd.DataFrame) -> pd.DataFrame:
@@ -211,6 +136,12 @@ def _cell(row: pd.Series) -> dict[str, str]:
     return {"verdict": str(row["verdict"]), "statistic": str(row["statistic"]), "value": value, "numbers": numbers}
 
 
+def _in_section(section: Section, found: Mapping[str, Any], registered: Mapping[str, Figure | Table]) -> list[str]:
+    """Names of the figures or tables that a section shows: those registered for it, and in "More" all others."""
+    mine = [name for name, entry in registered.items() if entry.section == section and name in found]
+    return mine + [name for name in found if name not in registered] if section == MORE else mine
+
+
 def _section(
     section: Section,
     claims: pd.DataFrame,
@@ -234,14 +165,12 @@ def _section(
         ],
         "figures": [
             {"name": name, "title": _title(name), "caption": captions.get(name, "")} | _image(figures[name])
-            for name in section.figures
-            if name in figures
+            for name in _in_section(section, figures, FIGURES)
         ],
         "tables": [
             {"name": name, "title": _title(name), "caption": captions.get(name, ""), "rows": rows}
             | _table(tables[name][0].head(TABLE_ROWS))
-            for name in section.tables
-            if name in tables
+            for name in _in_section(section, tables, TABLES)
             for rows in [tables[name][1]]
         ],
         "time": ", ".join(

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from conftest import NO_CLOSED_FORM, PROJECT, TINY, tiny_model
 
-from rareneurons import costs
 from rareneurons.models.architectures import architecture_of
+from rareneurons.planning import costs
 
 PYTHIA_2_8B = costs.Shape(32, 2560, 32, 50304, 10240, tied=False, stored=2)
 GPT2 = costs.Shape(12, 768, 12, 50257, 3072, tied=True)

@@ -8,9 +8,8 @@ import yaml
 from conftest import PROJECT
 from snakemake.utils import update_config
 
-from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
-from rareneurons.models.layer_selection import layers_asked_for
+from rareneurons.planning import configuration
 
 
 def load(overlay: str | None = None) -> dict:
@@ -68,6 +67,40 @@ def test_what_is_left_out_is_taken_from_what_is_listed_or_found():
     assert "leave_out" not in folder, "a parameter of training would change"
     folders = check(with_model(source="local", folders={"main": "there", "step1": "there"}, leave_out=["main"]))
     assert folders["models"][0]["folders"] == {"step1": "there"}
+
+
+def test_validated_sorts_keys_and_finds_folders_on_disk(tmp_path, monkeypatch):
+    """Another order of the same keys must not look like another parameter to Snakemake."""
+    for step in ("checkpoint-500", "step1000"):
+        (tmp_path / "run" / step).mkdir(parents=True)
+    (tmp_path / "run/notes.txt").touch()
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release/config.json").touch()
+    monkeypatch.chdir(tmp_path)
+    config = with_model(source="local", folder="run")
+    found = configuration.validated(config, SCHEMA)
+    assert found["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/step1000"}
+    turned = dict(reversed([(key, value) for key, value in config.items()]))
+    assert list(found) == list(configuration.validated(turned, SCHEMA)) == sorted(config)
+    assert list(found["rows"]) == sorted(config["rows"])
+    assert configuration.subfolders("release") == []
+    assert configuration.subfolders("nowhere") is None
+    with pytest.raises(ConfigurationError, match=r"models\[0\]\.folder: 'nowhere' is not there"):
+        configuration.validated(with_model(source="local", folder="nowhere"), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "last"),
+    [
+        ({"source": "hub", "checkpoints": [512, 0, 1000]}, ["step512", "step0", "step1000"], "step1000"),
+        ({"source": "train", "checkpoints": [0]}, ["step0"], "step0"),
+        ({"source": "local", "folders": {"main": "a", "step4": "b"}}, ["main", "step4"], "step4"),
+        ({"source": "hub", "checkpoints": ["main"]}, ["main"], "main"),
+    ],
+)
+def test_checkpoints_of_a_model_and_its_last(model, names, last):
+    assert configuration.checkpoints_of(model) == names
+    assert configuration.last_checkpoint_of(model) == last
 
 
 HUB = {"source": "hub", "repository": "a/b"}
@@ -365,10 +398,3 @@ def test_what_re_runs_cannot_do_is_refused_where_they_are_asked_for(key, value, 
     config["other_layers"]["layers"] = "all"
     with pytest.raises(ConfigurationError, match=rf"influence\.{key}: found '{value}', .* expected {expected}"):
         check(config)
-
-
-def test_layers_asked_for():
-    assert layers_asked_for("all", 4, "m") == [0, 1, 2]
-    assert layers_asked_for([2, 3], 4, "m") == [2, 3]
-    with pytest.raises(ConfigurationError, match=r"other_layers\.layers: found 'all', but m has 1 layer"):
-        layers_asked_for("all", 1, "m")

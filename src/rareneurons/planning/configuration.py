@@ -1,19 +1,25 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
+from rareneurons.conventions import (
+    ALL_MODELS,
+    FIRST_POSITION,
+    NOISE,
+    SHUFFLED_PREFIX,
+    checkpoint_steps,
+    layers_asked_for,
+)
 from rareneurons.errors import ConfigurationError
-from rareneurons.models.layer_selection import layers_asked_for
-from rareneurons.models.schedule import checkpoint_steps
-from rareneurons.rows import FIRST_POSITION, NOISE, SHUFFLED_PREFIX
-from rareneurons.tables import ALL_MODELS
 
 # Names that stand beside model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {
@@ -24,6 +30,51 @@ PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
 
 
 LONGEST_VALUE = 200  # characters of a value that a message repeats
+
+
+def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that a run works with: checked, models written out, keys in a fixed order.
+
+    Args:
+        config: as Snakemake read it, overlays included.
+        schema: JSON schema of the configuration.
+
+    Raises:
+        ConfigurationError: names the first offending key.
+    """
+    validate_shape(config, schema)
+    written_out = expanded(config, subfolders)
+    validate_sense(written_out, os.path.exists)
+    return in_fixed_order(written_out)
+
+
+def subfolders(path: str) -> list[str] | None:
+    """Names of the folders in a folder; none if it is a checkpoint itself, None if there is no such folder."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return None
+    if (folder / "config.json").exists():
+        return []
+    return [entry.name for entry in folder.iterdir() if entry.is_dir()]
+
+
+def in_fixed_order(value: Any) -> Any:
+    """The same value with the keys of all mappings sorted: Snakemake takes another order for another parameter."""
+    if isinstance(value, dict):
+        return {key: in_fixed_order(value[key]) for key in sorted(value)}
+    return [in_fixed_order(item) for item in value] if isinstance(value, list) else value
+
+
+def checkpoints_of(model: Mapping[str, Any]) -> list[str]:
+    """Names of a model's checkpoints; ``model`` is its entry in a validated configuration."""
+    if model["source"] == "local":
+        return list(model["folders"])
+    return [checkpoint_name(step) for step in model["checkpoints"]]
+
+
+def last_checkpoint_of(model: Mapping[str, Any]) -> str:
+    """The checkpoint of the largest step; ``main`` only where there is no other."""
+    return max(checkpoints_of(model), key=lambda name: -1 if name == "main" else int(name.removeprefix("step")))
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:

@@ -1,50 +1,31 @@
 """Whatever stands in a configuration, it passes or is refused by the key; and what passes can be planned."""
 
-import ast
 import copy
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 from conftest import PROJECT
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
+from rareneurons.planning import configuration
 
 pytestmark = pytest.mark.faults
-RULES = PROJECT / "workflow/rules/common.smk"
 LISTED_KEY = re.compile(r"^[A-Za-z_]\w*|\.[^.\[\]: ]+|\[\d+\]")
 
 
 SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
 
 
-def function_of_the_rules(name: str) -> Callable:
-    """A function of the rule files that every run begins with, as it stands there; the schema is read once."""
-    definitions = [node for node in ast.parse(RULES.read_text()).body if isinstance(node, ast.FunctionDef)]
-    names = {
-        "configuration": configuration,
-        "ConfigurationError": ConfigurationError,
-        "WorkflowError": WorkflowError,
-        "workflow": SimpleNamespace(basedir=PROJECT),
-        "cache": lambda function: function,
-        "yaml": SimpleNamespace(safe_load=lambda _text: SCHEMA),
-        **{"os": os, "Path": Path},
-    }
-    exec(compile(ast.Module(definitions, []), RULES, "exec"), names)
-    return names[name]
-
-
-validated = function_of_the_rules("validated")
+def validated(config: dict) -> dict:
+    return configuration.validated(config, SCHEMA)
 
 
 def readme_overlay() -> dict:
@@ -176,14 +157,12 @@ def _folder_with_the_readme_s_files(tmp_path_factory):
 
 def assert_names_a_key(message: str, config: dict) -> None:
     """The message begins with a path whose parent is in the configuration as it was given."""
-    assert message.startswith("Configuration: ")
-    text = message.removeprefix("Configuration: ")
-    if text.startswith("configuration: "):
+    if message.startswith("configuration: "):
         return  # a key of the top level is missing or unknown; the message names it
-    place, found = config, LISTED_KEY.match(text)
+    place, found = config, LISTED_KEY.match(message)
     assert found, message
     path, end = [], 0
-    while found := LISTED_KEY.match(text, end):
+    while found := LISTED_KEY.match(message, end):
         path.append(int(found[0][1:-1]) if found[0][0] == "[" else found[0].lstrip("."))
         end = found.end()
     for key in path[:-1]:
@@ -203,7 +182,7 @@ def test_every_configuration_passes_or_is_refused_by_its_key(config):
     given_config = copy.deepcopy(config)
     try:
         validated(config)
-    except WorkflowError as refusal:
+    except ConfigurationError as refusal:
         event("refused")
         message = str(refusal)
         assert len(message) < 2000

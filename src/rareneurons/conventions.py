@@ -1,0 +1,50 @@
+"""What a configuration and the library must agree on: steps, layers, names with a meaning, the first position.
+
+Standard library alone, so that the plan of a run needs no package that computes.
+"""
+
+from collections.abc import Sequence
+
+from rareneurons.errors import ConfigurationError
+
+FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves them out too
+SHUFFLED_PREFIX = "shuffled_"  # begins the name of a condition whose labels were shuffled
+NOISE = "noise"  # the condition that stands for true effects of zero
+ALL_MODELS = "all"  # stands for a model's name where a row of claims is about all of them
+MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")  # groups that are measured and get controls
+
+
+def checkpoint_steps(steps: int, every: int) -> list[int]:
+    """Pythia's spacing: 0, 1, 2, 4, ... 512, then every ``every`` steps, and the last step.
+
+    Biderman et al. 2023 (arXiv 2304.01373), section 2; ``checkpoint_steps(143000, 1000)`` are their 154 steps.
+    """
+    early = [0, *(2**exponent for exponent in range(10))]
+    later = range(every, steps + 1, every)
+    return sorted({step for step in [*early, *later, steps] if step <= steps})
+
+
+def layers_asked_for(asked: Sequence[int] | str, n_layers: int, model: str) -> list[int]:
+    """Layers that ``other_layers.layers`` means for a model: the listed ones, or every layer below the last.
+
+    Args:
+        asked: layer indices, or ``all``.
+        n_layers: layers the model has.
+        model: its name, for the message.
+
+    Raises:
+        ConfigurationError: the model lacks a listed layer, or has no layer below the last.
+    """
+    if isinstance(asked, str):
+        if n_layers < 2:
+            raise ConfigurationError(
+                f"other_layers.layers: found 'all', but {model} has {n_layers} layer and none below it; "
+                "list layers, or leave it empty"
+            )
+        return list(range(n_layers - 1))
+    for layer in asked:
+        if layer >= n_layers:
+            raise ConfigurationError(
+                f"other_layers.layers: found {layer}, but {model} has {n_layers} layers; expected 0 to {n_layers - 1}"
+            )
+    return list(asked)

@@ -1,0 +1,58 @@
+"""A run can be planned where Snakemake alone is installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, copy_project
+
+# Python runs a module of this name when it starts. Snakemake loads whichever of its plugins are installed, and the
+# Slurm plugin needs pandas: plugins are hidden, too.
+BLOCKED = """
+import pkgutil, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {
+            "numpy", "pandas", "scipy", "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub",
+            "matplotlib", "seaborn", "networkx", "pyarrow", "tqdm", "weightwatcher",
+        }:
+            raise ImportError(f"{name} is not installed here")
+
+every_module = pkgutil.iter_modules
+pkgutil.iter_modules = lambda *given: (
+    found for found in every_module(*given) if not found.name.startswith("snakemake_executor_plugin_")
+)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def without_packages(folder: Path, project: Path, *command: str) -> subprocess.CompletedProcess:
+    """Run Python where no package that computes can be imported."""
+    (folder / "sitecustomize.py").write_text(BLOCKED)
+    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{project / 'src'}"}
+    return subprocess.run([sys.executable, *command], cwd=project, capture_output=True, text=True, env=environment)
+
+
+def test_the_packages_are_blocked(tmp_path):
+    done = without_packages(tmp_path, PROJECT, "-c", "import pandas")
+    assert "ImportError: pandas is not installed here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PROJECT / "src/rareneurons/planning").glob("*.py")), ids=lambda file: file.stem
+)
+def test_planning_needs_no_package_that_computes(tmp_path, file):
+    done = without_packages(tmp_path, PROJECT, "-c", f"import rareneurons.planning.{file.stem}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("overlay", [(), ("--configfile", "config/demo.yaml")], ids=["full", "demo"])
+def test_plan_needs_no_package_that_computes(tmp_path, overlay):
+    project = copy_project(tmp_path)
+    done = without_packages(tmp_path, project, "-m", "snakemake", "-n", *overlay)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\ntotal " in done.stdout
