@@ -135,7 +135,7 @@ def _line_numbers(sums: InfluenceSums, weights: np.ndarray, asked: pd.DataFrame)
     weights = np.vstack([np.ones((1, weights.shape[1])), weights])  # the documents as they are come first
     rows = (weights @ sums.n_rows)[:, None]
     means = list(zip(weights @ sums.signed / rows, weights @ sums.absolute / rows, strict=True))
-    found = {}
+    found: dict[Hashable, tuple[float, ...]] = {}
     for (sign, statistic), part in asked.groupby(["group", "statistic"]):
         curves = [rank_curve(*each, sign, statistic) for each in means]
         for number in part.itertuples():
