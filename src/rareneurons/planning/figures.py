@@ -57,7 +57,7 @@ def no_settings(_config: Config) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: ``function`` of ``rareneurons.figures`` draws it.
+    """A figure, drawn by ``function`` (``module:name``) of ``rareneurons.figures``.
 
     The function gets the table of each of the ``sources`` and each of the ``settings`` under its own name. ``exists``:
     whether a configuration has the figure.
@@ -73,7 +73,7 @@ class Figure:
     @property
     def module(self) -> str:
         """Module of the function, for the digest of the figure's code."""
-        return f"rareneurons.figures.{self.function.rpartition('.')[0]}"
+        return f"rareneurons.figures.{self.function.partition(':')[0]}"
 
 
 def pair(config: Config) -> dict[str, Any]:
@@ -93,7 +93,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "rank_influence",
             REGIMES,
-            "regimes.rank_influence",
+            "regimes:rank_influence",
             {
                 "influence": last("influence.parquet", "heldout"),
                 "regimes": last("regimes.parquet"),
@@ -104,97 +104,97 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "regimes",
             REGIMES,
-            "regimes.regimes_by_step",
+            "regimes:regimes_by_step",
             {"regimes": Source("regimes.csv")},
             lambda config: pair(config) | {name: config["regimes"][name] for name in ("flatness", "alpha")},
         ),
         Figure(
             "threshold_sweep",
             REGIMES,
-            "regimes.threshold_sweep",
+            "regimes:threshold_sweep",
             {"regimes": Source("regimes.csv", rows="last checkpoints")},
             lambda config: {"conditions": all_conditions(config), "flatness": config["regimes"]["flatness"]},
         ),
         Figure(
             "overlap",
             REGIMES,
-            "regimes.overlap_by_step",
+            "regimes:overlap_by_step",
             {"regimes": Source("regimes.csv")},
             lambda config: {"pair": condition_pair(config), "top": middle_top(config)},
         ),
         Figure(
             "rank_influence_by_checkpoint",
             REGIMES,
-            "regimes.rank_influence_by_checkpoint",
+            "regimes:rank_influence_by_checkpoint",
             {"influence": Source("influence.parquet", "checkpoints", "heldout")},
             pair,
         ),
         Figure(
             "neuron_types",
             REGIMES,
-            "regimes.neuron_types",
+            "regimes:neuron_types",
             {"neurons": last("neurons.parquet"), "groups": last("groups.parquet")},
             lambda _config: {"names": MEASURED},
         ),
         Figure(
             "coordination",
             COORDINATION,
-            "coordination.dimension_by_step",
+            "coordination:dimension_by_step",
             {"table": Source("coordination.csv")},
             lambda config: of_groups(config) | {"alpha": config["claims"]["alpha"]},
         ),
         Figure(
             "coordination_rows",
             COORDINATION,
-            "coordination.dimension_by_rows",
+            "coordination:dimension_by_rows",
             {"table": Source("coordination.csv")},
             of_groups,
         ),
         Figure(
             "organization",
             ORGANIZATION,
-            "organization.modularity_by_step",
+            "organization:modularity_by_step",
             {"table": Source("organization.csv")},
             of_groups,
         ),
         Figure(
             "communities",
             ORGANIZATION,
-            "organization.community_matrices",
+            "organization:community_matrices",
             {"pictures": last("communities.safetensors")},
         ),
         Figure(
             "attention",
             ATTENTION,
-            "attention.head_maps",
+            "attention:head_maps",
             {"heads": last("heads.parquet")},
             lambda config: pair(config) | {"alpha": config["attention"]["alpha"]},
         ),
         Figure(
             "head_concentration",
             ATTENTION,
-            "attention.concentration",
+            "attention:concentration",
             {"heads": last("heads.parquet"), "attention": last("attention.parquet")},
             pair,
         ),
         Figure(
             "heads_and_layers",
             ATTENTION,
-            "attention.heads_and_layers",
+            "attention:heads_and_layers",
             {"heads": last("heads.parquet")},
             lambda config: {"condition": config["groups"]["condition"]},
         ),
         Figure(
             "attention_patterns",
             ATTENTION,
-            "attention.pattern_similarity",
+            "attention:pattern_similarity",
             {"heads": last("heads.parquet")},
             pair,
         ),
         Figure(
             "course",
             COURSE_OF_TRAINING,
-            "dynamics.course_of_main_measures",
+            "dynamics:course_of_main_measures",
             {name: Source(f"{name}.csv") for name in ("regimes", "coordination", "spectra")},
             pair,
             has_several_checkpoints,
@@ -202,7 +202,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "dynamics",
             COURSE_OF_TRAINING,
-            "dynamics.final_top_and_turnover",
+            "dynamics:final_top_and_turnover",
             {"final": Source("final_top.csv"), "dynamics": Source("dynamics.csv")},
             lambda config: pair(config) | {"top": middle_top(config)},
             has_several_checkpoints,
@@ -210,27 +210,27 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "spectra",
             SPECTRA,
-            "measures.measure_by_step",
+            "measures:measure_by_step",
             {"table": Source("spectra.csv")},
             lambda config: (
                 of_groups(config) | {"number": ["hill", "w_out", "value", "matched"], "label": "Hill exponent, W_out"}
             ),
         ),
-        Figure("hill_plot", SPECTRA, "spectra.hill_plots", {"plots": last("hill_plot.parquet")}),
+        Figure("hill_plot", SPECTRA, "spectra:hill_plots", {"plots": last("hill_plot.parquet")}),
         Figure(
             "weightwatcher",
             SPECTRA,
-            "spectra.weightwatcher_map",
+            "spectra:weightwatcher_map",
             {"table": Source("weightwatcher.csv")},
             lambda _config: {
                 "columns": {"alpha": "alpha", "ww_softrank": "largest eigenvalue,\nshuffled / own"},
             },
         ),
-        Figure("choices", BESIDE_THE_PAPER, "comparison.effects_of_choices", {"choices": Source("choices.csv")}),
+        Figure("choices", BESIDE_THE_PAPER, "comparison:effects_of_choices", {"choices": Source("choices.csv")}),
         Figure(
             "training_loss",
             MODELS_AND_DATA,
-            "training.training_loss",
+            "training:training_loss",
             {
                 "losses": Source("training_loss.csv", "trained models"),
                 "counts": Source("counts.npy", "trained on"),
@@ -240,7 +240,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "audit",
             MODELS_AND_DATA,
-            "audit.checkpoint_distances",
+            "audit:checkpoint_distances",
             {"audit": Source("audit.csv")},
             exists=has_several_checkpoints,
         ),

@@ -25,8 +25,8 @@ class Table:
 
     ``joined``: rule ``table`` puts every checkpoint's Parquet file of this name under one another. ``measure``: such a
     file is a measure table, of which ``dynamics`` and the claims take their numbers. ``function`` and ``reads``: rule
-    ``paper_table`` calls this function of ``rareneurons`` with these tables. Other tables have a rule of their own.
-    ``exists``: whether a configuration has it.
+    ``paper_table`` calls this function (``module:name``) of ``rareneurons`` with these tables. Other tables have a rule
+    of their own. ``exists``: whether a configuration has it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Table:
     @property
     def module(self) -> str:
         """Module of the function, for the digest of the table's code."""
-        return f"rareneurons.{self.function.rpartition('.')[0]}"
+        return f"rareneurons.{self.function.partition(':')[0]}"
 
 
 # In the order in which the report shows a section's tables; measures in the order in which dynamics draws for them.
@@ -51,14 +51,14 @@ TABLES: dict[str, Table] = {
         Table("neuron_types", REGIMES, joined=True),
         Table("groups", REGIMES, joined=True),
         Table("group_match", REGIMES, joined=True),
-        Table("paper_table_1", COORDINATION, function="coordination.estimates.paper_table", reads=("coordination",)),
+        Table("paper_table_1", COORDINATION, function="coordination.estimates:paper_table", reads=("coordination",)),
         Table("coordination", COORDINATION, joined=True, measure=True),
-        Table("paper_table_3", ORGANIZATION, function="organization.paper_table.paper_table", reads=("organization",)),
+        Table("paper_table_3", ORGANIZATION, function="organization.paper_table:paper_table", reads=("organization",)),
         Table("organization", ORGANIZATION, joined=True, measure=True),
         Table("attention", ATTENTION, joined=True, measure=True),
         Table("dynamics", COURSE_OF_TRAINING),
         Table("final_top", COURSE_OF_TRAINING),
-        Table("paper_table_2", SPECTRA, function="spectra.paper_table.paper_table", reads=("spectra", "dynamics")),
+        Table("paper_table_2", SPECTRA, function="spectra.paper_table:paper_table", reads=("spectra", "dynamics")),
         Table("spectra", SPECTRA, joined=True, measure=True),
         Table("weightwatcher", SPECTRA, joined=True),
         Table("paper_comparison", BESIDE_THE_PAPER),
