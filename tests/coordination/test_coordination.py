@@ -221,6 +221,7 @@ def test_what_cannot_be_told_has_a_reason_and_no_number(rng, n_rows, n, constant
     assert np.isnan([e.value for e in mine]).all()
     assert np.isnan([e.p_value for e in found.values()]).all()
     assert all(e.reason or np.isfinite(e.value) for e in found.values())
+    assert all(e.null_n == 0 for e in found.values() if e.reason)
 
 
 def test_a_constant_neuron_elsewhere_leaves_the_group_its_number(rng):
