@@ -2,13 +2,12 @@
 
 from pkgutil import resolve_name
 
-import pandas as pd
-from job import run, write_csv
+from job import read_table, run, write_csv
 
 
 def main(job):
     paper_table = resolve_name(f"rareneurons.{job.params.function}")
-    write_csv(paper_table(*(pd.read_csv(file) for file in job.input)), job.output[0])
+    write_csv(paper_table(*(read_table(file) for file in job.input)), job.output[0])
 
 
 run(main, snakemake)

@@ -5,18 +5,21 @@ import pandas as pd
 import pytest
 
 from rareneurons.coordination.estimates import (
-    RESAMPLED_CONTROLS,
+    CoordinationSettings,
     activation_coordination,
+    coordination_estimates,
     paper_table,
     weight_coordination,
 )
-from rareneurons.coordination.measures import MEASURES
-from rareneurons.groups import matched_controls, neuron_features
+from rareneurons.coordination.measures import MEASURES, ROW_MEASURES
+from rareneurons.evidence import Evidence
+from rareneurons.groups import CONTROL_KINDS, ControlledGroup, matched_controls, neuron_features
 from rareneurons.stats import correlation_matrix, document_weights, frame_of_tests, percentile_interval
-from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate
+from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, rows_of
 
-KINDS = ("random", "matched")
+KINDS = CONTROL_KINDS
 NONE = {kind: np.empty((0, 6), dtype=int) for kind in KINDS}
+SETTINGS = CoordinationSettings()
 
 
 def drawn_controls(rng, members, candidates, n_controls, features=None):
@@ -28,17 +31,28 @@ def drawn_controls(rng, members, candidates, n_controls, features=None):
     return draws
 
 
-def measured(activation, groups, rng, n_documents=40, n_draws=12) -> dict[tuple[str, str], Estimate]:
+def measured(activation, groups, rng, n_documents=40, n_draws=12) -> dict[tuple, Estimate]:
+    """(group, measure, part, quantity, against) -> estimate."""
     document = np.arange(len(activation)) * n_documents // len(activation)
     weights = document_weights(len(set(document)), n_draws, rng)
-    found, _ = activation_coordination(activation, document, groups, weights, rng)
-    assert len({(group, e.measure) for group, e in found}) == len(found)
-    return {(group, e.measure): e for group, e in found}
+    found, _ = activation_coordination(activation, document, groups, weights, SETTINGS, rng)
+    by_key = {(group, *e.key): e for group, e in found}
+    assert len(by_key) == len(found)
+    return by_key
+
+
+def value(found, measure, against="matched", part="", group="plateau") -> Estimate:
+    return found[group, measure, part, "value", against]
+
+
+def difference(found, measure, group="plateau") -> Estimate:
+    return found[group, measure, "", "difference", "matched"]
 
 
 def plateau_alone(rng, n_neurons=40, n=6, n_controls=20):
     members = np.arange(n)
-    return {"plateau": (members, drawn_controls(rng, members, np.arange(2 * n, n_neurons), n_controls))}
+    drawn = drawn_controls(rng, members, np.arange(2 * n, n_neurons), n_controls)
+    return {"plateau": ControlledGroup(members, drawn)}
 
 
 @pytest.mark.calibration
@@ -49,24 +63,25 @@ def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
     """
     rng = np.random.default_rng(17)
     n_neurons, n = 160, 12
-    rejected: dict[str, int] = {}
+    rejected: dict[tuple, int] = {}
     members, candidates = np.arange(n), np.arange(n + 6, n_neurons)
     for _ in range(400):
         activation = rng.normal(size=(100, n_neurons)) + rng.normal(size=n_neurons)
         groups = {
-            "plateau": (members, drawn_controls(rng, members, candidates, 99)),
-            "suppress_plateau": (np.arange(n, n + 6), NONE),
+            "plateau": ControlledGroup(members, drawn_controls(rng, members, candidates, 99)),
+            "suppress_plateau": ControlledGroup(np.arange(n, n + 6), NONE),
         }
-        found, _ = activation_coordination(activation, np.arange(100) // 20, groups, document_weights(5, 1, rng), rng)
+        weights = document_weights(5, 1, rng)
+        found, _ = activation_coordination(activation, np.arange(100) // 20, groups, weights, SETTINGS, rng)
         found += weight_coordination(rng.normal(size=(n_neurons, 40)), groups)
         for group, estimate in found:
             if group == "plateau" and np.isfinite(estimate.p_value):
-                rejected[estimate.measure] = rejected.get(estimate.measure, 0) + (estimate.p_value < 0.05)
+                rejected[estimate.key] = rejected.get(estimate.key, 0) + (estimate.p_value < 0.05)
     assert len(rejected) == 2 * (7 + 5 + 3)
-    assert {measure: count for measure, count in rejected.items() if count > 36} == {}
+    assert {key: count for key, count in rejected.items() if count > 36} == {}
     assert np.mean(list(rejected.values())) <= 20
     continuous = [
-        count for measure, count in rejected.items() if "dimension" not in measure and "parallel" not in measure
+        count for (measure, *_), count in rejected.items() if "dimension" not in measure and "parallel" not in measure
     ]
     assert np.mean(continuous) > 8, "a test that never rejects is not calibrated either"
 
@@ -81,9 +96,9 @@ def test_a_planted_five_dimensional_group_is_found_among_a_thousand_neurons():
     for _ in range(40):
         activation = rng.normal(size=(200, 1000))
         activation[:, members] += np.sqrt(0.5) * rng.normal(size=(200, 5)) @ rng.normal(size=(5, 50)) / np.sqrt(5)
-        estimates = measured(activation, {"plateau": (members, controls)}, rng, n_draws=1)
+        estimates = measured(activation, {"plateau": ControlledGroup(members, controls)}, rng, n_draws=1)
         for name in found:
-            found[name] += all(estimates["plateau", f"{name}.{kind}"].p_value < 0.05 for kind in KINDS)
+            found[name] += all(value(estimates, name, kind).p_value < 0.05 for kind in KINDS)
     assert min(found.values()) >= 38
 
 
@@ -97,9 +112,9 @@ def test_a_group_that_is_merely_loud_is_found_against_random_neurons_alone():
         activation = loudness * (loudness + rng.normal(size=(200, 300)))
         features = neuron_features(activation, rng.normal(size=(300, 8))).standardised()
         controls = drawn_controls(rng, members, np.arange(15, 300), 99, features)
-        estimates = measured(activation, {"plateau": (members, controls)}, rng, n_draws=1)
+        estimates = measured(activation, {"plateau": ControlledGroup(members, controls)}, rng, n_draws=1)
         for kind in KINDS:
-            found[kind] += estimates["plateau", f"mean_cosine.{kind}"].p_value < 0.05
+            found[kind] += value(estimates, "mean_cosine", kind).p_value < 0.05
     assert found["random"] == 60
     assert found["matched"] <= 8
 
@@ -112,11 +127,11 @@ def test_interval_of_the_difference_covers_none_where_the_own_one_is_too_low():
     for _ in range(60):
         activation = rng.normal(size=(120, 60))
         members = np.arange(12)
-        groups = {"plateau": (members, drawn_controls(rng, members, np.arange(12, 60), 30))}
+        groups = {"plateau": ControlledGroup(members, drawn_controls(rng, members, np.arange(12, 60), 30))}
         found = measured(activation, groups, rng, n_documents=120, n_draws=60)
-        below += (own := found["plateau", "participation_ratio.matched"]).ci_high < own.value
-        difference = found["plateau", "participation_ratio.matched.difference"]
-        inside += difference.ci_low <= 0 <= difference.ci_high
+        below += (own := value(found, "participation_ratio")).ci_high < own.value
+        gap = difference(found, "participation_ratio")
+        inside += gap.ci_low <= 0 <= gap.ci_high
     assert below > 50
     assert inside >= 53
 
@@ -126,54 +141,65 @@ def test_estimates_equal_those_of_a_loop_over_draws_and_controls(rng):
     """Mean correlation, its interval, p and difference, by one correlation matrix at a time: within 1e-9."""
     activation = rng.normal(size=(80, 30)) + rng.normal(size=(80, 1))
     members = np.arange(5)
-    groups = {"plateau": (members, drawn_controls(rng, members, np.arange(10, 30), 25))}
+    controls = drawn_controls(rng, members, np.arange(10, 30), 25)
+    groups = {"plateau": ControlledGroup(members, controls)}
     document = np.repeat(np.arange(16), 5)
     weights = document_weights(16, 40, rng)
-    estimates, draws = activation_coordination(activation, document, groups, weights, rng)
-    found = {e.measure: e for _, e in estimates}
+    estimates, draws = activation_coordination(activation, document, groups, weights, SETTINGS, rng)
+    found = {(group, *e.key): e for group, e in estimates}
 
     def mean(neurons, weights=None):
         matrix = correlation_matrix(activation[:, neurons], None if weights is None else weights[document])
         return matrix[np.triu_indices(len(neurons), 1)].mean()
 
     own = np.array([mean(members, w) for w in weights])
-    for kind, controls in groups["plateau"][1].items():
-        null = np.array([mean(c) for c in controls])
-        estimate = found[f"mean_correlation.{kind}"]
+    for kind, drawn in controls.items():
+        null = np.array([mean(c) for c in drawn])
+        estimate = value(found, "mean_correlation", kind)
         assert estimate.value == pytest.approx(mean(members), abs=1e-9)
         assert (estimate.ci_low, estimate.ci_high) == pytest.approx(percentile_interval(own), abs=1e-9)
         assert estimate.p_value == (np.sum(null >= mean(members)) + 1) / 26
-        assert found[f"mean_correlation.{kind}.null_mean"].value == pytest.approx(null.mean(), abs=1e-9)
-    few = groups["plateau"][1]["matched"][:RESAMPLED_CONTROLS]
+        assert estimate.null_mean == pytest.approx(null.mean(), abs=1e-9)
+        assert (estimate.null_low, estimate.null_high) == pytest.approx(percentile_interval(null), abs=1e-9)
+        assert estimate.null_n == 25
+    few = controls["matched"][: SETTINGS.resampled_controls]
     moved = own - np.mean([[mean(c, w) - mean(c) for c in few] for w in weights], axis=1)
-    difference = found["mean_correlation.matched.difference"]
-    assert difference.value == pytest.approx(mean(members) - null.mean(), abs=1e-9)
-    assert (difference.ci_low, difference.ci_high) == pytest.approx(percentile_interval(moved - null.mean()), abs=1e-9)
-    by_measure = {measure: values for group, measure, values in draws if group == "plateau"}
-    np.testing.assert_allclose(by_measure["mean_correlation.matched"], own, atol=1e-9)
-    np.testing.assert_allclose(by_measure["mean_correlation.matched.difference"], moved - null.mean(), atol=1e-9)
-    assert set(by_measure) == {f"{name}.matched{end}" for name in MEASURES for end in ("", ".difference")}
+    gap = difference(found, "mean_correlation")
+    assert gap.value == pytest.approx(mean(members) - null.mean(), abs=1e-9)
+    assert (gap.ci_low, gap.ci_high) == pytest.approx(percentile_interval(moved - null.mean()), abs=1e-9)
+    by_key = {(each.measure, each.part, each.quantity, each.against): each.values for _, each in draws}
+    np.testing.assert_allclose(by_key["mean_correlation", "", "value", ""], own, atol=1e-9)
+    np.testing.assert_allclose(by_key["mean_correlation", "", "difference", "matched"], moved - null.mean(), atol=1e-9)
+    ends = ("value", ""), ("difference", "matched")
+    assert set(by_key) == {(name, "", *end) for name in MEASURES for end in ends}
+    assert {group for group, _ in draws} == {"plateau"}
 
 
 def test_every_measure_has_value_interval_p_and_null(rng):
-    groups = plateau_alone(rng) | {"suppress_plateau": (np.arange(6, 12), NONE)}
+    groups = plateau_alone(rng) | {"suppress_plateau": ControlledGroup(np.arange(6, 12), NONE)}
     found = measured(rng.normal(size=(160, 40)), groups, rng)
-    for name in ("effective_dimension", "coactivation", "angle_to_suppress_plateau", "cosine_with_random"):
+    for name, part in (
+        ("effective_dimension", ""),
+        ("coactivation", ""),
+        ("subspace_angle", "suppress_plateau"),
+        ("cosine_between", "random"),
+    ):
         for kind in KINDS:
-            estimate, null = found["plateau", f"{name}.{kind}"], found["plateau", f"{name}.{kind}.null_mean"]
+            estimate = value(found, name, kind, part)
             assert estimate.ci_low <= estimate.ci_high
             assert 0 < estimate.p_value <= 1
             assert (estimate.n, estimate.reason) == (160, "")
+            assert estimate.null_low <= estimate.null_mean <= estimate.null_high
             # The first random control is what groups are compared with; it cannot stand in for one beside itself.
-            assert null.n == 20 - (name == "cosine_with_random" and kind == "random")
+            assert estimate.null_n == 20 - (part == "random" and kind == "random")
 
 
 def test_fewer_rows_give_fewer_dimensions(rng):
     found = measured(rng.normal(size=(160, 40)), plateau_alone(rng, n=12), rng)
-    by_rows = [found["plateau", f"effective_dimension.rows_{n}.matched.null_mean"].value for n in (20, 40, 80)]
+    by_rows = [value(found, "effective_dimension", part=f"rows_{n}").null_mean for n in (20, 40, 80)]
     assert by_rows == sorted(by_rows)
-    assert by_rows[0] < found["plateau", "effective_dimension.matched.null_mean"].value - 0.1
-    assert np.isnan(found["plateau", "effective_dimension.rows_20.matched"].p_value)
+    assert by_rows[0] < value(found, "effective_dimension").null_mean - 0.1
+    assert np.isnan(value(found, "effective_dimension", part="rows_20").p_value)
 
 
 @pytest.mark.parametrize(
@@ -190,11 +216,12 @@ def test_what_cannot_be_told_has_a_reason_and_no_number(rng, n_rows, n, constant
         activation[:, 0] = 0.1
     groups = plateau_alone(rng, n=n)
     found = measured(activation, groups, rng, n_documents=4)
-    mine = {name: e for (_, name), e in found.items() if "rows_" not in name}
-    assert {e.reason for e in mine.values()} == {reason}
-    assert np.isnan([e.value for e in mine.values()]).all()
+    mine = [e for e in found.values() if not e.part.startswith("rows_")]
+    assert {e.reason for e in mine} == {reason}
+    assert np.isnan([e.value for e in mine]).all()
     assert np.isnan([e.p_value for e in found.values()]).all()
     assert all(e.reason or np.isfinite(e.value) for e in found.values())
+    assert all(e.null_n == 0 for e in found.values() if e.reason)
 
 
 def test_a_constant_neuron_elsewhere_leaves_the_group_its_number(rng):
@@ -202,34 +229,35 @@ def test_a_constant_neuron_elsewhere_leaves_the_group_its_number(rng):
     activation = rng.normal(size=(80, 40))
     activation[:, 20] = 0
     groups = plateau_alone(rng)
-    n_alive = sum(20 not in control for control in groups["plateau"][1]["matched"])
+    n_alive = sum(20 not in control for control in groups["plateau"].controls["matched"])
     found = measured(activation, groups, rng)
     assert 0 < n_alive < 20
-    assert found["plateau", "effective_dimension.matched.null_mean"].n == n_alive
-    assert np.isfinite(found["plateau", "effective_dimension.matched"].p_value)
-    assert np.isfinite(found["plateau", "effective_dimension.matched.difference"].ci_low)
+    assert value(found, "effective_dimension").null_n == n_alive
+    assert np.isfinite(value(found, "effective_dimension").p_value)
+    assert np.isfinite(difference(found, "effective_dimension").ci_low)
 
 
 def test_a_partner_that_cannot_be_told_is_named(rng):
     activation = rng.normal(size=(80, 40))
     activation[:, 7] = 3
-    groups = plateau_alone(rng) | {"suppress_plateau": (np.arange(6, 12), NONE)}
+    groups = plateau_alone(rng) | {"suppress_plateau": ControlledGroup(np.arange(6, 12), NONE)}
     found = measured(activation, groups, rng)
-    estimate = found["plateau", "angle_to_suppress_plateau.matched"]
+    estimate = value(found, "subspace_angle", part="suppress_plateau")
     assert np.isnan(estimate.value)
     assert estimate.reason == "suppress_plateau: 1 of 6 neurons are constant on these rows"
-    assert np.isfinite(found["plateau", "effective_dimension.matched"].value)
+    assert np.isfinite(value(found, "effective_dimension").value)
 
 
 def test_no_matched_controls_means_no_p_and_a_reason(rng):
     members = np.arange(6)
     controls = drawn_controls(rng, members, np.arange(6, 40), 20) | {"matched": np.empty((0, 6), dtype=int)}
-    found = measured(rng.normal(size=(80, 40)), {"plateau": (members, controls)}, rng)
-    estimate = found["plateau", "effective_dimension.matched"]
+    found = measured(rng.normal(size=(80, 40)), {"plateau": ControlledGroup(members, controls)}, rng)
+    estimate = value(found, "effective_dimension")
     assert np.isfinite(estimate.value)
     assert np.isnan(estimate.p_value)
     assert estimate.reason == "no matched controls: too few other neurons"
-    assert np.isfinite(found["plateau", "effective_dimension.random"].p_value)
+    assert estimate.null_n == 0
+    assert np.isfinite(value(found, "effective_dimension", "random").p_value)
 
 
 def test_weights_in_a_plane_have_two_dimensions(rng):
@@ -237,42 +265,81 @@ def test_weights_in_a_plane_have_two_dimensions(rng):
     weight[:10] = rng.normal(size=(10, 2)) @ rng.normal(size=(2, 32))
     members = np.arange(10)
     groups = {
-        "plateau": (members, drawn_controls(rng, members, np.arange(10, 60), 30)),
-        "fixed_plateau": (np.arange(40), {"random": np.empty((0, 40), dtype=int)}),
+        "plateau": ControlledGroup(members, drawn_controls(rng, members, np.arange(10, 60), 30)),
+        "fixed_plateau": ControlledGroup(np.arange(40), {"random": np.empty((0, 40), dtype=int)}),
     }
-    found = {(group, e.measure): e for group, e in weight_coordination(weight, groups)}
-    estimate = found["plateau", "weight_effective_dimension.matched"]
+    found = {(group, *e.key): e for group, e in weight_coordination(weight, groups)}
+    assert {part for _, _, part, *_ in found} == {"w_out"}
+    estimate = value(found, "effective_dimension", part="w_out")
     assert estimate.value <= 0.2
     assert estimate.p_value == pytest.approx(1 / 31)
     assert estimate.n == 32
-    assert "32 dimensions for 40 neurons" in found["fixed_plateau", "weight_mean_cosine.random"].reason
+    too_many = value(found, "mean_cosine", "random", "w_out", "fixed_plateau").reason
+    assert too_many == "32 dimensions for 40 neurons, more dimensions than neurons are needed"
 
 
-def test_paper_table_has_a_row_a_measure_at_the_last_checkpoint(rng):
+def test_paper_table_has_one_row_per_measure_at_the_last_checkpoint(rng):
     frames = []
     for step in (0, 8):
         found = measured(rng.normal(size=(80, 40)), plateau_alone(rng), rng)
-        triples = [("rare", group, estimate) for (group, _), estimate in found.items()]
+        triples = [("rare", group, estimate) for (group, *_), estimate in found.items()]
         frames.append(frame_of_tests(CheckpointName("m", f"step{step}"), triples))
-    assert list(frames[0].columns) == [*MEASURE_COLUMNS, "q_value", "reason"]
-    table = paper_table(pd.concat(frames)).set_index("measure")
+    assert list(frames[0].columns) == MEASURE_COLUMNS
+    table = paper_table(pd.concat(frames))
     assert set(table["checkpoint"]) == {"step8"}
     assert len(table) == 7 + 2
-    last = frames[1].set_index("measure")
-    row = table.loc["effective_dimension"]
+    assert set(table["part"]) == {"", "random"}
+    row = table.set_index("measure").loc["effective_dimension"]
     for kind in KINDS:
-        assert row[f"{kind}_mean"] == last.loc[f"effective_dimension.{kind}.null_mean", "value"]
-        assert row[f"{kind}_p"] == last.loc[f"effective_dimension.{kind}", "p_value"]
-        assert row[f"{kind}_q"] == last.loc[f"effective_dimension.{kind}", "q_value"]
-    assert row["value"] == last.loc["effective_dimension.matched", "value"]
+        (last,) = rows_of(frames[1], "effective_dimension", against=kind).to_dict("records")
+        assert row[f"{kind}_mean"] == last["null_mean"]
+        assert row[f"{kind}_p"] == last["p_value"]
+        assert row[f"{kind}_q"] == last["q_value"]
+        assert row["value"] == last["value"]
 
 
-def test_groups_that_are_followed_back_are_measured_within_alone(rng):
+def test_groups_that_are_tracked_backwards_are_measured_within_alone(rng):
     groups = plateau_alone(rng)
     groups["final_plateau"] = groups["plateau"]
     found = measured(rng.normal(size=(160, 40)), groups, rng)
-    followed = {measure for group, measure in found if group == "final_plateau"}
-    assert {measure.split(".")[0] for measure in followed} == set(MEASURES)
-    assert not any("rows_" in measure for measure in followed)
-    for name in ("effective_dimension.matched", "mean_correlation.matched.difference"):
-        assert found["final_plateau", name] == found["plateau", name]
+    tracked = {key[1:3] for key in found if key[0] == "final_plateau"}
+    assert tracked == {(measure, "") for measure in MEASURES}
+    assert value(found, "effective_dimension", group="final_plateau") == value(found, "effective_dimension")
+    assert difference(found, "mean_correlation", group="final_plateau") == difference(found, "mean_correlation")
+
+
+def test_a_checkpoint_s_table_has_both_conditions_weights_at_the_chosen_one_and_draws(rng):
+    """What the contract asks of a measure: one table in order, adjusted within a kind of controls, and draws."""
+    rows = pd.DataFrame(
+        {
+            "document": np.arange(320) // 4,
+            "split": np.where(np.arange(320) % 160 < 80, "heldout", "discovery"),
+            "in_rare": np.arange(320) < 160,
+            "in_common": np.arange(320) >= 160,
+        }
+    )
+    evidence = Evidence(
+        CheckpointName("m", "step8"),
+        ("rare", "common"),
+        rows,
+        rng.normal(size=(320, 40)),
+        {"output_weight": rng.normal(size=(40, 16))},
+        weights={f"{condition}/heldout": document_weights(20, 12, rng) for condition in ("rare", "common")},
+    )
+    groups = plateau_alone(rng)
+    found = coordination_estimates(evidence, groups, SETTINGS, np.random.default_rng(5))
+    table, draws = found.table, found.draws
+    assert list(table.columns) == MEASURE_COLUMNS
+    assert set(table.loc[table["part"] == "w_out", "condition"]) == {"rare"}
+    parts = {"rows_10", "rows_20", "rows_40"}
+    assert set(table["part"]) == {"", "random", "w_out", *parts}
+    assert set(table.loc[table["part"].isin(parts), "measure"]) == set(ROW_MEASURES)
+    for _, family in table[table["p_value"].notna()].groupby("against"):
+        assert family["q_value"].max() == pytest.approx(family["p_value"].max())
+    assert len(draws) == 2 * 2 * len(MEASURES)
+    # The first condition is measured first, with the generator as it is given.
+    activation, document = evidence.at("rare", "heldout")
+    weights = evidence.weights["rare/heldout"]
+    alone, _ = activation_coordination(activation, document, groups, weights, SETTINGS, np.random.default_rng(5))
+    expected = [estimate.value for _, estimate in alone]
+    np.testing.assert_array_equal(table["value"].to_numpy()[: len(expected)], expected)

@@ -63,7 +63,7 @@ def test_angles_equal_those_of_explicit_bases(rng):
         z = (x[:, neurons] - x[:, neurons].mean(0)) / x[:, neurons].std(0)
         return np.linalg.svd(z, full_matrices=False)[0][:, :3]
 
-    found = between_measures(similar_of(x), groups, "suppress_plateau", other)["angle_to_suppress_plateau"]
+    found = between_measures(similar_of(x), groups, other, with_angle=True)["subspace_angle"]
     expected = [np.degrees(angles_of_bases(leading(group), leading(other)).mean()) for group in groups]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found[0] < found[1] - 5
@@ -73,11 +73,11 @@ def test_angles_equal_those_of_explicit_bases(rng):
 def test_means_between_groups_leave_a_neuron_and_itself_out(rng):
     x = mixed(rng)
     similar, groups, other = similar_of(x), np.array([[0, 1, 2], [2, 3, 4]]), np.array([2, 9, 8, 7])
-    found = between_measures(similar, groups, "random", other)
-    assert set(found) == {"correlation_with_random", "cosine_with_random"}
+    found = between_measures(similar, groups, other, with_angle=False)
+    assert set(found) == {"correlation_between", "cosine_between"}
     for name, matrix in (("correlation", similar.correlation), ("cosine", similar.cosine)):
         expected = [np.mean([matrix[i, j] for i in group for j in other if i != j]) for group in groups]
-        np.testing.assert_allclose(found[f"{name}_with_random"], expected, atol=1e-12)
+        np.testing.assert_allclose(found[f"{name}_between"], expected, atol=1e-12)
 
 
 @pytest.mark.oracle

@@ -19,16 +19,17 @@ def table():
         for step in (0, 1, 16):
             estimates = []
             for kind, mean in (("random", 0.8), ("matched", 0.7)):
-                estimates += [
-                    Estimate(f"effective_dimension.{kind}", 0.6, "u", 80, 0.5, 0.62, 0.01),
-                    Estimate(f"effective_dimension.{kind}.null_mean", mean, "u", 20, mean - 0.1, mean + 0.1),
-                ]
+                null = {"null_mean": mean, "null_low": mean - 0.1, "null_high": mean + 0.1, "null_n": 20}
+                null["against"] = kind
+                estimates.append(Estimate("effective_dimension", 0.6, "u", 80, 0.5, 0.62, 0.01, **null))
                 for rows in (10, 20, 40):
-                    name = f"effective_dimension.rows_{rows}.{kind}"
-                    estimates += [
-                        Estimate(name, 0.5 + rows / 1000, "u", rows),
-                        Estimate(f"{name}.null_mean", mean, "u", 20, mean - 0.1, mean + 0.1),
-                    ]
+                    part = f"rows_{rows}"
+                    value = 0.5 + rows / 1000
+                    estimates.append(Estimate("effective_dimension", value, "u", rows, part=part, **null))
+                # Neither belongs into a figure of the activations' dimension.
+                estimates.append(Estimate("effective_dimension", 0.9, "u", 16, part="w_out", **null))
+            gap = Estimate("effective_dimension", -0.1, "u", 80, quantity="difference", against="matched")
+            estimates.append(gap)
             frame = measure_frame(CheckpointName(model, f"step{step}"), [("rare", "plateau", e) for e in estimates])
             frames.append(frame.assign(q_value=np.where(frame["p_value"].notna(), 0.2 if step < 16 else 0.03, np.nan)))
     return pd.concat(frames)

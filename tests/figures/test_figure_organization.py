@@ -11,16 +11,20 @@ pytestmark = pytest.mark.usefixtures("style")
 
 
 def modularity_table() -> pd.DataFrame:
-    return pd.concat([measures(f"signed_modularity.{null}") for null in ("random", "matched", "shift")])
+    return pd.concat([measures("signed_modularity", against=null) for null in ("random", "matched", "shift")])
 
 
-def test_modularity_has_a_panel_a_group_and_model_and_names_its_nulls():
+def test_modularity_has_a_panel_per_group_and_model_and_names_its_nulls():
     figure = labelled(modularity_by_step(modularity_table(), ("plateau", "fixed_plateau"), "rare"))
     assert [axis.get_title() for axis in figure.axes] == [f"{A}\nplateau", f"{B}\nplateau"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(texts) == ["matched null", "plateau", "random null", "shift null"]
     values = figure.axes[0].containers[0].lines[0].get_ydata().astype(float)
     np.testing.assert_allclose(values, [0.5, 0.51, 0.66])
+    nulls = [line for line in figure.axes[0].lines if line.get_label().endswith(" null")]
+    assert [line.get_label() for line in nulls] == ["random null", "matched null", "shift null"]
+    for line in nulls:
+        np.testing.assert_allclose(line.get_ydata(), 0.4)
 
 
 def community_arrays(group: str) -> dict[str, np.ndarray]:

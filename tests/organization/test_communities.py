@@ -89,7 +89,7 @@ def test_a_stack_of_graphs_gives_what_each_gives_alone(rng, monkeypatch):
     together = communities.consensus_partitions(weights, 2, [0.8, 1.2], np.random.default_rng(4))
     alone = [communities.consensus_partitions(w[None], 2, [0.8, 1.2], np.random.default_rng(4))[0] for w in weights]
     np.testing.assert_array_equal(together, alone)
-    monkeypatch.setattr(communities, "ELEMENTS_A_CHUNK", 1200)  # two graphs a chunk
+    monkeypatch.setattr(communities, "ELEMENTS_PER_CHUNK", 1200)  # two graphs per chunk
     chunked = communities.consensus_partitions(weights, 2, [0.8, 1.2], np.random.default_rng(4))
     np.testing.assert_array_equal(together, chunked)
 

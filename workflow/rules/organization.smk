@@ -22,7 +22,7 @@ rule organization:
         **needs("organization"),
     params:
         conditions=CONDITION_PAIR,
-        effort=config["organization"],
+        settings=config["organization"],
         seed=config["seed"],
         code=code_of("organization"),
     script:

@@ -84,8 +84,9 @@ rule neuron_types:
         **needs("neuron_types"),
         gpu=accelerators(),
     params:
-        condition=config["groups"]["condition"],
+        conditions=CONDITION_PAIR,
         device=config["device"],
+        seed=config["seed"],
         code=code_of("neuron_types"),
     script:
         "../../scripts/neuron_types.py"

@@ -1,4 +1,4 @@
-"""Measures of a group, and between groups, from the similarities of their neurons; for many groups at once."""
+"""Measures of a group, and between two groups, from the similarities of their neurons. Many groups are done at once."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,22 @@ from rareneurons.coordination.similarity import Similarities, scaled
 from rareneurons.stats import Alternative
 
 SHARE_OF_VARIANCE = 0.95
-ROW_MEASURES = ("effective_dimension", "participation_ratio", "mean_abs_correlation")  # few rows move them
-SUBSPACE = 3  # leading components whose subspaces are compared: as many as the smallest group has
+SUBSPACE = 3  # leading components whose subspaces are compared; the smallest group has as many
 NULL_QUANTILE, NULL_DRAWS = 0.95, 200  # of parallel analysis
-RANDOM = "random"  # the partner that is a random group: the paper's "random neurons"
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Unit of a measure, and the tail that is extreme: what the claim says, either where it says nothing."""
+    """Unit of a measure, and the side of its null that counts as extreme.
+
+    The side is the one that the paper's claim names; where the paper claims nothing, it is both.
+    """
 
     unit: str
     alternative: Alternative
 
 
+# Within a group.
 MEASURES = {
     "effective_dimension": Measure("share of group size", "less"),
     "participation_ratio": Measure("share of group size", "less"),
@@ -31,23 +33,26 @@ MEASURES = {
     "mean_cosine": Measure("cosine", "greater"),
     "coactivation": Measure("share of rows", "greater"),
 }
+# Those that depend on the number of rows most.
+ROW_MEASURES = ("effective_dimension", "participation_ratio", "mean_abs_correlation")
+# Between a group and another one, its partner.
 BETWEEN = {
-    "correlation": Measure("correlation", "two-sided"),
-    "cosine": Measure("cosine", "two-sided"),
-    "angle": Measure("degrees", "two-sided"),
+    "correlation_between": Measure("correlation", "two-sided"),
+    "cosine_between": Measure("cosine", "two-sided"),
+    "subspace_angle": Measure("degrees", "two-sided"),
 }
 
 
 def measure_of(name: str) -> Measure:
-    """Unit and tail of a measure within a group or between groups."""
-    return MEASURES[name] if name in MEASURES else BETWEEN[name.split("_")[0]]
+    """Unit and extreme side of a measure within a group or between groups."""
+    return MEASURES[name] if name in MEASURES else BETWEEN[name]
 
 
 def independent_quantiles(n_rows: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """The 95 % quantile, component by component, of the eigenvalues of correlations of independent normal columns.
+    """The 95 % quantile of each eigenvalue of the correlations of independent normal columns.
 
-    Parallel analysis (Horn 1965; quantile: Glorfeld 1995). The cross products of T normal rows are drawn as they are
-    distributed, by Bartlett's decomposition, so the cost does not depend on T.
+    Parallel analysis (Horn 1965; quantile: Glorfeld 1995). The cross products of T normal rows are drawn from their
+    distribution by Bartlett's decomposition. So the cost does not depend on T.
 
     Args:
         n_rows: T, more than n.
@@ -55,7 +60,7 @@ def independent_quantiles(n_rows: int, n: int, rng: np.random.Generator) -> np.n
         rng: draws the columns.
 
     Returns:
-        (n,) falling.
+        (n,), in falling order.
     """
     lower = np.tril(rng.normal(size=(NULL_DRAWS, n, n)), -1)
     own = np.sqrt(rng.chisquare(n_rows - 1 - np.arange(n), size=(NULL_DRAWS, n)))
@@ -65,7 +70,7 @@ def independent_quantiles(n_rows: int, n: int, rng: np.random.Generator) -> np.n
 
 
 def pair_mean(matrix: np.ndarray) -> np.ndarray:
-    """Mean off the diagonal of each (..., n, n)."""
+    """Mean of the entries off the diagonal of each (..., n, n)."""
     n = matrix.shape[-1]
     return (matrix.sum((-2, -1)) - np.trace(matrix, axis1=-2, axis2=-1)) / (n * (n - 1))
 
@@ -75,7 +80,7 @@ def dimensions(correlation: np.ndarray) -> dict[str, np.ndarray]:
 
     ``effective_dimension``: fewest principal components of the standardised activations that hold 95 % of their
     variance, as a share of n (paper section 4). ``participation_ratio``: ``(sum l)^2 / sum l^2 / n``.
-    ``eigenvalues``: (G, n), falling.
+    ``eigenvalues``: (G, n), in falling order.
     """
     n = correlation.shape[-1]
     known = np.isfinite(correlation).all((1, 2))
@@ -91,17 +96,17 @@ def dimensions(correlation: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def row_measures(correlation: np.ndarray) -> dict[str, np.ndarray]:
-    """The ``ROW_MEASURES``, which need nothing but the correlations (G, n, n) of each group."""
+    """The ``ROW_MEASURES`` of each group. They need its correlations (G, n, n) alone."""
     return {**dimensions(correlation), "mean_abs_correlation": pair_mean(np.abs(correlation))}
 
 
 def group_measures(similar: Similarities, quantiles: np.ndarray) -> dict[str, np.ndarray]:
-    """The ``MEASURES`` of each group (G,), NaN where a neuron is constant.
+    """The ``MEASURES`` of each group (G,); NaN where a neuron is constant.
 
     Args:
-        similar: of each group's neurons, (G, n, n).
-        quantiles: (n,) as :func:`independent_quantiles` returns them: ``parallel_components`` counts the leading
-            eigenvalues above them, up to the first that is not.
+        similar: similarities of each group's neurons, (G, n, n).
+        quantiles: (n,) as :func:`independent_quantiles` returns them. ``parallel_components`` counts the leading
+            eigenvalues that exceed them, up to the first one that does not.
     """
     found = dimensions(similar.correlation)
     eigenvalues = found.pop("eigenvalues")
@@ -115,23 +120,23 @@ def group_measures(similar: Similarities, quantiles: np.ndarray) -> dict[str, np
 
 
 def _leading(correlation: np.ndarray) -> np.ndarray:
-    """Coefficients (..., n, SUBSPACE) that make orthonormal leading components of standardised activations."""
+    """Coefficients (..., n, SUBSPACE) of the orthonormal leading components of standardised activations."""
     values, vectors = np.linalg.eigh(correlation)
     return vectors[..., -SUBSPACE:] / np.sqrt(np.maximum(values[..., -SUBSPACE:], 1e-12))[..., None, :]
 
 
 def subspace_angles(own: np.ndarray, cross: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mean principal angle (Bjorck & Golub 1973) of the leading components of groups and of another, degrees (G,).
+    """Mean principal angle (Bjorck & Golub 1973) between the leading components of each group and of another one.
 
-    The components are directions in the space of rows; their inner products follow from correlations alone.
+    The components are directions in the space of rows. Their inner products follow from correlations alone.
 
     Args:
-        own: (G, n, n) correlations of each group.
-        cross: (G, n, p) of each group with the other.
-        other: (p, p) of the other.
+        own: (G, n, n) correlations within each group.
+        cross: (G, n, p) correlations of each group with the other one.
+        other: (p, p) correlations within the other one.
 
     Returns:
-        0 (one subspace) to 90 (at right angles); NaN where a correlation is NaN.
+        Degrees (G,), from 0 (the same subspace) to 90 (at right angles); NaN where a correlation is NaN.
     """
     angles = np.full(len(own), np.nan)
     known = np.isfinite(own).all((1, 2)) & np.isfinite(cross).all((1, 2)) & np.isfinite(other).all()
@@ -143,21 +148,29 @@ def subspace_angles(own: np.ndarray, cross: np.ndarray, other: np.ndarray) -> np
 
 
 def between_measures(
-    similar: Similarities, groups: np.ndarray, partner: str, other: np.ndarray
+    similar: Similarities, groups: np.ndarray, other: np.ndarray, with_angle: bool
 ) -> dict[str, np.ndarray]:
-    """Mean correlation and cosine of each group (G, n) with another (p,), and the angle of their subspaces.
+    """The measures ``BETWEEN`` each group and another one.
 
-    Pairs of a neuron with itself are left out. There is no angle to random neurons, since controls share some with
-    them.
+    Pairs of a neuron with itself are left out.
+
+    Args:
+        similar: similarities of all neurons.
+        groups: (G, n) neuron indices of each group.
+        other: (p,) neuron indices of the other one.
+        with_angle: include ``subspace_angle``. It has no meaning where the groups share neurons with the other one.
+
+    Returns:
+        Measure -> values (G,).
     """
     cross = similar.between(groups, other[None])
     different = groups[:, :, None] != other[None, None]
     count = different.sum((1, 2))
     found = {}
-    for kind, matrix in (("correlation", cross.correlation), ("cosine", cross.cosine)):
+    for name, matrix in (("correlation_between", cross.correlation), ("cosine_between", cross.cosine)):
         total = np.where(different, matrix, 0).sum((1, 2))
-        found[f"{kind}_with_{partner}"] = total / np.where(count, count, np.nan)
-    if partner != RANDOM:
+        found[name] = total / np.where(count, count, np.nan)
+    if with_angle:
         own, far = similar.within(groups).correlation, similar.within(other[None]).correlation[0]
-        found[f"angle_to_{partner}"] = subspace_angles(own, cross.correlation, far)
+        found["subspace_angle"] = subspace_angles(own, cross.correlation, far)
     return found

@@ -1,23 +1,23 @@
-"""Similarities of all pairs of neurons, computed once; a group is an index set into them."""
+"""Similarities of all pairs of neurons, computed once. A group selects rows and columns of them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-ACTIVE = 1.0  # a neuron is active where it exceeds its mean by this many standard deviations
+ACTIVE = 1.0  # a neuron is active on a row if it exceeds its mean by this many standard deviations
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted sums over rows of activations and of their activity, of one (n,) or more (..., n) sets of neurons.
+    """Weighted sums over rows, for one set of neurons (n,) or more sets (..., n).
 
     Attributes:
         n_rows: sum of the rows' weights.
         shift: (..., n) what was subtracted from the activations, so that their products keep their digits.
         total: (..., n) sums of the shifted activations.
-        product: (..., n, n) sums of their products.
+        product: (..., n, n) sums of products of the shifted activations of two neurons.
         active: (..., n) number of rows on which a neuron is active.
-        together: (..., n, n) number of rows on which both are.
+        together: (..., n, n) number of rows on which both neurons of a pair are active.
     """
 
     n_rows: float
@@ -28,7 +28,7 @@ class Moments:
     together: np.ndarray
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Moments of both sets of rows; the neurons and their shift must be the same."""
+        """Moments of both sets of rows. The neurons and their shift must be the same."""
         return Moments(
             self.n_rows + other.n_rows,
             self.shift,
@@ -41,19 +41,19 @@ class Moments:
 
 @dataclass(frozen=True)
 class Activity:
-    """Activations of all neurons, float64 (..., T, n), less ``shift`` (..., n), and where they are active."""
+    """Activations less ``shift`` (..., n), float64 (..., T, n), and on which rows each neuron is active."""
 
     value: np.ndarray
     shift: np.ndarray
     active: np.ndarray
 
     def of(self, neurons: np.ndarray) -> "Activity":
-        """Some neurons (n,), or a stack of as large groups (G, n)."""
+        """The same of some neurons (n,), or of a stack of groups of one size (G, n)."""
         value, active = (np.moveaxis(array[:, neurons], 0, -2) for array in (self.value, self.active))
         return Activity(np.ascontiguousarray(value), self.shift[neurons], np.ascontiguousarray(active))
 
     def moments(self, rows: np.ndarray, weights: np.ndarray | None = None) -> Moments:
-        """Moments of the rows with these indices, each counted ``weights`` times (once if not given)."""
+        """Moments of the rows with these indices; each counts ``weights`` times (once if not given)."""
         value, active = self.value[..., rows, :], self.active[..., rows, :]
         counted = np.ones(len(rows)) if weights is None else weights.astype(float)
         heavy, busy = value, active
@@ -70,7 +70,7 @@ class Activity:
 
 
 def activity(activation: np.ndarray) -> Activity:
-    """Activations (T, N) and where each neuron exceeds its mean over all T rows by ``ACTIVE`` standard deviations."""
+    """Activations (T, N), and the rows on which a neuron exceeds its mean by ``ACTIVE`` standard deviations."""
     value = activation.astype(np.float64)
     shift = value.mean(0)
     value -= shift
@@ -80,10 +80,10 @@ def activity(activation: np.ndarray) -> Activity:
 
 @dataclass(frozen=True)
 class Similarities:
-    """Of pairs of neurons, each (..., n, n): Pearson correlation, cosine of uncentred activations, and coactivation.
+    """Pearson correlation, cosine of uncentred activations and coactivation of pairs of neurons, each (..., n, n).
 
-    ``coactivation``: share of rows on which both are active, less the product of the shares of either, which is what
-    independent neurons have. Correlations of a constant neuron are NaN.
+    ``coactivation``: share of rows on which both are active, less the product of the two neurons' own shares, which is
+    the expectation for independent neurons. Correlations of a constant neuron are NaN.
     """
 
     correlation: np.ndarray
@@ -91,17 +91,17 @@ class Similarities:
     coactivation: np.ndarray
 
     def within(self, groups: np.ndarray) -> "Similarities":
-        """Of the neurons of each group (G, n): (G, n, n)."""
+        """Similarities within each group (G, n): (G, n, n)."""
         return self.between(groups, groups)
 
     def between(self, groups: np.ndarray, others: np.ndarray) -> "Similarities":
-        """Of neurons of each group (G, n) with others (G or 1, p): (G, n, p)."""
+        """Similarities of each group's neurons (G, n) with others (G or 1, p): (G, n, p)."""
         place = groups[:, :, None], others[:, None, :]
         return Similarities(self.correlation[place], self.cosine[place], self.coactivation[place])
 
 
 def scaled(product: np.ndarray) -> np.ndarray:
-    """Products of pairs over the root of either's own; NaN where that is zero but for rounding."""
+    """Products (..., n, n) over the roots of both diagonal entries; NaN where a diagonal entry is not positive."""
     own = np.diagonal(product, axis1=-2, axis2=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         inverse = np.where(own > 0, 1 / np.sqrt(own), np.nan)
@@ -113,10 +113,10 @@ def _outer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def correlations(moments: Moments) -> np.ndarray:
-    """Pearson correlations (..., n, n) of all pairs of neurons; NaN in the row and column of a constant one."""
+    """Pearson correlations (..., n, n) of all pairs; NaN in the row and column of a constant neuron."""
     n, total = moments.n_rows, moments.total
     covariance = moments.product - _outer(total, total) / n
-    # A constant neuron leaves rounding noise, not zero.
+    # The variance of a constant neuron is rounding noise, not exactly zero.
     diagonal = np.einsum("...ii->...i", covariance)
     square = n * np.square(moments.shift) + np.einsum("...ii->...i", moments.product)
     diagonal[diagonal <= 1e-12 * square] = 0

@@ -1,4 +1,4 @@
-"""Figures of a group's communities: modularity against its nulls, and correlations ordered by community."""
+"""Figures of a group's communities: modularity beside its nulls, and correlations ordered by community."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,18 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOURS
-from rareneurons.figures.style import COLUMN_WIDTH, label_line, legend_below, models_of, panels, step_axis
+from rareneurons.figures.style import COLUMN_WIDTH, label_line, legend_below, models_of, panels, step_axis, words
+from rareneurons.tables import rows_of
 
+MEASURE = "signed_modularity"
 NULL_LINES = {"random": ":", "matched": "--", "shift": "-."}
 PREFERRED = ("plateau", "fixed_plateau")
 
 
 def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str) -> Figure:
-    """Signed modularity of each group against training step with its three nulls, a row a group, a column a model.
+    """Signed modularity of each group by training step with its three nulls; one row per group, one column per model.
 
     Args:
-        table: the organization of all models and checkpoints.
-        groups: which groups, those that the table has.
+        table: the organization table over models and checkpoints.
+        groups: which groups; those that are not in the table are left out.
         condition: which condition.
     """
     table = table[table["condition"] == condition]
@@ -35,7 +37,7 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
             _draw_value(axis, mine, group)
             if len(mine):
                 step_axis(axis, list(table.loc[table["model"] == model, "step"].unique()))
-            axis.set_title(f"{model}\n{group.replace('_', ' ')}")
+            axis.set_title(f"{model}\n{words(group)}")
         label_line(row, "signed modularity")
     for axis in axes[:-1].flat:
         axis.set_xlabel("")
@@ -44,7 +46,7 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
 
 
 def _draw_value(axis: Axes, table: pd.DataFrame, group: str) -> None:
-    value = table[table["measure"] == "signed_modularity.matched"].sort_values("step")
+    value = rows_of(table, MEASURE, against="matched").sort_values("step")
     error = np.vstack([value["value"] - value["ci_low"], value["ci_high"] - value["value"]])
     axis.errorbar(
         value["step"],
@@ -55,7 +57,7 @@ def _draw_value(axis: Axes, table: pd.DataFrame, group: str) -> None:
         markersize=2.5,
         capsize=1.5,
         elinewidth=0.7,
-        label=group.replace("_", " "),
+        label=words(group),
     )
 
 
@@ -63,23 +65,24 @@ def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
     """Means of the nulls, and the central 95 % of the matched one."""
     for null, dashes in NULL_LINES.items():
         colour = NULL_COLOURS[null]
-        mean = table[table["measure"] == f"signed_modularity.{null}.null_mean"].sort_values("step")
-        steps, label = mean["step"], f"{null} null"
-        axis.plot(steps, mean["value"], dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
+        compared = rows_of(table, MEASURE, against=null).dropna(subset="null_mean").sort_values("step")
+        steps, mean, label = compared["step"], compared["null_mean"], f"{null} null"
+        low, high = compared["null_low"], compared["null_high"]
+        axis.plot(steps, mean, dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
         if null != "matched":
             continue
-        if len(steps) == 1:  # a band of one step has no width
-            axis.vlines(steps, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.12, linewidth=6)
+        if len(steps) == 1:  # a band of one step would have no width
+            axis.vlines(steps, low, high, color=colour, alpha=0.12, linewidth=6)
         else:
-            axis.fill_between(steps, mean["ci_low"], mean["ci_high"], color=colour, alpha=0.12, linewidth=0)
+            axis.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)
 
 
 def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Correlations of the plateau's neurons ordered by community, beside a matched group's, a row a model.
+    """Correlations of the plateau's neurons ordered by community, beside a matched group's; one row per model.
 
     Args:
-        pictures: model -> arrays as ``organization.group.community_pictures`` returns them. The fixed plateau stands in
-            where there is no fitted one.
+        pictures: model -> arrays as ``organization.pictures.community_pictures`` returns them. The fixed plateau is
+            shown for a model without a fitted one.
     """
     figure, axes = plt.subplots(len(pictures), 2, figsize=(COLUMN_WIDTH, 0.5 + 1.75 * len(pictures)), squeeze=False)
     image = None
@@ -92,7 +95,7 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
                 axis.set_axis_off()
                 continue
             image = _draw_ordered(axis, arrays[key], arrays[f"{group}.{prefix}community"])
-            axis.set_title(f"{model}\n{text.replace('_', ' ')}")
+            axis.set_title(f"{model}\n{words(text)}")
     if image is not None:
         figure.colorbar(image, ax=axes, label="correlation", location="bottom", shrink=0.6, aspect=30)
     return figure

@@ -1,5 +1,6 @@
-"""Do the neurons of a group form communities, share information, or lie together?
+"""Do the neurons of a group form communities, share information, or have neighbouring indices?
 
-``communities``: partitions of signed graphs and how good they are; ``information``: mutual information between neurons;
-``group``: both for a group of neurons, against controls and shifts; ``paper_table``: the numbers beside one another.
+``communities``: partitions of signed graphs and their quality; ``information``: mutual information between neurons;
+``activations``: the activations of a layer and their circular shifts; ``measures``: all measures of a group and its
+nulls; ``pictures``: correlation matrices to draw; ``estimates``: the measures with intervals and tests.
 """

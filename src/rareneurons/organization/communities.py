@@ -1,7 +1,7 @@
 """Communities of many signed graphs at once: modularity, consensus partitions, silhouette, agreement.
 
-Every function takes a stack of graphs of one size. Thousands of control groups get the very search that the measured
-group gets, and get it together: one step of the search moves one node in each graph.
+Every function takes a stack of graphs of one size. Thousands of control groups are searched together with the measured
+group, in the same way: one step of the search moves one node in each graph.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,19 @@ import numpy as np
 
 SMALLEST_GAIN = 1e-9  # gains below this are rounding
 MOST_SWEEPS = 100
-ELEMENTS_A_CHUNK = 500_000  # of the search's tables, so that they stay in the processor's cache
+ELEMENTS_PER_CHUNK = 500_000  # of the search's tables, so that they stay in the processor's cache
 
 
 def modularity_matrix(weights: np.ndarray, resolution: float = 1.0) -> np.ndarray:
-    """What two nodes gain the signed modularity by sharing a community (Gomez, Jensen & Arenas 2009, PRE 80, 016114).
+    """Gain in signed modularity if two nodes share a community (Gomez, Jensen & Arenas 2009, PRE 80, 016114).
 
-    Positive links count for and negative ones against, each less what the nodes' strengths of that sign let expect;
-    everything over the total strength of both signs, so that the sum over pairs inside communities is eq. 14.
+    Positive links count for a common community and negative ones against it. From each, its expectation given the
+    nodes' strengths of that sign is subtracted. All is divided by the total strength of both signs, so that the sum
+    over pairs inside communities is eq. 14.
 
     Args:
         weights: symmetric (G, n, n); the diagonal is ignored.
-        resolution: factor of the expected part (Reichardt & Bornholdt 2006).
+        resolution: factor of the expectation (Reichardt & Bornholdt 2006).
 
     Returns:
         (G, n, n); zero for a graph without links.
@@ -54,14 +55,15 @@ def signed_modularity(weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def best_partitions(gain: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Partitions with a large sum of ``gain`` inside communities: Louvain's search (Blondel et al. 2008).
 
-    Nodes move to the community that gains most until none gains; communities then become nodes, until none merge.
+    Each node moves to the community with the largest gain, until no move gains. Communities then become nodes, until
+    none merge.
 
     Args:
         gain: symmetric (M, n, n), of either sign; the diagonal is ignored.
-        order: (M, n) in which order nodes are tried.
+        order: (M, n) the order in which nodes are tried.
 
     Returns:
-        Community labels (M, n), from 0 without gaps.
+        Community labels (M, n), consecutive from 0.
     """
     labels = _without_gaps(_moved(without_diagonal(gain), order))
     while True:
@@ -81,10 +83,10 @@ def best_partitions(gain: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def _moved(gain: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Labels (M, n) after moving single nodes until no move gains; starts from every node alone."""
+    """Labels (M, n) after moving single nodes until no move gains. Each node starts in its own community."""
     n_graphs, n = order.shape
     labels = np.tile(np.arange(n), (n_graphs, 1))
-    # attraction[m, k, i]: what node i gains by lying in community k. Nobody attracts itself: the diagonal is zero.
+    # attraction[m, k, i]: gain of node i in community k. The diagonal is zero, so that no node attracts itself.
     attraction = gain.copy()
     active = np.arange(n_graphs)
     for _ in range(MOST_SWEEPS):
@@ -124,16 +126,16 @@ def one_hot(labels: np.ndarray, n_communities: int) -> np.ndarray:
 def consensus_partitions(
     weights: np.ndarray, seeds: int, resolutions: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:
-    """The partition each graph's searches over seeds and resolutions agree on.
+    """The consensus of each graph's searches over seeds and resolutions.
 
-    Every seed (an order of the nodes, the same for all graphs) and resolution gives a partition. The consensus is
-    the median partition: pairs gain by the share of searches that put them together, less one half (Goder & Filkov
-    2008), maximised by the same search.
+    Every seed (an order of the nodes, the same for all graphs) and resolution gives a partition. The consensus is the
+    median partition (Goder & Filkov 2008). Its gain of a pair is the share of searches that put the pair together,
+    less one half; it is maximised by the same search.
 
     Args:
         weights: (G, n, n) symmetric, finite; the diagonal is ignored.
-        seeds: orders tried at each resolution.
-        resolutions: factors of the expected part of modularity.
+        seeds: number of orders tried at each resolution.
+        resolutions: factors of the expectation in modularity.
         rng: draws the orders.
 
     Returns:
@@ -141,9 +143,12 @@ def consensus_partitions(
     """
     n = weights.shape[1]
     orders = rng.permuted(np.tile(np.arange(n), (seeds, 1)), axis=1)
-    a_chunk = max(1, ELEMENTS_A_CHUNK // (n * n * seeds * len(resolutions)))
+    per_chunk = max(1, ELEMENTS_PER_CHUNK // (n * n * seeds * len(resolutions)))
     return np.concatenate(
-        [_consensus(weights[first : first + a_chunk], orders, resolutions) for first in range(0, len(weights), a_chunk)]
+        [
+            _consensus(weights[first : first + per_chunk], orders, resolutions)
+            for first in range(0, len(weights), per_chunk)
+        ]
     )
 
 
@@ -164,7 +169,7 @@ def _consensus(weights: np.ndarray, orders: np.ndarray, resolutions: Sequence[fl
 def silhouettes(distance: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Mean silhouette (G,) of partitions (G, n) under distances (G, n, n) (Rousseeuw 1987).
 
-    A node alone in its community counts 0; NaN where all nodes share one community.
+    A node that is alone in its community counts as 0. NaN where all nodes share one community.
     """
     n_communities = int(labels.max()) + 1
     members = one_hot(labels, n_communities)
@@ -183,7 +188,7 @@ def silhouettes(distance: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def partition_agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Adjusted Rand index (G,) of two partitions (G, n) each (Hubert & Arabie 1985).
 
-    1 where both put all nodes together, or all apart.
+    It is 1 if both partitions put all nodes together, or both put each node alone.
     """
     table = one_hot(first, int(first.max()) + 1).transpose(0, 2, 1) @ one_hot(second, int(second.max()) + 1)
     both = _pairs(table).sum((1, 2))

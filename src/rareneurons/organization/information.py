@@ -1,15 +1,15 @@
 """Mutual information between neurons by binning, with Miller and Madow's correction, and its linear part.
 
-Each neuron is cut into ``BINS`` bins of equal numbers of rows. The plug-in estimate of independent neurons is
-``(BINS - 1)^2 / 2T`` nats too high; the correction takes the first-order bias away (Miller 1955). Bins cannot see the
-last bits of a nearly deterministic relation: the estimate never exceeds ``ln BINS``.
+The activations of each neuron are cut into ``BINS`` bins of equal numbers of rows. For independent neurons the plug-in
+estimate is ``(BINS - 1)^2 / 2T`` nats too high. The correction removes this first-order bias (Miller 1955). The
+estimate never exceeds ``ln BINS``, so that a nearly deterministic relation is underestimated.
 """
 
 import numpy as np
 
 BINS = 6
-MOST_ROWS = 1000  # evenly spaced; more rows cost time and change little, the bias is corrected
-PAIRS_A_CHUNK = 2048  # so that their bits stay in the processor's cache
+MOST_ROWS = 1000  # evenly spaced; more rows take longer and change little, since the bias is corrected
+PAIRS_PER_CHUNK = 2048  # so that their bits stay in the processor's cache
 
 
 def chosen_rows(n_rows: int) -> np.ndarray:
@@ -18,19 +18,19 @@ def chosen_rows(n_rows: int) -> np.ndarray:
 
 
 def chosen_pairs(size: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most ``most`` of the pairs of places in a group of ``size``, (P, 2), i < j, drawn without repeats."""
+    """Pairs (P, 2), i < j, of places in a group of ``size``: all, or ``most`` of them drawn without repeats."""
     pairs = np.column_stack(np.triu_indices(size, 1))
     return pairs if len(pairs) <= most else pairs[np.sort(rng.choice(len(pairs), most, replace=False))]
 
 
 def binned(activation: np.ndarray) -> np.ndarray:
-    """Bin numbers uint8 (T, N), from 0; equal values share a bin, so that ties fill fewer bins."""
+    """Bin numbers uint8 (T, N), from 0. Equal values share a bin, so a neuron with ties fills fewer bins."""
     edges = np.quantile(activation, np.arange(1, BINS) / BINS, axis=0, method="lower")
     return sum((activation > edge).astype(np.uint8) for edge in edges)
 
 
 def bin_masks(bins: np.ndarray) -> np.ndarray:
-    """One bit a row: which rows lie in each bin, uint64 (BINS, words, N) from bin numbers (T, N)."""
+    """Which rows lie in each bin, one bit per row: uint64 (BINS, words, N) from bin numbers (T, N)."""
     flags = np.ascontiguousarray(bins.T) == np.arange(BINS, dtype=bins.dtype)[:, None, None]
     packed = np.packbits(flags, axis=2)
     padded = np.zeros((*packed.shape[:2], -(-packed.shape[2] // 8) * 8), dtype=np.uint8)
@@ -46,20 +46,20 @@ def mutual_information(masks: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         pairs: (P, 2) neuron indices; pairs that repeat are computed once.
 
     Returns:
-        (P,); independent pairs scatter about 0, so values below 0 occur.
+        (P,). Estimates of independent pairs scatter about 0, so values below 0 occur.
     """
     n_neurons = masks.shape[2]
     key = pairs[:, 0].astype(np.int64) * n_neurons + pairs[:, 1]
     distinct, place = np.unique(key, return_inverse=True)
     found = np.empty(len(distinct))
-    for first in range(0, len(distinct), PAIRS_A_CHUNK):
-        part = distinct[first : first + PAIRS_A_CHUNK]
-        found[first : first + PAIRS_A_CHUNK] = _of_counts(_joint_counts(masks, part // n_neurons, part % n_neurons))
+    for first in range(0, len(distinct), PAIRS_PER_CHUNK):
+        part = distinct[first : first + PAIRS_PER_CHUNK]
+        found[first : first + PAIRS_PER_CHUNK] = _of_counts(_joint_counts(masks, part // n_neurons, part % n_neurons))
     return found[place]
 
 
 def _joint_counts(masks: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """How many rows fall into each pair of bins, (P, BINS, BINS)."""
+    """Number of rows in each pair of bins, (P, BINS, BINS)."""
     first, second = masks[:, :, one], masks[:, :, other]
     counts = np.empty((BINS, BINS, len(one)))
     for row in range(BINS):
@@ -80,5 +80,5 @@ def _of_counts(counts: np.ndarray) -> np.ndarray:
 
 
 def linear_information(correlation: np.ndarray) -> np.ndarray:
-    """What a correlation alone says in nats, ``-ln(1 - r^2) / 2``: the mutual information of a bivariate normal."""
+    """Mutual information of a bivariate normal with these correlations, ``-ln(1 - r^2) / 2``, nats."""
     return -0.5 * np.log(np.maximum(1 - np.square(correlation), 1e-15))

@@ -53,7 +53,7 @@ TABLES: dict[str, Table] = {
         Table("group_match", REGIMES, joined=True),
         Table("paper_table_1", COORDINATION, function="coordination.estimates:paper_table", reads=("coordination",)),
         Table("coordination", COORDINATION, joined=True, measure=True),
-        Table("paper_table_3", ORGANIZATION, function="organization.paper_table:paper_table", reads=("organization",)),
+        Table("paper_table_3", ORGANIZATION, function="organization.estimates:paper_table", reads=("organization",)),
         Table("organization", ORGANIZATION, joined=True, measure=True),
         Table("attention", ATTENTION, joined=True, measure=True),
         Table("dynamics", COURSE_OF_TRAINING),

@@ -1,22 +1,17 @@
-"""Are the plateau neurons those of Stolfo et al. 2024 (arXiv 2406.16254): token-frequency and entropy neurons?
+"""Token-frequency and entropy properties of every neuron of the last MLP."""
 
-*Token-frequency neurons* act on the loss through the direction of the unigram distribution: they push the prediction
-towards or away from it. *Entropy neurons* write into directions that the unembedding hardly reads (its effective null
-space) with weights of large norm: they act through the norm's scale alone.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 import torch
 
 from rareneurons.models.last_layer import LastLayer
-from rareneurons.stats import against_controls
-from rareneurons.tables import Estimate
 
-NULL_SPACE = 1 / 64  # share of the unembedding's directions taken as its null space: 12 of 768 for GPT-2 in their paper
-ROWS_A_BATCH = 256
+# Share of the unembedding's directions that count as its null space: 12 of 768 for GPT-2 in Stolfo et al.
+NULL_SPACE = 1 / 64
+ROWS_PER_BATCH = 256
+# Property -> unit.
 UNITS = {
     "output_norm": "weight units",
     "null_space_share": "share of squared norm",
@@ -31,8 +26,8 @@ def unigram_direction(counts: np.ndarray, vocabulary_size: int) -> np.ndarray:
     """Centred ln p of the add-one smoothed unigram distribution, unit length, float64 (vocabulary_size,).
 
     Args:
-        counts: (C,) integer; ids beyond the counts have none, counts beyond the vocabulary are left out.
-        vocabulary_size: V, rows of the unembedding.
+        counts: (C,) integer counts by token id. Ids beyond C count 0; counts beyond the vocabulary are left out.
+        vocabulary_size: V, the rows of the unembedding.
     """
     padded = np.zeros(vocabulary_size)
     shared = min(len(counts), vocabulary_size)
@@ -43,18 +38,18 @@ def unigram_direction(counts: np.ndarray, vocabulary_size: int) -> np.ndarray:
 
 
 def weight_properties(layer: LastLayer, direction: np.ndarray) -> pd.DataFrame:
-    """What the weights say about each neuron.
+    """The properties of each neuron that follow from weights alone.
 
     Args:
         layer: the last layer; everything is computed in float64.
-        direction: as :func:`unigram_direction` returns it.
+        direction: (V,) as :func:`unigram_direction` returns it.
 
     Returns:
-        One row a neuron, in order, all NaN for a layer without a closed form, whose neurons do not write into the
-        residual stream with their output weights alone. ``output_norm`` |w|; ``null_space_share`` share of |w|^2
-        (centred where the norm centres, times its gain) in the unembedding's right singular directions with the
-        smallest singular values; ``logit_variance`` variance over the vocabulary of ``B / |w gain|`` (their LogitVar);
-        ``frequency_cosine`` cosine of ``B``, centred over the vocabulary, with the unigram direction.
+        One row per neuron, in order. ``output_norm``: |w|. ``null_space_share``: share of |w|^2 (centred where the norm
+        centres, times its gain) in the unembedding's right singular directions with the smallest singular values.
+        ``logit_variance``: variance over the vocabulary of ``B / |w gain|`` (LogitVar in Stolfo et al.).
+        ``frequency_cosine``: cosine of ``B``, centred over the vocabulary, with the unigram direction. All are NaN for
+        a layer without a closed form: its neurons write into the residual stream through a norm.
     """
     if layer.no_closed_form is not None:
         columns = ["output_norm", "null_space_share", "logit_variance", "frequency_cosine"]
@@ -65,10 +60,10 @@ def weight_properties(layer: LastLayer, direction: np.ndarray) -> pd.DataFrame:
     norm = gained.norm(dim=1)
     centred = layer.unembedding - layer.unembedding.mean(0)
     squared = centred.T @ centred
-    # |B| for all neurons without making B: B B^T = gained (U^T U) gained^T on the diagonal.
+    # |B| of all neurons follows without B itself, from the diagonal of B B^T = gained (U^T U) gained^T.
     logit_norm = ((gained @ squared) * gained).sum(1).clamp_min(0).sqrt()
     along = gained @ (centred.T @ torch.from_numpy(direction))
-    singular = torch.linalg.eigh(layer.unembedding.T @ layer.unembedding)[1]  # by rising singular value
+    singular = torch.linalg.eigh(layer.unembedding.T @ layer.unembedding)[1]  # in order of rising singular value
     null = singular[:, : max(1, round(NULL_SPACE * len(singular)))]
     return pd.DataFrame(
         {
@@ -91,15 +86,15 @@ def frequency_effects(
 ) -> np.ndarray:
     """Mean absolute direct effect of each neuron through the unigram direction alone.
 
-    Ablation moves the logits by ``(delta / s) B``; its part along the direction ``u`` is ``c u`` with
-    ``c = (delta / s) B.u``. The effect of that part on the loss is ``ln E_p[exp(c u_v)] - c u_target``, a function of
-    one number a pair, taken from the first three cumulants of ``u`` under the prediction.
+    Ablation moves the logits by ``(delta / s) B``. The part along the direction ``u`` is ``c u``, with
+    ``c = (delta / s) B.u``. The effect of that part on the loss is ``ln E_p[exp(c u_v)] - c u_target``. It is computed
+    for each row and neuron from the first three cumulants of ``u`` under the prediction.
 
     Args:
         layer: the last layer.
-        residual: (T, d) residual entering the final norm.
-        activation: (T, N).
-        reference: (N,) values ablation puts in place.
+        residual: (T, d) residual that enters the final norm.
+        activation: (T, N) activations.
+        reference: (N,) values that ablation puts in their place.
         target: (T,) token ids.
         direction: (V,) as :func:`unigram_direction` returns it.
         progress: wraps the loop over batches of rows.
@@ -114,8 +109,8 @@ def frequency_effects(
     along = (gained @ (layer.unembedding.T @ u)).double()
     total = torch.zeros(len(along), dtype=torch.float64, device=along.device)
     held = torch.from_numpy(np.asarray(reference)).to(along)
-    for first in progress(range(0, len(residual), ROWS_A_BATCH)):
-        rows = slice(first, first + ROWS_A_BATCH)
+    for first in progress(range(0, len(residual), ROWS_PER_BATCH)):
+        rows = slice(first, first + ROWS_PER_BATCH)
         x = layer.centred(torch.from_numpy(residual[rows]).to(along))
         scale = (x.square().mean(-1) + layer.norm.epsilon).sqrt()
         normed = (x / scale[:, None]).to(layer.unembedding) * layer.norm.gain
@@ -130,28 +125,3 @@ def frequency_effects(
         effect = c * (gap[:, None] + c * (second[:, None] / 2 + c * third[:, None] / 6))
         total += effect.abs().sum(0)
     return (total / len(residual)).cpu().numpy()
-
-
-def group_types(
-    properties: pd.DataFrame,
-    members: np.ndarray,
-    controls: dict[str, Sequence[np.ndarray]],
-) -> list[Estimate]:
-    """Mean of each property over a group, against each kind of controls.
-
-    Args:
-        properties: one row a neuron, columns named in ``UNITS``.
-        members: (n,) the group.
-        controls: kind -> control groups of the same size.
-
-    Returns:
-        ``<property>.<kind>`` with its two-sided p, and ``<property>.<kind>.null_mean``.
-    """
-    found = []
-    for name, unit in UNITS.items():
-        values = properties[name].to_numpy()
-        mean = float(values[members].mean())
-        for kind, groups in controls.items():
-            null = [float(values[group].mean()) for group in groups]
-            found += against_controls(Estimate(f"{name}.{kind}", mean, unit, len(members)), [], null, "two-sided")
-    return found

@@ -1,0 +1,19 @@
+"""How much is computed of a group's organization."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OrganizationSettings:
+    """How much is computed.
+
+    ``bootstrap``: draws of documents; ``shifts``: circular shifts; ``seeds`` and ``resolutions``: searches per
+    graph, whose consensus is taken; ``pairs``: the most pairs of a group whose mutual information is estimated.
+    """
+
+    bootstrap: int
+    shifts: int
+    seeds: int
+    resolutions: Sequence[float]
+    pairs: int
