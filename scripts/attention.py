@@ -4,37 +4,39 @@ from dataclasses import replace
 
 import pandas as pd
 from checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
-from job import checkpoint_name, progress, run, shared_generator, write_parquet
+from job import checkpoint_name, progress, run, shared_generator
+from measure_job import own_groups, write_measured
 
-from rareneurons.attention.estimates import Effort, attention_estimates
-from rareneurons.groups import controlled_groups
+from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.rows import rows_of_conditions, rows_of_documents
 
 
+def read_attention_evidence(job):
+    """The model with its blocks, and rows of documents that are the same at every checkpoint."""
+    rows = rows_of_conditions(pd.read_parquet(job.input.rows), job.params.conditions)
+    return AttentionEvidence(
+        checkpoint_name(job),
+        tuple(job.params.conditions),
+        rows_of_documents(rows, "heldout", job.params.documents, shared_generator(job)),
+        architecture=open_job_checkpoint(job),
+        blocks=read_blocks(job.input.blocks),
+    )
+
+
 def main(job):
-    # The same documents, and draws of them, at every checkpoint.
-    rng, conditions = shared_generator(job), tuple(job.params.conditions)
-    rows = rows_of_conditions(pd.read_parquet(job.input.rows), conditions)
-    rows = rows_of_documents(rows, "heldout", job.params.documents, rng)
-    architecture, blocks, effort = open_job_checkpoint(job), read_blocks(job.input.blocks), Effort(**job.params.effort)
-    groups = controlled_groups(pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls))
-    table, heads = smaller_batch_if_needed(
+    evidence, groups, settings = read_attention_evidence(job), own_groups(job), AttentionSettings(**job.params.settings)
+    measured = smaller_batch_if_needed(
         lambda batch_size: attention_estimates(
-            architecture,
-            checkpoint_name(job),
-            blocks,
-            rows,
-            conditions,
+            evidence,
             groups,
-            replace(effort, batch_size=batch_size),
-            shared_generator(job),
+            replace(settings, batch_size=batch_size),
+            shared_generator(job),  # the same draws of documents at every checkpoint
             lambda what: progress(f"attention {job.wildcards.model}/{job.wildcards.checkpoint} {what}"),
         ),
-        effort.batch_size,
+        settings.batch_size,
         "attention.batch_size",
     )
-    write_parquet(table, job.output.table)
-    write_parquet(heads, job.output.heads)
+    write_measured(measured, job)
 
 
 run(main, snakemake)

@@ -13,14 +13,19 @@ def has_final(job) -> bool:
     return "final_groups" in job.input.keys()  # noqa: SIM118  Snakemake's inputs are no dictionary
 
 
+def own_groups(job) -> ControlledGroups:
+    """The checkpoint's groups with their controls."""
+    return controlled_groups(pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls))
+
+
+def final_groups(job) -> ControlledGroups:
+    """The groups of the model's last checkpoint with their controls."""
+    return controlled_groups(pd.read_parquet(job.input.final_groups), pd.read_parquet(job.input.final_controls))
+
+
 def read_groups(job) -> ControlledGroups:
     """The checkpoint's groups with their controls, and the last checkpoint's top groups tracked backwards."""
-    given = job.input
-    groups = controlled_groups(pd.read_parquet(given.groups), pd.read_parquet(given.controls))
-    if has_final(job):
-        final = controlled_groups(pd.read_parquet(given.final_groups), pd.read_parquet(given.final_controls))
-        groups |= tracked_backwards(final)
-    return groups
+    return {**own_groups(job), **(tracked_backwards(final_groups(job)) if has_final(job) else {})}
 
 
 def read_evidence(job, **more) -> Evidence:

@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from rareneurons.groups import Controlled
+from rareneurons.groups import ControlledGroup, ControlledGroups
 from rareneurons.models.architectures import Architecture, architecture_of
 from rareneurons.tokens import Blocks
 
@@ -91,9 +91,9 @@ def planted_text(seed: int, n_documents: int = 30) -> tuple[Blocks, pd.DataFrame
     return blocks, rows[rows["in_rare"] | rows["in_common"]].reset_index(drop=True)
 
 
-def planted_groups(seed: int, n_controls: int = 200) -> Controlled:
-    """The chosen neurons, with controls that nothing tells from them but the message."""
+def planted_groups(seed: int, n_controls: int = 200) -> ControlledGroups:
+    """The chosen neurons, with controls that differ from them only in that they do not read the message."""
     rng = np.random.default_rng(seed)
     others = np.setdiff1d(np.arange(NEURONS), CHOSEN)
     drawn = [np.stack([rng.choice(others, len(CHOSEN), replace=False) for _ in range(n_controls)]) for _ in range(2)]
-    return {"plateau": (CHOSEN, dict(zip(("random", "matched"), drawn, strict=True)))}
+    return {"plateau": ControlledGroup(CHOSEN, dict(zip(("random", "matched"), drawn, strict=True)))}

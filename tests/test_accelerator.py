@@ -8,14 +8,14 @@ import pytest
 import torch
 from conftest import NO_CLOSED_FORM, PROJECT, TINY, random_blocks, tiny_model
 
-from rareneurons.attention.estimates import Effort as HeadEffort
-from rareneurons.attention.estimates import attention_estimates
+from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
+from rareneurons.groups import ControlledGroup
 from rareneurons.influence.last_mlp import influence_by_document
 from rareneurons.influence.other_layers import Effort, influence_of_layers
 from rareneurons.models.architectures import architecture_of
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.rows import candidate_rows
-from rareneurons.tables import CheckpointName
+from rareneurons.tables import MEASURE_KEYS, CheckpointName
 from rareneurons.trace import trace_rows
 
 sys.path.append(str(PROJECT / "scripts"))
@@ -84,17 +84,19 @@ def test_attention(kind):
         rows = candidate_rows(blocks).assign(split="heldout", in_rare=lambda table: table["target"] % 2 == 0)
         rows["in_common"] = ~rows["in_rare"]
         controls = np.arange(3, 24).reshape(7, 3)
-        groups = {"plateau": (np.arange(3), {"random": controls, "matched": controls})}
+        groups = {"plateau": ControlledGroup(np.arange(3), {"random": controls, "matched": controls})}
         architecture = architecture_of(tiny_model(kind).double().to(device))
-        effort = HeadEffort(2, 5, 6, 4, 60, 40, 0.05)
-        name, rng = CheckpointName("tiny", "step4"), np.random.default_rng(0)
-        tables.append(attention_estimates(architecture, name, blocks, rows, ("rare", "common"), groups, effort, rng))
+        name, settings = CheckpointName("tiny", "step4"), AttentionSettings(2, 5, 6, 4, 60, 40, 0.05)
+        evidence = AttentionEvidence(name, ("rare", "common"), rows, architecture=architecture, blocks=blocks)
+        found = attention_estimates(evidence, groups, settings, np.random.default_rng(0))
+        tables.append((found.table, found.products["heads"]))
     for found, expected in zip(*tables, strict=True):
-        assert found["measure"].tolist() == expected["measure"].tolist()
+        assert found[MEASURE_KEYS].equals(expected[MEASURE_KEYS])
         effects = found["measure"].str.match("head_effect|layer_effect|delta_loss|pattern_|first_token")
         assert effects.sum() > 20
-        pd.testing.assert_series_equal(
-            found.loc[effects, "value"], expected.loc[effects, "value"], check_exact=False, atol=1e-6, rtol=1e-5
+        numbers = ["value", "null_mean"]
+        pd.testing.assert_frame_equal(
+            found.loc[effects, numbers], expected.loc[effects, numbers], check_exact=False, atol=1e-6, rtol=1e-5
         )
 
 

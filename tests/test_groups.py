@@ -192,3 +192,15 @@ def test_redrawn_groups_are_the_top_of_each_draw_s_curve(rng):
     assert len({tuple(group) for group in found["plateau"]}) > 1
     few = groups.redrawn_groups({"plateau": np.arange(60)}, sums, weights)
     assert max(map(len, few["plateau"])) < 60
+
+
+def test_groups_carry_what_other_documents_would_have_chosen(rng):
+    effect = rng.normal(size=(12, 60))
+    sums, weights = InfluenceSums(np.arange(12), np.full(12, 5), effect, np.abs(effect)), document_weights(12, 9, rng)
+    given = {name: groups.ControlledGroup(np.arange(n), {}) for name, n in (("plateau", 4), ("suppress_plateau", 6))}
+    found = groups.with_redrawn(given, sums, weights)
+    expected = groups.redrawn_groups({name: group.members for name, group in given.items()}, sums, weights)
+    for name, group in found.items():
+        assert group.members is given[name].members
+        assert given[name].redrawn == ()
+        np.testing.assert_array_equal(group.redrawn, expected[name])

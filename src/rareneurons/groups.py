@@ -1,7 +1,7 @@
 """Named sets of last-MLP neurons: the regimes of the discovery curve, and controls drawn at random or matched."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -29,11 +29,13 @@ class ControlledGroup:
     """A group of neurons with its control groups.
 
     ``members`` (n,): its neuron indices; ``controls``: kind -> neuron indices of each control group, (m, n). A group
-    that is too small to be measured has no controls: (0, n).
+    that is too small to be measured has no controls: (0, n). ``redrawn``: neuron indices of the group that would have
+    been chosen in each bootstrap draw of discovery documents; empty where no documents were drawn.
     """
 
     members: np.ndarray
     controls: Mapping[str, np.ndarray]
+    redrawn: Sequence[np.ndarray] = ()
 
 
 ControlledGroups = Mapping[str, ControlledGroup]
@@ -261,6 +263,12 @@ def redrawn_groups(
         name: [order[: len(group)] for order in orders["suppress" if name.startswith("suppress_") else "boost"]]
         for name, group in members.items()
     }
+
+
+def with_redrawn(groups: ControlledGroups, discovery: InfluenceSums, weights: np.ndarray) -> dict[str, ControlledGroup]:
+    """The groups with ``redrawn`` filled in as :func:`redrawn_groups` does, from the sums that they were chosen on."""
+    drawn = redrawn_groups({name: group.members for name, group in groups.items()}, discovery, weights)
+    return {name: replace(group, redrawn=drawn[name]) for name, group in groups.items()}
 
 
 def match_quality(

@@ -1,4 +1,4 @@
-"""Both tables of a checkpoint: what stands in them, by hand where it can be, and what they say where nothing can."""
+"""Both tables of a checkpoint: their numbers, by hand where possible, and their reasons where there is no number."""
 
 import numpy as np
 import pandas as pd
@@ -6,23 +6,26 @@ import pytest
 from conftest import random_blocks, tiny_model
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from rareneurons.attention.estimates import Effort, attention_estimates
+from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.attention.heads import planned_ablations
 from rareneurons.attention.on_neurons import readout_weights
 from rareneurons.attention.routing import head_effects
+from rareneurons.groups import ControlledGroup
 from rareneurons.models.architectures import architecture_of
 from rareneurons.rows import candidate_rows
 from rareneurons.stats import benjamini_hochberg
-from rareneurons.tables import MEASURE_COLUMNS, CheckpointName
+from rareneurons.tables import MEASURE_COLUMNS, MEASURE_KEYS, CheckpointName, rows_of
 
 GROUPS = {
-    "plateau": (
+    "plateau": ControlledGroup(
         np.array([0, 1, 2]),
         {kind: np.arange(3, 24).reshape(7, 3)[np.arange(14) % 7] for kind in ("random", "matched")},
     ),
-    "fixed_plateau": (np.array([0, 1]), {kind: np.empty((0, 2), dtype=int) for kind in ("random", "matched")}),
+    "fixed_plateau": ControlledGroup(
+        np.array([0, 1]), {kind: np.empty((0, 2), dtype=int) for kind in ("random", "matched")}
+    ),
 }
-EFFORT = Effort(2, 5, 6, 4, 60, 40, 0.05)
+SETTINGS = AttentionSettings(2, 5, 6, 4, 60, 40, 0.05)
 
 
 def labelled_rows(blocks):
@@ -35,8 +38,16 @@ def labelled_rows(blocks):
 
 def tables(model, groups=GROUPS):
     blocks = random_blocks(6)
-    arguments = (architecture_of(model), CheckpointName("tiny", "step4"), blocks, labelled_rows(blocks))
-    return attention_estimates(*arguments, ("rare", "common"), groups, EFFORT, np.random.default_rng(0))
+    evidence = AttentionEvidence(
+        CheckpointName("tiny", "step4"),
+        ("rare", "common"),
+        labelled_rows(blocks),
+        architecture=architecture_of(model),
+        blocks=blocks,
+    )
+    found = attention_estimates(evidence, groups, SETTINGS, np.random.default_rng(0))
+    assert found.draws.empty
+    return found.table, found.products["heads"]
 
 
 def only(table, **where) -> pd.Series:
@@ -53,11 +64,13 @@ def found(request):
 
 def test_columns_and_one_row_a_number(found):
     _, table, heads = found
-    assert list(table.columns) == [*MEASURE_COLUMNS, "q_value", "reason"]
-    assert list(heads.columns) == [*MEASURE_COLUMNS, "layer", "head", "q_value", "reason"]
-    assert not table.duplicated(["condition", "group", "measure"]).any()
-    assert not heads.duplicated(["condition", "group", "measure", "layer", "head"]).any()
-    inside = heads["ci_low"].isna() | heads["measure"].str.contains("null_mean|gini|share|routing")
+    assert list(table.columns) == MEASURE_COLUMNS
+    assert list(heads.columns) == [*MEASURE_COLUMNS, "layer", "head"]
+    assert not table.duplicated(MEASURE_KEYS).any()
+    assert not heads.duplicated([*MEASURE_KEYS, "layer", "head"]).any()
+    assert set(table["part"]) == set(heads["part"]) == {"", "mean", "zero", "bos"}
+    assert set(table["quantity"]) == set(heads["quantity"]) == {"value"}
+    inside = heads["ci_low"].isna() | heads["measure"].str.contains("gini|share|routing")
     assert ((heads["ci_low"] <= heads["value"] + 1e-12) & (heads["value"] <= heads["ci_high"] + 1e-12))[
         ~inside
     ].mean() > 0.95
@@ -74,13 +87,13 @@ def test_every_head_is_measured_or_structurally_zero(found):
 
     rare = heads[heads["condition"] == "rare"]
     for ablation in ("mean", "zero", "bos"):
-        assert places(rare[rare["measure"] == f"head_effect.{ablation}.matched"]) == everyone - zero
-        assert places(rare[rare["measure"] == f"delta_loss.{ablation}"]) == everyone, "they change the loss directly"
+        assert places(rows_of(rare, "head_effect", ablation, against="matched")) == everyone - zero
+        assert places(rows_of(rare, "delta_loss", ablation, against="")) == everyone, "they change the loss directly"
     structural = rare[rare["measure"] == "structurally_zero"]
     assert places(structural) == zero
     assert (structural["value"] == 0).all()
     assert (structural["n"] == 0).all()
-    assert only(table, measure="routing_heads.mean", group="plateau")["n"] == len(everyone - zero)
+    assert only(table, measure="routing_heads", part="mean", group="plateau")["n"] == len(everyone - zero)
 
 
 @pytest.mark.oracle
@@ -93,7 +106,7 @@ def test_numbers_equal_those_computed_from_the_effects_by_hand(found):
     effects = head_effects(
         architecture, blocks, rows, masks, ablations, lambda v: readout_weights({}, v), {"p": np.arange(3)}, 3, 4
     )
-    members, controls = GROUPS["plateau"]
+    members, controls = GROUPS["plateau"].members, GROUPS["plateau"].controls
     reach = 1 if kind == "gpt_neox" else 2
     singles = [
         n for n, each in enumerate(ablations) if (each.unit, each.kind) == ("head", "bos") and each.lowest_layer < reach
@@ -103,60 +116,63 @@ def test_numbers_equal_those_computed_from_the_effects_by_hand(found):
     for number, place in enumerate(singles):
         layer, head = ablations[place].heads[0]
         where = {"group": "plateau", "layer": layer, "head": head}
-        one = only(heads, condition="rare", measure="head_effect.bos.matched", **where)
+        one = only(heads, condition="rare", measure="head_effect", part="bos", against="matched", **where)
         assert one["value"] == pytest.approx(size[number, 0])
         assert one["p_value"] == pytest.approx((1 + (matched[number, 0] >= size[number, 0]).sum()) / 15)
-        null = only(heads, condition="common", measure="head_effect.bos.matched.null_mean", **where)
-        assert null["value"] == pytest.approx(matched[number, 1].mean())
-        gap = only(heads, condition="rare-common", measure="selectivity.bos", **where)
+        other = only(heads, condition="common", measure="head_effect", part="bos", against="matched", **where)
+        assert other["null_mean"] == pytest.approx(matched[number, 1].mean())
+        assert other["null_n"] == 14
+        gap = only(heads, condition="rare-common", measure="selectivity", part="bos", against="", **where)
         assert gap["value"] == pytest.approx(size[number, 0] - size[number, 1])
         if len(singles) > 2:
             m = matched.mean(-1)
             gains = np.median(size / m, axis=0)
             beyond = size[number] - gains * m[number]
-            routing = only(heads, condition="rare-common", measure="routing.bos.matched", **where)
+            routing = only(heads, condition="rare-common", measure="routing", part="bos", against="matched", **where)
             assert routing["value"] == pytest.approx(beyond[0] - beyond[1])
-        loss = only(heads, condition="common", measure="delta_loss.bos", layer=layer, head=head)
+        loss = only(heads, condition="common", measure="delta_loss", part="bos", layer=layer, head=head)
         expected = effects.by_document["delta_loss"][place, 1].sum() / masks[1].sum()
         assert loss["value"] == pytest.approx(expected)
-    assert only(table, condition="rare", group="plateau", measure="head_effect.bos.random")["value"] == pytest.approx(
-        size[:, 0].mean()
-    )
-    null = only(table, condition="rare-common", group="plateau", measure="selectivity.bos.matched.null_mean")
-    assert null["value"] == pytest.approx((matched[:, 0] - matched[:, 1]).mean())
+    plateau = {"group": "plateau", "part": "bos"}
+    mean = only(table, condition="rare", measure="head_effect", against="random", **plateau)
+    assert mean["value"] == pytest.approx(size[:, 0].mean())
+    mean = only(table, condition="rare-common", measure="selectivity", against="matched", **plateau)
+    assert mean["null_mean"] == pytest.approx((matched[:, 0] - matched[:, 1]).mean())
+    plateau = {"condition": "rare", "group": "plateau", "part": "mean"}
     layer = next(n for n, each in enumerate(ablations) if (each.unit, each.kind) == ("layer", "mean"))
-    whole = only(heads, condition="rare", group="plateau", measure="layer_effect.mean", layer=0)
+    whole = only(heads, measure="layer_effect", against="", layer=0, **plateau)
     assert whole["value"] == pytest.approx(effects.by_neuron[layer, 0, members].mean())
-    mediated = only(heads, condition="rare", group="plateau", measure="mediated_loss.mean", layer=0, head=-1)
+    mediated = only(heads, measure="mediated_loss", layer=0, head=-1, **plateau)
     held = effects.by_document["delta_loss"][layer, 0] - effects.by_document["held.p"][layer, 0]
     assert mediated["value"] == pytest.approx(held.sum() / masks[0].sum())
-    null = only(heads, condition="rare", group="plateau", measure="mediated_loss.mean.null_mean", layer=0, head=-1)
-    assert (null["n"], null["ci_low"] <= null["value"] <= null["ci_high"]) == (3, True)
+    assert (mediated["against"], mediated["null_n"]) == ("matched", 3)
+    assert mediated["null_low"] <= mediated["null_mean"] <= mediated["null_high"]
     sets = [n for n, each in enumerate(ablations) if each.unit == "set"]
-    against = heads[heads["measure"] == "layer_effect.mean.random_sets.null_mean"]
+    against = rows_of(heads, "layer_effect", "mean", against="random_sets")
     assert len(against) == (0 if kind == "gpt_neox" else 2 * 2)  # layers and conditions
-    mean = only(table, condition="rare", group="plateau", measure="layer_effect.mean")
+    mean = only(table, measure="layer_effect", **plateau)
     assert mean["ci_low"] < mean["value"] < mean["ci_high"]
     if sets:
-        assert only(against, condition="rare", layer=1)["n"] == 6
+        assert only(against, condition="rare", layer=1)["null_n"] == 6
         null = effects.by_neuron[sets][:, 0, members].mean(-1)
-        tested = only(heads, condition="rare", group="plateau", measure="layer_effect.mean.random_sets", layer=0)
+        tested = only(against, condition="rare", group="plateau", layer=0)
         assert tested["value"] == whole["value"]
         assert tested["p_value"] == pytest.approx((1 + (null >= whole["value"]).sum()) / 7)
-        assert only(against, condition="rare", layer=0)["value"] == pytest.approx(null.mean())
+        assert tested["null_mean"] == pytest.approx(null.mean())
     shares = []
     for first in range(reach):
         (place,) = effects.places("layer", "mean", [first])
         mine = effects.by_neuron[effects.places("head", "mean", [first])][:, 0, members].mean(-1)
         shares.append(mine.max() / effects.by_neuron[place, 0, members].mean())
-    share = only(table, condition="rare", group="plateau", measure="largest_head_share.mean")
+    share = only(table, measure="largest_head_share", **plateau)
     assert share["value"] == pytest.approx(np.mean(shares))
 
 
 def test_p_are_adjusted_over_heads_number_by_number(found):
     _, _, heads = found
-    for measure in ("selectivity.mean", "selectivity.bos", "delta_loss.zero", "pattern_entropy"):
-        mine = heads[(heads["measure"] == measure) & (heads["condition"] == "rare-common")]
+    differences = heads[heads["condition"] == "rare-common"]
+    for name in (("selectivity", "mean"), ("selectivity", "bos"), ("delta_loss", "zero"), ("pattern_entropy", "")):
+        mine = rows_of(differences, *name, against="")
         np.testing.assert_allclose(mine["q_value"], benjamini_hochberg(mine["p_value"].to_numpy()))
         assert (mine["q_value"] > mine["p_value"]).any()
 
@@ -164,8 +180,15 @@ def test_p_are_adjusted_over_heads_number_by_number(found):
 def test_permuted_heads_take_the_ranks_of_the_measured_ones(found):
     _, _, heads = found
     mine = heads[(heads["condition"] == "common") & (heads["group"] == "plateau")]
-    effects = mine[mine["measure"] == "head_effect.zero.matched"].set_index(["layer", "head"])["value"]
-    permuted = mine[mine["measure"] == "head_effect.zero.permuted.null_mean"].set_index(["layer", "head"])["value"]
+    effects, beside = (
+        rows_of(mine, "head_effect", "zero", against=kind).set_index(["layer", "head"])
+        for kind in ("matched", "permuted")
+    )
+    assert beside["value"].equals(effects["value"].loc[beside.index])
+    assert beside["p_value"].isna().all()
+    assert (beside["null_low"] <= beside["null_high"]).all()
+    assert set(beside["null_n"]) == {40}
+    effects, permuted = effects["value"], beside["null_mean"]
     assert effects.rank().equals(permuted.rank().loc[effects.index])
     assert permuted.mean() == pytest.approx(effects.mean())
     assert np.ptp(permuted) < np.ptp(effects)
@@ -173,7 +196,7 @@ def test_permuted_heads_take_the_ranks_of_the_measured_ones(found):
 
 def test_two_heads_are_too_few_for_one_to_stand_out(found):
     kind, table, _ = found
-    largest = only(table, group="plateau", measure="largest_routing.mean.matched")
+    largest = only(table, group="plateau", measure="largest_routing", part="mean", against="matched")
     assert np.isnan(largest["value"]) == (kind == "gpt_neox")
     assert ("2 heads reach the last MLP" in largest["reason"]) == (kind == "gpt_neox")
 
@@ -181,7 +204,8 @@ def test_two_heads_are_too_few_for_one_to_stand_out(found):
 def test_small_groups_have_a_reason(found):
     _, table, heads = found
     small = only(table, group="fixed_plateau")
-    assert (small["measure"], small["reason"]) == ("largest_routing.mean.matched", "2 neurons, at least 3 are needed")
+    assert (small["measure"], small["part"], small["against"]) == ("largest_routing", "mean", "matched")
+    assert small["reason"] == "2 neurons, at least 3 are needed"
     assert "fixed_plateau" not in set(heads["group"])
 
 
@@ -201,7 +225,7 @@ def test_a_parallel_model_of_one_layer_has_a_reason_and_losses():
     table, heads = tables(model)
     assert "no head can reach the last MLP" in only(table, group="plateau")["reason"]
     assert set(heads["group"]) == {"all"}
-    assert {"delta_loss.mean", "pattern_cosine"} <= set(heads["measure"])
+    assert {"delta_loss", "pattern_cosine"} <= set(heads["measure"])
 
 
 def test_without_groups_there_are_losses_and_patterns():

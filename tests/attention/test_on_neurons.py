@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
+from rareneurons.attention.head_estimates import HeadEstimate
 from rareneurons.attention.on_neurons import averages, readout_weights, routes, routing_summary
-from rareneurons.attention.sample import HeadEstimate
+from rareneurons.groups import ControlledGroup
 from rareneurons.tables import Estimate
 
 
 def pair(value=0.2, q=0.01, low=0.05, p=0.01, routing=0.1, high=0.3):
-    plain = Estimate("selectivity.mean", value, "sd", 90, value - 0.1, value + 0.1, q / 2)
-    more = Estimate("routing.mean.matched", routing, "sd", 90, low, high, p)
-    return tuple(HeadEstimate("rare-common", "plateau", 0, 1, *each) for each in ((plain, q), (more,)))
+    plain = Estimate("selectivity", value, "sd", 90, value - 0.1, value + 0.1, q / 2, part="mean", q_value=q)
+    more = Estimate("routing", routing, "sd", 90, low, high, p, part="mean", against="matched")
+    return tuple(HeadEstimate("rare-common", "plateau", 0, 1, each) for each in (plain, more))
 
 
 @pytest.mark.parametrize(
@@ -35,9 +36,10 @@ def test_largest_routing_bounds_all_heads():
     pairs = [pair(), pair(routing=0.3, low=0.2, high=0.4, p=0.5), pair(routing=-0.1, high=0.9, value=-0.2)]
     plain, more = zip(*pairs, strict=True)
     selective, routing, largest = routing_summary("mean", plain, more, 0.05)
-    assert (selective.measure, selective.value, selective.n) == ("selective_heads.mean", 2, 3)
-    assert (routing.measure, routing.value, routing.n) == ("routing_heads.mean", 1, 3)
-    assert (largest.measure, largest.value, largest.ci_low) == ("largest_routing.mean.matched", 0.3, 0.2)
+    assert (selective.key, selective.value, selective.n) == (("selective_heads", "mean", "value", ""), 2, 3)
+    assert (routing.key, routing.value, routing.n) == (("routing_heads", "mean", "value", ""), 1, 3)
+    assert largest.key == ("largest_routing", "mean", "value", "matched")
+    assert (largest.value, largest.ci_low) == (0.3, 0.2)
     assert (largest.ci_high, largest.p_value, largest.n, largest.reason) == (0.9, 0.01, 90, "")
 
 
@@ -58,9 +60,10 @@ def test_neurons_that_do_not_vary_are_left_out_of_averages():
 
 def test_readouts_are_the_group_and_the_mean_of_its_matched_groups():
     everything = np.ones(5, dtype=bool)
-    groups = {"g": (np.array([0, 1]), {"matched": np.array([[2, 3], [2, 4]]), "random": np.array([[3, 4]])})}
+    controls = {"matched": np.array([[2, 3], [2, 4]]), "random": np.array([[3, 4]])}
+    groups = {"g": ControlledGroup(np.array([0, 1]), controls)}
     found = readout_weights(groups, everything)
     np.testing.assert_allclose(found["g"], [0.5, 0.5, 0, 0, 0])
     np.testing.assert_allclose(found["g.matched"], [0, 0, 0.5, 0.25, 0.25])
-    without = {"g": (np.array([0, 1]), {"matched": np.empty((0, 2), dtype=int), "random": np.array([[3, 4]])})}
+    without = {"g": ControlledGroup(np.array([0, 1]), controls | {"matched": np.empty((0, 2), dtype=int)})}
     assert np.isnan(readout_weights(without, everything)["g.matched"]).all()

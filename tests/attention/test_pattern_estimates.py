@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rareneurons.attention.condition_pair import ConditionPair
 from rareneurons.attention.pattern_estimates import pattern_estimates
 from rareneurons.attention.patterns import Patterns, cosine, divergence
-from rareneurons.attention.sample import Sample
 from rareneurons.stats import document_weights
 
 HEADS = [(0, 0), (0, 1), (1, 0)]
@@ -23,8 +23,8 @@ def made_up(rng, by_document):
 
 
 def estimates(patterns, belongs, rng):
-    sample = Sample(("rare", "common"), belongs.sum(-1), document_weights(12, 300, rng))
-    found = pattern_estimates(patterns, HEADS, belongs, sample, 99, rng)
+    pair = ConditionPair(("rare", "common"), belongs.sum(-1), document_weights(12, 300, rng))
+    found = pattern_estimates(patterns, HEADS, belongs, pair, 99, rng)
     heads = {(each.estimate.measure, each.condition, each.layer, each.head): each.estimate for each in found.heads}
     return heads, {(each.measure, condition): each for condition, _, each in found.groups}
 
@@ -35,7 +35,7 @@ def test_numbers_are_those_of_the_mean_profiles(rng):
     means = patterns.profile[rare].mean(0), patterns.profile[~rare].mean(0)
     for h, place in enumerate(HEADS):
         alike = heads["pattern_cosine", "rare-common", *place]
-        apart = heads["pattern_divergence.shuffled", "rare-common", *place]
+        apart = heads["pattern_divergence", "rare-common", *place]
         assert alike.value == pytest.approx(cosine(*means)[h])
         assert apart.value == pytest.approx(divergence(*means)[h])
         for each in (alike, apart):
@@ -47,24 +47,24 @@ def test_numbers_are_those_of_the_mean_profiles(rng):
             gap = values[rare, h].mean() - values[~rare, h].mean()
             assert heads[measure, "rare-common", *place].value == pytest.approx(gap)
     assert groups["pattern_cosine", "rare-common"].value == pytest.approx(cosine(*means).mean())
-    assert groups["pattern_divergence.shuffled", "rare-common"].p_value <= 0.01
+    assert groups["pattern_divergence", "rare-common"].p_value <= 0.01
     assert groups["first_token", "common"].value == pytest.approx(patterns.profile[~rare, :, -1].mean())
 
 
 def test_labels_are_shuffled_within_documents(rng):
-    """One label a document: there is nothing to shuffle, the null is the value itself."""
+    """One label per document: there is nothing to shuffle, the null is the value itself."""
     heads, _ = estimates(*made_up(rng, by_document=True)[:2], rng)
     for place in HEADS:
-        apart = heads["pattern_divergence.shuffled", "rare-common", *place]
-        null = heads["pattern_divergence.shuffled.null_mean", "rare-common", *place]
-        assert null.value == pytest.approx(apart.value)
-        assert null.ci_high - null.ci_low == pytest.approx(0, abs=1e-12)
+        apart = heads["pattern_divergence", "rare-common", *place]
+        assert apart.against == "shuffled"
+        assert apart.null_mean == pytest.approx(apart.value)
+        assert apart.null_high - apart.null_low == pytest.approx(0, abs=1e-12)
 
 
 def test_intervals_lie_about_the_value_though_repeated_documents_are_less_alike(rng):
     _, belongs, _ = made_up(rng, by_document=False)
-    sample = Sample(("rare", "common"), belongs.sum(-1), document_weights(12, 300, rng))
+    pair = ConditionPair(("rare", "common"), belongs.sum(-1), document_weights(12, 300, rng))
     many = Patterns(rng.dirichlet(np.ones(5), size=(240, 20)), rng.random((240, 20)))
-    found = pattern_estimates(many, [(0, head) for head in range(20)], belongs, sample, 99, rng)
-    apart = next(each for _, _, each in found.groups if each.measure == "pattern_divergence.shuffled")
+    found = pattern_estimates(many, [(0, head) for head in range(20)], belongs, pair, 99, rng)
+    apart = next(each for _, _, each in found.groups if each.measure == "pattern_divergence")
     assert apart.ci_low < apart.value < apart.ci_high

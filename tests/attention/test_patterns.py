@@ -73,7 +73,7 @@ def test_divergence_and_cosine_of_known_distributions():
 
 
 def test_shuffled_labels_stay_in_their_documents(rng):
-    """With one label a document there is nothing to shuffle."""
+    """With one label per document there is nothing to shuffle."""
     document = np.repeat(np.arange(6), 4)
     masks = np.stack([document % 2 == 0, document % 2 == 1])
     profile = rng.dirichlet(np.ones(5), size=(24, 3))

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from planted_head import HEAD, planted_groups, planted_model, planted_text
 
-from rareneurons.attention.estimates import Effort, attention_estimates
+from rareneurons.attention.condition_pair import ConditionPair
+from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.attention.heads import Ablation, heads_of_layers
 from rareneurons.attention.on_neurons import group_effects, readout_weights, routes, selectivity_estimates
 from rareneurons.attention.routing import head_effects
-from rareneurons.attention.sample import Sample
 from rareneurons.stats import document_weights
-from rareneurons.tables import CheckpointName
+from rareneurons.tables import CheckpointName, rows_of
 
-EFFORT = Effort(10, 8, 19, 8, 300, 199, 0.05)
+SETTINGS = AttentionSettings(10, 8, 19, 8, 300, 199, 0.05)
 
 
 def named_heads(seed: int, with_head: bool, alpha: float = 0.05) -> list[tuple[int, int]]:
@@ -26,8 +26,8 @@ def named_heads(seed: int, with_head: bool, alpha: float = 0.05) -> list[tuple[i
         architecture, blocks, rows, masks, heads, lambda varies: readout_weights(groups, varies), {}, 30, 8
     )
     weights = document_weights(effects.rows.shape[1], 300, np.random.default_rng(seed))
-    group = group_effects(effects, "plateau", groups, "mean", effects.places("head", "mean", range(2)))
-    found = selectivity_estimates(group, Sample(("rare", "common"), effects.rows, weights), alpha).heads
+    group = group_effects(effects, "plateau", groups["plateau"], "mean", effects.places("head", "mean", range(2)))
+    found = selectivity_estimates(group, ConditionPair(("rare", "common"), effects.rows, weights), alpha).heads
     pairs = zip(found[::2], found[1::2], strict=True)
     return [(plain.layer, plain.head) for plain, more in pairs if routes(plain, more, alpha)]
 
@@ -48,21 +48,20 @@ def test_without_the_head_there_is_no_routing():
 @pytest.fixture(scope="module", params=[True, False], ids=["planted", "without"])
 def tables(request):
     blocks, rows = planted_text(0)
-    table, heads = attention_estimates(
-        planted_model(0, request.param),
+    evidence = AttentionEvidence(
         CheckpointName("planted", "step1"),
-        blocks,
-        rows,
         ("rare", "common"),
-        planted_groups(0),
-        EFFORT,
-        np.random.default_rng(0),
+        rows,
+        architecture=planted_model(0, request.param),
+        blocks=blocks,
     )
-    return request.param, table, heads
+    found = attention_estimates(evidence, planted_groups(0), SETTINGS, np.random.default_rng(0))
+    return request.param, found.table, found.products["heads"]
 
 
-def number(table, measure, condition="rare-common", group="plateau"):
-    found = table[(table["measure"] == measure) & (table["condition"] == condition) & (table["group"] == group)]
+def number(table, measure, part, against="", condition="rare-common"):
+    found = rows_of(table, measure, part, against=against)
+    found = found[(found["condition"] == condition) & (found["group"] == "plateau")]
     assert len(found) == 1
     return found.iloc[0]
 
@@ -70,9 +69,10 @@ def number(table, measure, condition="rare-common", group="plateau"):
 def test_tables_name_the_head_with_interval_and_p(tables):
     planted, table, heads = tables
     for kind in ("mean", "zero", "bos"):
-        assert number(table, f"routing_heads.{kind}")["value"] == planted
-        mine = heads[heads["condition"] == "rare-common"].set_index("measure")
-        selectivity, routing = mine.loc[f"selectivity.{kind}"], mine.loc[f"routing.{kind}.matched"]
+        assert number(table, "routing_heads", kind)["value"] == planted
+        mine = heads[heads["condition"] == "rare-common"]
+        selectivity = rows_of(mine, "selectivity", kind, against="")
+        routing = rows_of(mine, "routing", kind, against="matched")
         if planted:
             one, more = (
                 part[(part["layer"] == HEAD[0]) & (part["head"] == HEAD[1])].iloc[0] for part in (selectivity, routing)
@@ -80,19 +80,19 @@ def test_tables_name_the_head_with_interval_and_p(tables):
             assert one["ci_low"] > 0
             assert more["ci_low"] > 0
             assert max(one["p_value"], one["q_value"], more["p_value"]) < 0.01
-            largest = number(table, f"largest_routing.{kind}.matched")
+            largest = number(table, "largest_routing", kind, "matched")
             assert (largest["value"], largest["p_value"]) == (more["value"], more["p_value"])
             assert routing["value"].drop_duplicates().nlargest(2).iloc[1] < 0.2 * more["value"]
 
 
 def test_influence_of_the_planted_head_is_concentrated(tables):
     planted, table, _ = tables
-    gini = number(table, "gini.mean.matched", "rare")
+    gini = number(table, "gini", "mean", "matched", "rare")
     if planted:
-        assert gini["value"] > number(table, "gini.mean.matched.null_mean", "rare")["ci_high"]
+        assert gini["value"] > gini["null_high"]
         assert gini["p_value"] < 0.01
-        assert number(table, "gini.mean.permuted", "rare")["p_value"] < 0.01
-        assert number(table, "largest_head_share.mean", "rare")["value"] > 0.5
+        assert number(table, "gini", "mean", "permuted", "rare")["p_value"] < 0.01
+        assert number(table, "largest_head_share", "mean", condition="rare")["value"] > 0.5
     else:
         assert gini["p_value"] > 0.01
 
@@ -100,9 +100,9 @@ def test_influence_of_the_planted_head_is_concentrated(tables):
 def test_only_the_planted_head_is_mediated_by_the_group(tables):
     """Its message has no other way to the loss than the chosen neurons, which alone read it."""
     planted, _, heads = tables
-    rare = heads[(heads["measure"] == "mediated_share.mean") & (heads["condition"] == "rare")]
+    rare = rows_of(heads[heads["condition"] == "rare"], "mediated_share", "mean", against="matched")
     share = rare.set_index(["layer", "head"])["value"]
-    if planted:  # the rest goes through the norms' scales
+    if planted:  # the rest passes through the scales of the norms
         assert share[HEAD] > 0.8
         assert rare.set_index(["layer", "head"]).loc[HEAD, "ci_low"] > 0.7
         share = share.drop(HEAD)

@@ -69,7 +69,7 @@ class BruteForce:
         return -log_p[(*self.at, self.rows["target"].to_numpy())]
 
     def replacement(self, ablation, layer, inputs):
-        """What stands in the place of the layer's input."""
+        """What replaces the layer's input."""
         held = inputs.clone()
         width = inputs.shape[-1] // self.architecture.n_heads
         everything = candidate_rows(self.blocks)

@@ -15,7 +15,7 @@ from rareneurons.stats import document_weights
 
 
 def rows_of(rng, n_documents, effect=0.0, gap=0.0):
-    """Values of rows with a common part a document: (document, condition, value)."""
+    """Values of rows with a common part per document: (document, condition, value)."""
     n = 12 * n_documents
     document, condition = rng.integers(0, n_documents, n), rng.integers(0, 2, n)
     shared = rng.normal(size=(n_documents, 2)) + rng.normal(size=(n_documents, 1))

@@ -13,16 +13,22 @@ pytestmark = pytest.mark.usefixtures("style")
 PAIR = ["rare", "common"]
 
 
-def entry(condition, group, layer, head, measure, value, q=np.nan, n=9):
-    estimate = Estimate(measure, value, "u", n, value - 0.01, value + 0.02, 0.1)
-    return condition, group, layer, head, estimate, q
+def entry(condition, group, layer, head, measure, value, part="", against="", q=np.nan, n=9, null=np.nan):
+    """A row of the table of heads; its null is a band of 0.03 around the null's mean."""
+    interval = value - 0.01, value + 0.02
+    beside = {"null_mean": null, "null_low": null - 0.01, "null_high": null + 0.02, "q_value": q}
+    return (
+        condition,
+        group,
+        layer,
+        head,
+        Estimate(measure, value, "u", n, *interval, 0.1, part=part, against=against, **beside),
+    )
 
 
 def frame(model, entries):
-    table = measure_frame(CheckpointName(model, "step8"), [(c, g, e) for c, g, _, _, e, _ in entries])
-    return table.assign(
-        layer=[each[2] for each in entries], head=[each[3] for each in entries], q_value=[each[5] for each in entries]
-    )
+    table = measure_frame(CheckpointName(model, "step8"), [(c, g, e) for c, g, _, _, e in entries])
+    return table.assign(layer=[each[2] for each in entries], head=[each[3] for each in entries])
 
 
 def heads(model=A, group="fixed_plateau"):
@@ -33,31 +39,30 @@ def heads(model=A, group="fixed_plateau"):
             size = 0.1 + 0.1 * layer + 0.05 * head
             entries += [
                 entry("rare-common", "all", layer, head, "pattern_cosine", 0.9),
-                entry("rare-common", "all", layer, head, "pattern_divergence.shuffled", 0.1 + size),
-                entry("rare-common", "all", layer, head, "pattern_divergence.shuffled.null_mean", 0.05),
+                entry("rare-common", "all", layer, head, "pattern_divergence", 0.1 + size, "", "shuffled", null=0.05),
             ]
             for condition in PAIR:
                 if layer == 2:
                     entries.append(entry(condition, group, layer, head, "structurally_zero", 0.0))
                     continue
                 entries += [
-                    entry(condition, group, layer, head, "head_effect.mean.matched", size, n=40),
-                    entry(condition, group, layer, head, "head_effect.mean.permuted.null_mean", 0.2 + size / 10),
+                    entry(condition, group, layer, head, "head_effect", size, "mean", "matched", n=40, null=7.0),
+                    entry(condition, group, layer, head, "head_effect", size, "mean", "permuted", null=0.2 + size / 10),
+                    entry(condition, group, layer, head, "head_effect", 8.0, "zero", "matched"),
                 ]
             if layer < 2:
                 q = 0.01 if (layer, head) == (1, 0) else 0.3
-                entries.append(entry("rare-common", group, layer, head, "selectivity.mean", 0.05 - 0.2 * layer, q))
+                entries.append(entry("rare-common", group, layer, head, "selectivity", 0.05 - 0.2 * layer, "mean", q=q))
         if layer < 2:
             entries += [
-                entry("rare", group, layer, -1, "layer_effect.mean", 0.3 + layer),
-                entry("rare", group, layer, -1, "layer_effect.mean.random_sets.null_mean", 0.25),
+                entry("rare", group, layer, -1, "layer_effect", 0.3 + layer, "mean"),
+                entry("rare", group, layer, -1, "layer_effect", 0.3 + layer, "mean", "random_sets", null=0.25),
             ]
     return frame(model, entries)
 
 
 def attention(model=A, group="fixed_plateau"):
-    measured = [("gini.mean.permuted", 0.31), ("gini.mean.permuted.null_mean", 0.12)]
-    return frame(model, [entry(c, group, 0, 0, name, value) for c in PAIR for name, value in measured])
+    return frame(model, [entry(c, group, 0, 0, "gini", 0.31, "mean", "permuted", null=0.12) for c in PAIR])
 
 
 def test_head_maps_show_both_conditions_and_mark_differences_and_structural_zeros():
@@ -88,6 +93,8 @@ def test_concentration_is_sorted_and_says_gini():
     line = figure.axes[0].lines[0]
     assert list(line.get_ydata()) == pytest.approx([0.25, 0.2, 0.15, 0.1])
     assert list(line.get_xdata()) == [1, 2, 3, 4]
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0.2 + 0.1 / 10 - 0.01, 0.2 + 0.25 / 10 + 0.02))
     assert [text.get_text() for text in figure.axes[0].texts] == [
         f"{condition}: Gini 0.31\npermuted 0.12" for condition in PAIR
     ]
@@ -98,6 +105,11 @@ def test_heads_beside_layers_and_random_sets():
     band, single, layers = figure.axes[0].lines[0], *figure.axes[0].lines[1:3]
     assert list(band.get_ydata()) == [0.25, 0.25]
     assert len(figure.axes[0].patches) == 1
+    low, high = (
+        edge(figure.axes[0].patches[0].get_extents().transformed(figure.axes[0].transData.inverted()).intervaly)
+        for edge in (min, max)
+    )
+    assert (low, high) == pytest.approx((0.24, 0.27))
     assert list(single.get_ydata()) == pytest.approx([0.1, 0.15, 0.2, 0.25])
     assert (list(layers.get_xdata()), list(layers.get_ydata())) == ([0, 1], pytest.approx([0.3, 1.3]))
 
@@ -107,7 +119,9 @@ def test_patterns_of_all_heads_those_that_cannot_reach_too():
     upper, _, lower, _ = figure.axes
     assert len(upper.lines[0].get_xdata()) == len(lower.lines[0].get_xdata()) == 6
     assert list(np.round(np.asarray(lower.lines[0].get_xdata(), dtype=float))) == [0, 0, 1, 1, 2, 2]
-    assert len(lower.collections[0].get_segments()) == 6
+    segments = lower.collections[0].get_segments()
+    assert len(segments) == 6
+    assert [y for _, y in segments[0]] == pytest.approx([0.04, 0.07])
 
 
 @pytest.mark.parametrize("draw", [lambda t, a: head_maps(t, PAIR, 0.05), lambda t, a: concentration(t, a, PAIR)])

@@ -26,7 +26,7 @@ rule attention:
     params:
         folder=checkpoint_folder,
         documents=config["attention"]["documents"],
-        effort=without(config["attention"], "documents"),
+        settings=without(config["attention"], "documents"),
         conditions=CONDITION_PAIR,
         seed=config["seed"],
         device=config["device"],

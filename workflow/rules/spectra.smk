@@ -29,6 +29,7 @@ rule spectra:
         **needs("spectra"),
     params:
         draws=config["spectra"]["draws"],
+        conditions=CONDITION_PAIR,
         seed=config["seed"],
         code=code_of("spectra"),
     script:

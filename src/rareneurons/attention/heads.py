@@ -1,4 +1,4 @@
-"""Which heads are ablated together, what stands in their place, and what that costs."""
+"""Which heads are ablated together, what replaces their outputs, and what that costs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 
 from rareneurons.models.architectures import Architecture
 
-# Mean of the head's output over evaluated positions; nothing; the value of position 0, as if only it were attended to.
+# What replaces a head's output: its mean over evaluated positions, zero, or the value at position 0, which is the
+# output of a head that attends to that position alone.
 AblationKind = Literal["mean", "zero", "bos"]
 KINDS: tuple[AblationKind, ...] = ("mean", "zero", "bos")
 Unit = Literal["head", "layer", "set"]
@@ -16,7 +17,7 @@ Unit = Literal["head", "layer", "set"]
 
 @dataclass(frozen=True)
 class Ablation:
-    """Heads, as (layer, head), whose outputs are replaced together: one head, a whole layer, or a random set."""
+    """Heads, as (layer, head), whose outputs are replaced together: one head, a whole layer or a random set."""
 
     unit: Unit
     kind: AblationKind
@@ -24,21 +25,21 @@ class Ablation:
 
     @property
     def lowest_layer(self) -> int:
-        """The layer that the model runs again from."""
+        """The layer from which the model is run again."""
         return min(layer for layer, _ in self.heads)
 
     def heads_of(self, layer: int) -> list[int]:
-        """Its heads of one layer."""
+        """Its heads in one layer."""
         return [head for own, head in self.heads if own == layer]
 
 
 def reachable_layers(architecture: Architecture) -> range:
-    """Layers whose heads can change the last MLP: all, less the last where attention and MLP run in parallel."""
+    """Layers whose heads can change the last MLP: all, except the last if attention and MLP run in parallel."""
     return range(architecture.n_layers - int(architecture.parallel_blocks))
 
 
 def heads_of_layers(architecture: Architecture, layers: Iterable[int]) -> list[tuple[int, int]]:
-    """(layer, head) of all heads of some layers."""
+    """(layer, head) of all heads in some layers."""
     return [(layer, head) for layer in layers for head in range(architecture.n_heads)]
 
 
@@ -47,11 +48,11 @@ def planned_ablations(architecture: Architecture, n_sets: int, rng: np.random.Ge
 
     Args:
         architecture: an open checkpoint.
-        n_sets: number of random sets; each has as many heads as a layer, of all layers that reach the last MLP.
+        n_sets: number of random sets. Each has as many heads as a layer, drawn from all layers that reach the last MLP.
         rng: draws the sets.
 
     Returns:
-        The ablations. No sets where fewer than two layers reach the last MLP: a set would be the layer.
+        The ablations. There are no sets if fewer than two layers reach the last MLP, since a set would be the layer.
     """
     layers = range(architecture.n_layers)
     found = [Ablation("head", kind, (head,)) for kind in KINDS for head in heads_of_layers(architecture, layers)]
@@ -66,9 +67,9 @@ def planned_ablations(architecture: Architecture, n_sets: int, rng: np.random.Ge
 
 
 def layer_evaluations(n_layers: int, ablations: Sequence[Ablation]) -> int:
-    """How often one document passes through one layer: the unit in which the cost of routing is stated.
+    """Number of times that a document passes through a layer, in which the cost of routing is stated.
 
-    Two whole passes (means of the heads' outputs; the residual streams that are kept), then for each ablation the
-    layers from its lowest one up, that one included: 2 n + sum (n - lowest layer).
+    There are two whole passes, one for the means of the heads' outputs and one for the residual streams. Each ablation
+    then costs the layers from its lowest one upwards: 2 n + sum (n - lowest layer).
     """
     return 2 * n_layers + sum(n_layers - ablation.lowest_layer for ablation in ablations)

@@ -16,35 +16,36 @@ def mediated_estimates(
     controls: np.ndarray,
     n_rows: int,
 ) -> list[Estimate]:
-    """What the loss would not have changed had the group kept its clean values.
+    """How much less the loss would have changed if the group had kept its clean values.
 
     Args:
         total: mean change of the loss, nats.
         total_draws: (B,) its bootstrap draws.
         held: the same with the group at its clean values.
-        held_draws: (B,) of the same draws of documents.
-        controls: (k,) the same with each of k control groups at their clean values instead.
+        held_draws: (B,) its draws, of the same documents.
+        controls: (k,) the same with each of k matched groups at their clean values instead.
         n_rows: number of rows.
 
     Returns:
-        ``mediated_loss.mean`` (nats): total less held, and ``mediated_share.mean``: that over the total, with
-        document-bootstrap intervals, and ``.null_mean``: the same of the controls, with their range as interval. No
-        share, but a reason, where the interval of the total holds 0: it would be a ratio of noise.
+        ``mediated_loss`` (nats): total less held. ``mediated_share``: the mediated loss over the total. Both are of the
+        part ``mean`` and against ``matched``, with document-bootstrap intervals; ``null_low`` and ``null_high`` are the
+        range of the k matched groups. The share has a reason instead of a value where the interval of the total holds
+        0, since it would be a ratio of noise.
     """
-    lost = Estimate("mediated_loss.mean", total - held, "nats", n_rows, *percentile_interval(total_draws - held_draws))
-    found = [lost, *_mean_of(lost, total - controls)]
-    share = Estimate("mediated_share.mean", float("nan"), "share of the effect", n_rows)
+    interval = percentile_interval(total_draws - held_draws)
+    lost = Estimate("mediated_loss", total - held, "nats", n_rows, *interval, part="mean", against="matched")
+    lost = _beside_range(lost, total - controls)
+    share = Estimate("mediated_share", float("nan"), "share of the effect", n_rows, part="mean", against="matched")
     low, high = percentile_interval(total_draws)
     if not (low > 0 or high < 0):
-        return [*found, replace(share, reason="the total effect cannot be told from 0")]
+        return [lost, replace(share, reason="the total effect cannot be told from 0")]
     low, high = percentile_interval(1 - held_draws / total_draws)
-    share = replace(share, value=1 - held / total, ci_low=low, ci_high=high)
-    return [*found, share, *_mean_of(share, 1 - controls / total)]
+    return [lost, _beside_range(replace(share, value=1 - held / total, ci_low=low, ci_high=high), 1 - controls / total)]
 
 
-def _mean_of(estimate: Estimate, controls: np.ndarray) -> list[Estimate]:
+def _beside_range(estimate: Estimate, controls: np.ndarray) -> Estimate:
+    """The estimate with mean and range of its controls (k,); unchanged if there are none."""
     if len(controls) == 0:
-        return []
+        return estimate
     low, high = float(controls.min()), float(controls.max())
-    name = f"{estimate.measure}.null_mean"
-    return [Estimate(name, float(controls.mean()), estimate.unit, len(controls), low, high)]
+    return replace(estimate, null_mean=float(controls.mean()), null_low=low, null_high=high, null_n=len(controls))

@@ -5,45 +5,75 @@ from collections.abc import Sequence
 import numpy as np
 
 from rareneurons.attention.concentration import CONCENTRATION, permuted_means
+from rareneurons.attention.condition_pair import ConditionPair
+from rareneurons.attention.head_estimates import (
+    EVERYTHING,
+    WHOLE_LAYER,
+    GroupAndHeadEstimates,
+    HeadEstimate,
+    heads_and_mean,
+)
 from rareneurons.attention.heads import AblationKind
 from rareneurons.attention.mediation import mediated_estimates
 from rareneurons.attention.routing import Effects
-from rareneurons.attention.sample import EVERYTHING, WHOLE_LAYER, Found, HeadEstimate, Sample, heads_and_mean
 from rareneurons.stats import against_controls
 from rareneurons.tables import Estimate
+
+LOSS_CONCENTRATION = {"gini": "loss_gini", "top_share": "loss_top_share"}
 
 
 def loss_estimates(
     effects: Effects,
     kind: AblationKind,
     layers: Sequence[int],
-    sample: Sample,
+    pair: ConditionPair,
     n_permutations: int,
     rng: np.random.Generator,
-) -> Found:
+) -> GroupAndHeadEstimates:
     """Change of the loss and its concentration over *all* heads.
 
-    Those that cannot reach the last MLP change the loss directly and count here.
+    Heads that cannot reach the last MLP count too, because they change the loss directly.
+
+    Args:
+        effects: of all ablations.
+        kind: of ablation, the estimates' part.
+        layers: all layers.
+        pair: conditions and draws.
+        n_permutations: how often heads are permuted.
+        rng: permutes them.
+
+    Returns:
+        ``delta_loss`` and ``abs_delta_loss`` (nats) of each head and as means over heads; ``loss_gini`` and
+        ``loss_top_share`` against ``permuted`` heads.
     """
     places = effects.places("head", kind, layers)
     heads = [effects.ablations[place].heads[0] for place in places]
-    found = Found()
+    found = GroupAndHeadEstimates()
     for name in ("delta_loss", "abs_delta_loss"):
-        sums = effects.by_document[name][places]
-        found.add([heads_and_mean(sample, EVERYTHING, heads, f"{name}.{kind}", "nats", sums)])
+        named = Estimate(name, float("nan"), "nats", 0, part=kind)
+        found.add([heads_and_mean(pair, EVERYTHING, heads, named, effects.by_document[name][places])])
     sizes = effects.by_document["abs_delta_loss"][places]
-    means, draws = sample.means(sizes), sample.draws(sizes)
-    for s, condition in enumerate(sample.names):
-        null = permuted_means(sizes[:, s], sample.rows[s], n_permutations, rng)
+    means, draws = pair.means(sizes), pair.draws(sizes)
+    for s, condition in enumerate(pair.names):
+        null = permuted_means(sizes[:, s], pair.rows[s], n_permutations, rng)
         for measure, of in CONCENTRATION.items():
-            one = Estimate(f"loss_{measure}.{kind}.permuted", float(of(means[:, s])), "share", int(sample.n[s]))
-            tested = against_controls(one, of(draws[:, s].T), of(null), "greater")
-            found.groups.extend((condition, EVERYTHING, each) for each in tested)
+            value = float(of(means[:, s]))
+            one = Estimate(LOSS_CONCENTRATION[measure], value, "share", int(pair.n[s]), part=kind, against="permuted")
+            found.groups.append((condition, EVERYTHING, against_controls(one, of(draws[:, s].T), of(null), "greater")))
     return found
 
 
-def mediation_estimates(effects: Effects, group: str, layers: Sequence[int], sample: Sample) -> Found:
-    """What of the loss each head and each layer changes through the group, and all these heads together."""
+def mediation_estimates(
+    effects: Effects, group: str, layers: Sequence[int], pair: ConditionPair
+) -> GroupAndHeadEstimates:
+    """Change of the loss that passes through a group: of each head, of each layer, and summed over all these heads.
+
+    Args:
+        effects: of all ablations.
+        group: name of the group.
+        layers: layers that can reach the last MLP.
+        pair: conditions and draws.
+    """
     kept = [f"held.{group}", *sorted(name for name in effects.by_document if name.startswith(f"held.{group}.matched_"))]
     heads = effects.places("head", "mean", layers)
 
@@ -51,16 +81,16 @@ def mediation_estimates(effects: Effects, group: str, layers: Sequence[int], sam
         """Of the summed effects of some ablations in one condition."""
         total, held, *controls = (effects.by_document[name][places].sum(0) for name in ("delta_loss", *kept))
         return mediated_estimates(
-            float(sample.means(total)[s]),
-            sample.draws(total)[s],
-            float(sample.means(held)[s]),
-            sample.draws(held)[s],
-            np.array([sample.means(each)[s] for each in controls]),
-            int(sample.n[s]),
+            float(pair.means(total)[s]),
+            pair.draws(total)[s],
+            float(pair.means(held)[s]),
+            pair.draws(held)[s],
+            np.array([pair.means(each)[s] for each in controls]),
+            int(pair.n[s]),
         )
 
-    found = Found()
-    for s, condition in enumerate(sample.names):
+    found = GroupAndHeadEstimates()
+    for s, condition in enumerate(pair.names):
         for place in [*heads, *effects.places("layer", "mean", layers)]:
             ablation = effects.ablations[place]
             layer, head = ablation.heads[0]

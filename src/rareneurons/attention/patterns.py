@@ -1,8 +1,8 @@
 """Attention patterns of each head on rare and on common rows.
 
-Alignment: a row's attention is laid out by distance back from the query (0 is the query itself) over a window; the
-first token stands apart whatever its distance, and what lies farther back than the window is one more place. A
-row's *profile* holds these ``window + 2`` shares, which sum to 1.
+Rows are aligned by distance back from the query, where 0 is the query itself, over a window. Attention to tokens
+farther back is added up. Attention to the first token is counted separately, whatever its distance. These
+``window + 2`` shares sum to 1 and are called the row's *profile*.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +21,10 @@ from rareneurons.trace import batches_of_blocks, places_in_batch, tokens_of_batc
 
 @dataclass(frozen=True)
 class Patterns:
-    """Attention at T rows of H heads, layer by layer.
+    """Attention of H heads, layer by layer, at T rows.
 
-    ``profile`` float32 (T, H, window + 2): shares of distances 0, 1, ..., of what lies farther back, of the first
-    token. ``entropy`` (T, H): of the whole pattern over ln of the number of tokens it can see, 0 to 1.
+    ``profile`` float32 (T, H, window + 2): shares of attention at distances 0, 1, ..., farther back, and at the first
+    token. ``entropy`` (T, H): entropy of the whole pattern over ln of the number of visible tokens, 0 to 1.
     """
 
     profile: np.ndarray
@@ -32,13 +32,13 @@ class Patterns:
 
     @property
     def first_token(self) -> np.ndarray:
-        """Share (T, H) of the first token."""
+        """Share of attention on the first token, (T, H)."""
         return self.profile[..., -1]
 
 
 @contextmanager
 def visible_patterns(architecture: Architecture) -> Iterator[None]:
-    """While active, attention runs in its eager form, the one that returns its pattern."""
+    """While active, attention runs in its eager form, which returns the pattern."""
     before = architecture.model.config._attn_implementation
     architecture.model.set_attn_implementation("eager")
     try:
@@ -50,7 +50,7 @@ def visible_patterns(architecture: Architecture) -> Iterator[None]:
 def profiles(pattern: torch.Tensor, position: torch.Tensor, window: int) -> torch.Tensor:
     """Attention (T, H, keys) of queries at positions (T,) as profiles (T, H, window + 2)."""
     distance = torch.arange(window, device=pattern.device)
-    key = position[:, None] - distance  # (T, window); at or before position 0 there is nothing to count
+    key = position[:, None] - distance  # (T, window); only positions after 0 are counted
     near = pattern.gather(-1, key.clamp_min(0)[:, None].expand(-1, pattern.shape[1], -1))
     near = torch.where((key > 0)[:, None], near, 0)
     first = pattern[..., :1]
@@ -59,7 +59,7 @@ def profiles(pattern: torch.Tensor, position: torch.Tensor, window: int) -> torc
 
 
 def entropies(pattern: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-    """Entropy (T, H) of attention (T, H, keys) of queries at positions (T,) >= 1, over ln of the tokens in sight."""
+    """Entropy (T, H) of attention (T, H, keys) of queries at positions (T,) >= 1, over ln of the visible tokens."""
     nats = -torch.xlogy(pattern, pattern).sum(-1)
     return nats / torch.log1p(position)[:, None]
 
@@ -73,14 +73,14 @@ def attention_patterns(
     batch_size: int,
     progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
 ) -> Patterns:
-    """Patterns of all heads at the rows; one pass over their blocks, in which attention is eager.
+    """Patterns of all heads at the rows, from one pass with eager attention over their blocks.
 
     Args:
         architecture: an open checkpoint.
         blocks: evaluation blocks.
         rows: T rows, in block and position order.
-        window: distances that are told apart.
-        batch_size: blocks a pass.
+        window: number of distances that are told apart.
+        batch_size: blocks per pass.
         progress: wraps the loop over batches.
     """
     device = architecture.unembedding.device
@@ -98,7 +98,7 @@ def attention_patterns(
 
 
 class _PatternReader:
-    """Reduces every layer's pattern to its rows as soon as it is there; a whole one has positions squared numbers."""
+    """Reduces each layer's pattern to the rows at once, since a whole one has as many numbers as positions squared."""
 
     def __init__(self, architecture: Architecture, place: torch.Tensor, position: torch.Tensor, window: int) -> None:
         self.profiles: list[torch.Tensor] = []
@@ -122,7 +122,7 @@ class _PatternReader:
 
 
 def divergence(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Jensen-Shannon divergence (...) of distributions (..., n), in bits: 0 where they are equal, at most 1."""
+    """Jensen-Shannon divergence (...) between distributions (..., n), in bits: 0 where they are equal, at most 1."""
 
     def entropy(p: np.ndarray) -> np.ndarray:
         return -np.sum(p * np.log2(np.where(p > 0, p, 1)), axis=-1)
@@ -131,31 +131,31 @@ def divergence(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cosine (...) of vectors (..., n)."""
+    """Cosine (...) between vectors (..., n)."""
     return (first * second).sum(-1) / (np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1))
 
 
 def shuffled_divergences(
     profile: np.ndarray, masks: np.ndarray, document: np.ndarray, n_permutations: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Divergence of the two conditions' mean profiles when labels are dealt out anew among each document's rows.
+    """Divergence between the two conditions' mean profiles when their labels are shuffled within each document.
 
     Args:
         profile: (T, H, n) profiles.
-        masks: boolean (2, T).
+        masks: boolean (2, T), the rows of each condition.
         document: (T,) document of each row.
-        n_permutations: how often.
-        rng: deals the labels.
+        n_permutations: how often labels are shuffled.
+        rng: shuffles them.
 
     Returns:
-        (permutations, H), bits. Rows of a document keep its numbers of labels.
+        (permutations, H), bits. A document keeps its number of rows of each condition.
     """
     flat = profile.reshape(len(profile), -1).astype(np.float64)
     by_document = np.argsort(document, kind="stable")
     found = np.empty((n_permutations, profile.shape[1]))
     for number in range(n_permutations):
-        dealt = np.empty_like(masks)
-        dealt[:, by_document] = masks[:, np.lexsort((rng.random(len(document)), document))]
-        means = (dealt @ flat / dealt.sum(1)[:, None]).reshape(2, *profile.shape[1:])
+        shuffled = np.empty_like(masks)
+        shuffled[:, by_document] = masks[:, np.lexsort((rng.random(len(document)), document))]
+        means = (shuffled @ flat / shuffled.sum(1)[:, None]).reshape(2, *profile.shape[1:])
         found[number] = divergence(*means)
     return found

@@ -1,11 +1,11 @@
-"""Effects of ablated heads on the last MLP's neurons and on the loss, by re-runs from the ablated layer up.
+"""Effects of ablated heads on the last MLP's neurons and on the loss, by re-runs from the ablated layer upwards.
 
-The residual stream that enters each layer is kept. A head costs the layers from its own up, not a whole pass, and
-several ablations that start in the same layer share a pass as a batch; random and matched control groups cost nothing,
-because a pass gives all neurons of the last MLP. A head is replaced at *all* positions of a document.
+The residual stream that enters each layer is kept, so a head costs only the layers from its own upwards. Ablations that
+start in the same layer share a pass as a batch. Control groups cost nothing, because a pass gives all neurons of the
+last MLP. A head is replaced at *all* positions of a document.
 
-Effects are differences of two runs in the model's own precision: in float32 a row's loss is rounded by 1e-6 nats.
-Attention is causal, so rows up to which nothing moved have effects of exactly 0.
+Effects are differences between two runs in the model's own precision. In float32 a row's loss is rounded by 1e-6 nats.
+Attention is causal: where nothing moved at a row or before it, its effects are exactly 0.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,10 +35,10 @@ class Effects:
 
     ``varies`` boolean (N,): neurons that are not constant on the rows; the others have no unit of effect.
     ``by_neuron`` float64 (I, C, N): mean over a condition's rows of ``|a_ablated - a| / sd(a)``, 0 where constant.
-    ``by_document`` name -> float64 (I, C, D), sums over a document's rows: of that effect averaged with the weights
-    ``readouts`` gave the name (sd); ``delta_loss`` and ``abs_delta_loss`` (nats); ``held.<name>``, the change of
-    the loss when the named neurons keep their clean values, NaN for ablations where that was not asked for.
-    ``belongs`` boolean (C, D, T): which rows belong to a condition and document.
+    ``by_document``: name -> float64 (I, C, D), sums over a document's rows. Each name of ``readouts`` has that effect,
+    averaged with its weights (standard deviations). ``delta_loss`` and ``abs_delta_loss`` are in nats. ``held.<name>``
+    is the change of the loss when the named neurons keep their clean values, NaN for ablations without it.
+    ``belongs`` boolean (C, D, T): whether each row belongs to a condition and document.
     """
 
     ablations: list[Ablation]
@@ -49,7 +49,7 @@ class Effects:
 
     @property
     def rows(self) -> np.ndarray:
-        """How many rows each document has of each condition, int64 (C, D)."""
+        """Number of rows of each condition in each document, int64 (C, D)."""
         return self.belongs.sum(-1)
 
     def places(self, unit: Unit, kind: AblationKind, layers: Iterable[int]) -> np.ndarray:
@@ -65,8 +65,8 @@ class Effects:
         )
 
 
-class _Rows:
-    """The rows that effects are read at, and the model that is run over their blocks."""
+class _RowReader:
+    """The rows at which effects are read, and the model that is run over their blocks."""
 
     def __init__(self, architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, batch_size: int) -> None:
         self.architecture, self.blocks = architecture, blocks
@@ -87,16 +87,16 @@ class _Rows:
         return np.flatnonzero(np.isin(self.block, batch))
 
     def places(self, batch: np.ndarray, mine: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where these rows lie in a pass over the batch: (block, position)."""
+        """Places of these rows in a pass over the batch: (block, position)."""
         return places_in_batch(batch, self.block[mine], self.position[mine], self.device)
 
 
-def mean_head_outputs(rows: _Rows, progress: Progress) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
-    """Mean ablation's references, and the neurons' unit of effect.
+def mean_head_outputs(rows: _RowReader, progress: Progress) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+    """What mean ablation replaces outputs with, and the unit of effect of each neuron.
 
     Returns:
-        Layer -> (width,), mean input of the attention's output projection over all evaluated positions of the
-        documents; (N,) standard deviations of the last MLP's neurons over the rows.
+        Layer -> (width,), mean input of the attention's output projection over all evaluated positions. Standard
+        deviations (N,) of the last MLP's neurons over the rows.
     """
     architecture = rows.architecture
     outputs = {str(layer): architecture.attention_output(layer) for layer in range(architecture.n_layers)}
@@ -118,9 +118,9 @@ def mean_head_outputs(rows: _Rows, progress: Progress) -> tuple[dict[int, torch.
 
 
 class _CleanBatch:
-    """A batch of blocks as the model runs it: what re-runs start from, and what they are compared with."""
+    """A batch of blocks without ablation, from which re-runs start and with which they are compared."""
 
-    def __init__(self, rows: _Rows, layer: LastLayer, batch: np.ndarray) -> None:
+    def __init__(self, rows: _RowReader, layer: LastLayer, batch: np.ndarray) -> None:
         architecture = rows.architecture
         modules = {str(number): block for number, block in enumerate(architecture.blocks)}
         modules |= {"mlp": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
@@ -137,13 +137,13 @@ class _CleanBatch:
 def heads_replaced(
     architecture: Architecture, ablations: Sequence[Ablation], means: Mapping[int, torch.Tensor], moved: torch.Tensor
 ) -> Iterator[None]:
-    """While active, the batch holds one copy of the same blocks an ablation, each with its heads replaced.
+    """While active, heads are replaced in a batch that holds one copy of the same blocks per ablation.
 
     Args:
         architecture: an open checkpoint.
-        ablations: one a copy.
+        ablations: one per copy.
         means: layer -> (width,) references of mean ablation.
-        moved: boolean (ablations, blocks, positions); becomes true where a head's output moved there or before.
+        moved: boolean (ablations, blocks, positions); set to true where a head's output moved there or before.
     """
 
     def hold(layer: int, inputs: torch.Tensor) -> torch.Tensor:
@@ -171,9 +171,9 @@ def heads_replaced(
 
 
 def _reference(kind: AblationKind, output: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-    """What stands in the place of a head's output (blocks, positions, width).
+    """What replaces a head's output (blocks, positions, width).
 
-    At position 0 a head can attend to position 0 alone, so its output there is the value that BOS-only gives.
+    At position 0 a head can attend only to that position. Its output there is therefore the one of BOS-only attention.
     """
     if kind == "mean":
         return mean.expand_as(output)
@@ -200,17 +200,17 @@ def head_effects(
         blocks: evaluation blocks.
         rows: T rows, in block and position order.
         masks: boolean (C, T), rows of each condition.
-        ablations: what is ablated; costs :func:`layer_evaluations` a document.
-        readouts: for the boolean (N,) of neurons that vary: name -> (N,) weights of an average over neurons.
-        held: name -> neurons that keep their clean values, in mean ablation of heads and layers that can move them.
-        batch_size: blocks a pass.
-        ablations_a_pass: copies of these blocks a pass, one an ablation.
+        ablations: what is ablated; costs :func:`layer_evaluations` per document.
+        readouts: from the boolean (N,) of neurons that vary to name -> (N,) weights of an average over neurons.
+        held: name -> neurons that keep their clean values, in mean ablation of heads and layers that reach them.
+        batch_size: blocks per pass.
+        ablations_a_pass: copies of these blocks per pass, each with another ablation.
         progress: wraps the loops over batches and passes.
 
     Returns:
-        The effects. Those of a head that cannot reach the last MLP are exactly 0 on its neurons.
+        The effects. Unreachable heads have effects of exactly 0 on the last MLP's neurons.
     """
-    reader = _Rows(architecture, blocks, rows, batch_size)
+    reader = _RowReader(architecture, blocks, rows, batch_size)
     means, deviation = mean_head_outputs(reader, progress)
     layer, varies = architecture.last_layer(), (deviation > 0).cpu().numpy()
     sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
@@ -237,14 +237,14 @@ def head_effects(
 
 
 def _is_held(architecture: Architecture, ablation: Ablation) -> bool:
-    """Whether neurons are also held at their clean values: in mean ablation of heads and layers that can move them."""
+    """Whether neurons are also held at their clean values: in mean ablation of heads and layers that reach them."""
     return (
         ablation.kind == "mean" and ablation.unit != "set" and ablation.lowest_layer in reachable_layers(architecture)
     )
 
 
 def _passes(architecture: Architecture, ablations: Sequence[Ablation], together: int) -> list[list[int]]:
-    """Indices of the ablations that share a pass: they start in the same layer and ask for the same numbers."""
+    """Indices of the ablations that share a pass: those that start in the same layer and yield the same numbers."""
 
     def alike(number: int) -> tuple[int, bool]:
         return ablations[number].lowest_layer, _is_held(architecture, ablations[number])
@@ -256,10 +256,11 @@ def _passes(architecture: Architecture, ablations: Sequence[Ablation], together:
 def _rerun(
     architecture: Architecture, clean: _CleanBatch, ablations: Sequence[Ablation], means: Mapping[int, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Activations (ablations, rows, N) of the last MLP, inputs (ablations, rows, d) of the final norm, and what moved.
+    """One pass over a batch, with ablations that all start in the same layer.
 
-    The last, boolean (ablations, rows), says whether a replaced head's output moved at the row or before. All
-    ablations start in the same layer.
+    Returns:
+        Activations (ablations, rows, N) of the last MLP; inputs (ablations, rows, d) of the final norm; and boolean
+        (ablations, rows), whether a replaced head's output moved at the row or before.
     """
     start = ablations[0].lowest_layer
     residual = clean.residual[start]
@@ -277,14 +278,14 @@ def _rerun(
 def _with_clean_neurons(
     layer: LastLayer, residual: torch.Tensor, activation: torch.Tensor, clean: torch.Tensor, members: torch.Tensor
 ) -> torch.Tensor:
-    """Inputs (ablations, rows, d) of the final norm if some neurons had kept their clean values."""
+    """Inputs (ablations, rows, d) of the final norm, if some neurons had kept their clean values."""
     output = activation @ layer.output_weight
     moved = (activation[..., members] - clean[:, members]) @ layer.output_weight[members]
     return residual - layer.added_to_residual(output) + layer.added_to_residual(output - moved)
 
 
 class _Sums:
-    """Effects summed by document and condition while passes come in."""
+    """Effects by document and condition, added up pass by pass."""
 
     def __init__(
         self,
@@ -306,7 +307,7 @@ class _Sums:
     def add(
         self, chosen: Sequence[int], mine: np.ndarray, change: torch.Tensor, losses: Mapping[str, torch.Tensor]
     ) -> None:
-        """Add a pass: changes (ablations, rows, N) of the neurons and (ablations, rows) of the losses."""
+        """Add a pass, with changes (ablations, rows, N) of the neurons and (ablations, rows) of the losses."""
         belongs = self.belongs[..., mine].astype(np.float64)
         changes = change.cpu().double().numpy()
         self.by_neuron[chosen] += belongs.sum(1) @ changes
@@ -318,6 +319,6 @@ class _Sums:
             total[chosen] = np.nan_to_num(total[chosen]) + np.tensordot(value, belongs, axes=(1, 2))
 
     def effects(self, ablations: list[Ablation], varies: np.ndarray) -> Effects:
-        """All that was added."""
+        """The effects over all passes."""
         by_neuron = self.by_neuron / self.belongs.sum((1, 2))[:, None]
         return Effects(ablations, varies, by_neuron, self.by_document, self.belongs)

@@ -1,4 +1,4 @@
-"""Rare against common: ratios of document sums, their bootstrap draws and p, and p adjusted over heads."""
+"""Rare compared with common rows: ratios of document sums, their draws, p-values and adjustment over heads."""
 
 import numpy as np
 from scipy.special import stdtr
@@ -11,27 +11,30 @@ def condition_means(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def condition_draws(sums: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same means in each bootstrap draw, (..., C, B), from how often it holds each document, (B, D).
+    """The same means in each bootstrap draw, (..., C, B); NaN where a draw has no row of a condition.
 
-    NaN where a draw holds no row of a condition.
+    Args:
+        sums: (..., C, D) by document.
+        rows: (C, D) numbers of rows.
+        weights: (B, D) how often each draw holds each document.
     """
     n_rows = (rows @ weights.T).astype(float)
     return (sums @ weights.T) / np.where(n_rows > 0, n_rows, np.nan)
 
 
 def clustered_p(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Two-sided p of "the first condition's mean equals the second's".
+    """Two-sided p-value of "the first condition's mean equals the second's".
 
-    Student's t with D - 1 degrees of freedom on the difference over its standard error clustered by document: a
-    document's share in the difference is ``(S_d - n_d m) / n`` of each condition (linearised ratio). Not a bootstrap p,
-    because many heads are tested at once and adjusted p need small ones.
+    A t-test with D - 1 degrees of freedom of the difference over its standard error, clustered by document. In each
+    condition a document contributes ``(S_d - n_d m) / n`` to the difference (linearised ratio). A bootstrap p-value
+    would not do: many heads are tested at once, and adjusted p-values need small ones.
 
     Args:
-        sums: (..., 2, D) sums over each document's rows of the conditions.
-        rows: (2, D) numbers of these rows.
+        sums: (..., 2, D) by document, of both conditions.
+        rows: (2, D) numbers of rows.
 
     Returns:
-        (...); 1 where all documents agree on 0, NaN for fewer than two documents.
+        (...) p-values: 1 where the difference is 0 in every document, NaN for fewer than two documents.
     """
     n_documents = int((rows.sum(0) > 0).sum())
     means = condition_means(sums, rows)
@@ -45,19 +48,19 @@ def clustered_p(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def selectivity_beyond(group: np.ndarray, matched: np.ndarray) -> np.ndarray:
-    """Rare less common of what each head does to a group beyond what matched groups and the other heads explain.
+    """Rare less common effect of each head on a group, beyond what matched groups and the other heads explain.
 
-    Neurons that are more excitable on rare rows are moved more there by *any* head, because their nonlinearity is
-    steeper. So the group's gain in a condition, the median over heads of its effect over that on matched groups, is
-    taken out first: ``(e_rare - g_rare m_rare) - (e_common - g_common m_common)``. Fewer than half of the heads can be
-    special.
+    *Any* head moves neurons more on rows where they are more excitable, because their nonlinearity is steeper there.
+    The group's gain in a condition is the median over heads of its effect over the effect on matched groups. This gain
+    is taken out first: ``(e_rare - g_rare m_rare) - (e_common - g_common m_common)``. The method assumes that fewer
+    than half of the heads are special.
 
     Args:
         group: (H, 2, ...) effects on the group on rare and on common rows.
-        matched: (H, 2, ...) on the mean of its matched controls, or of a shape that broadcasts.
+        matched: (H, 2, ...) effects on the mean of its matched groups, or of a shape that broadcasts.
 
     Returns:
-        (H, ...); NaN for fewer than three heads, where none can stand out.
+        (H, ...); NaN for fewer than three heads, since none of them could stand out.
     """
     if len(group) < 3:
         return np.full((len(group), *group.shape[2:]), np.nan)
@@ -67,11 +70,11 @@ def selectivity_beyond(group: np.ndarray, matched: np.ndarray) -> np.ndarray:
 
 
 def adjusted_over_heads(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """One-sided p "larger than in control groups", adjusted for the number of heads (Westfall & Young 1993).
+    """One-sided p-value of "larger than in control groups", adjusted for the number of heads (Westfall & Young 1993).
 
-    Each head is measured in standard deviations of its controls. A head's p is the share of control groups, the group
-    itself among them, whose largest value over *all* heads is at least the head's: the chance that any head of a
-    group like the controls gets this far.
+    Each head is measured in standard deviations over the group and its controls. A head's p-value is the share of these
+    groups whose largest value over *all* heads is at least the head's value. It is the chance that any head of a group
+    like the controls gets this far.
 
     Args:
         values: (H,) of the group.

@@ -1,4 +1,4 @@
-"""Figures of attention heads: maps, concentration, single heads against layers, patterns."""
+"""Figures of attention heads: maps, concentration, single heads beside layers, patterns."""
 
 from collections.abc import Sequence
 
@@ -13,20 +13,23 @@ from matplotlib.ticker import MaxNLocator
 
 from rareneurons.figures.palette import NULL_COLOUR, colour_of
 from rareneurons.figures.style import COLUMN_WIDTH, SMALLEST_TEXT, label_line, models_of, panels
+from rareneurons.groups import TOP_GROUPS
+from rareneurons.tables import rows_of
 
-PREFERRED = ("plateau", "fixed_plateau")
 UNIT = "effect (sd)"
 
 
 def drawn_group(heads: pd.DataFrame, model: str) -> str | None:
     """The group that a model is drawn for: plateau neurons or, without them, those by the fixed cuts."""
-    effects = heads[(heads["model"] == model) & heads["measure"].str.startswith("head_effect.mean")]
-    return next((name for name in PREFERRED if name in set(effects["group"])), None)
+    effects = rows_of(heads[heads["model"] == model], "head_effect", "mean", against="matched")
+    return next((name for name in TOP_GROUPS if name in set(effects["group"])), None)
 
 
-def _of(heads: pd.DataFrame, model: str, group: str | None, measure: str, condition: str) -> pd.DataFrame:
-    mine = heads[(heads["model"] == model) & (heads["group"] == group) & (heads["condition"] == condition)]
-    return mine[mine["measure"] == measure]
+def _of(
+    table: pd.DataFrame, model: str, group: str | None, condition: str, measure: str, part: str = "", against: str = ""
+) -> pd.DataFrame:
+    mine = table[(table["model"] == model) & (table["group"] == group) & (table["condition"] == condition)]
+    return rows_of(mine, measure, part, against=against)
 
 
 def _title(model: str, group: str | None) -> str:
@@ -39,12 +42,12 @@ def _errors(table: pd.DataFrame) -> np.ndarray:
 
 
 def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> Figure:
-    """Effect of ablating each head on a group, layer by head: either condition, and their difference; a row a model.
+    """Effect of ablating each head on a group, by layer and head, per condition and as difference; one row per model.
 
     Args:
-        heads: tables of heads of one checkpoint a model.
+        heads: tables of heads, of one checkpoint per model.
         conditions: rare and common.
-        alpha: largest adjusted p of a marked difference.
+        alpha: largest adjusted p-value of a marked difference.
     """
     models = models_of(heads)
     rare, common = conditions
@@ -52,9 +55,9 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
     for model, line in zip(models, axes, strict=True):
         group = drawn_group(heads, model)
         shape = heads.loc[heads["model"] == model, ["layer", "head"]].max().to_numpy() + 1
-        unreachable = _of(heads, model, group, "structurally_zero", rare)
-        effects = [_of(heads, model, group, "head_effect.mean.matched", name) for name in conditions]
-        gap = _of(heads, model, group, "selectivity.mean", f"{rare}-{common}")
+        unreachable = _of(heads, model, group, rare, "structurally_zero")
+        effects = [_of(heads, model, group, name, "head_effect", "mean", "matched") for name in conditions]
+        gap = _of(heads, model, group, f"{rare}-{common}", "selectivity", "mean")
         top = max([each["value"].max() for each in effects if len(each)], default=1)
         widest = gap["value"].abs().max() if len(gap) else 1
         parts = [*((each, "viridis", 0, top) for each in effects), (gap, "PuOr_r", -widest, widest)]
@@ -101,10 +104,10 @@ def _ticks(n: int) -> tuple[range, range]:
 
 
 def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequence[str]) -> Figure:
-    """Effects of heads on a group, sorted, with their Gini coefficient and the band of permuted heads; a panel a model.
+    """Effects of heads on a group, sorted, with their Gini coefficient and the band of permuted heads, per model.
 
     Args:
-        heads: tables of heads of one checkpoint a model.
+        heads: tables of heads, of one checkpoint per model.
         attention: attention tables of the same checkpoints.
         conditions: rare and common.
     """
@@ -113,13 +116,13 @@ def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequ
     for model, axis in zip(models, axes[0], strict=True):
         group = drawn_group(heads, model)
         for place, condition in enumerate(conditions):
-            effects = _of(heads, model, group, "head_effect.mean.matched", condition)
+            effects = _of(heads, model, group, condition, "head_effect", "mean", "matched")
             effects = effects.sort_values("value", ascending=False)
-            null = _of(heads, model, group, "head_effect.mean.permuted.null_mean", condition)
-            null = null.sort_values("value", ascending=False)
+            null = _of(heads, model, group, condition, "head_effect", "mean", "permuted")
+            null = null.sort_values("null_mean", ascending=False)
             rank = np.arange(1, len(effects) + 1)
             colour = colour_of(condition)
-            axis.fill_between(rank, null["ci_low"], null["ci_high"], color=colour, alpha=0.2, linewidth=0)
+            axis.fill_between(rank, null["null_low"], null["null_high"], color=colour, alpha=0.2, linewidth=0)
             axis.errorbar(
                 rank,
                 effects["value"],
@@ -132,11 +135,11 @@ def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequ
                 capsize=1.5,
             )
             if len(effects):
-                told = f"{condition}: {_gini(attention, model, group, condition)}".replace(", ", "\n")
+                text = f"{condition}: {_gini(attention, model, group, condition)}".replace(", ", "\n")
                 axis.text(
                     0.97,
                     1.0 - 0.21 * place,
-                    told,
+                    text,
                     transform=axis.transAxes,
                     ha="right",
                     va="top",
@@ -157,18 +160,15 @@ def concentration(heads: pd.DataFrame, attention: pd.DataFrame, conditions: Sequ
 
 
 def _gini(attention: pd.DataFrame, model: str, group: str | None, condition: str) -> str:
-    measured, permuted = (
-        float(_of(attention, model, group, f"gini.mean.{name}", condition)["value"].iloc[0])
-        for name in ("permuted", "permuted.null_mean")
-    )
-    return f"Gini {measured:.2f}, permuted {permuted:.2f}"
+    found = _of(attention, model, group, condition, "gini", "mean", "permuted").iloc[0]
+    return f"Gini {found['value']:.2f}, permuted {found['null_mean']:.2f}"
 
 
 def heads_and_layers(heads: pd.DataFrame, condition: str) -> Figure:
-    """Effect on a group of single heads, of whole layers, and of random sets of as many heads; a panel a model.
+    """Effect on a group of single heads, of whole layers and of random sets of as many heads, per model.
 
     Args:
-        heads: tables of heads of one checkpoint a model.
+        heads: tables of heads, of one checkpoint per model.
         condition: which condition.
     """
     models = models_of(heads)
@@ -176,10 +176,10 @@ def heads_and_layers(heads: pd.DataFrame, condition: str) -> Figure:
     colour = colour_of(condition)
     for model, axis in zip(models, axes[0], strict=True):
         group = drawn_group(heads, model)
-        single = _of(heads, model, group, "head_effect.mean.matched", condition)
-        layers = _of(heads, model, group, "layer_effect.mean", condition).sort_values("layer")
-        sets = _of(heads, model, group, "layer_effect.mean.random_sets.null_mean", condition)
-        for low, high, mean in sets[["ci_low", "ci_high", "value"]].drop_duplicates().itertuples(index=False):
+        single = _of(heads, model, group, condition, "head_effect", "mean", "matched")
+        layers = _of(heads, model, group, condition, "layer_effect", "mean").sort_values("layer")
+        sets = _of(heads, model, group, condition, "layer_effect", "mean", "random_sets")
+        for low, high, mean in sets[["null_low", "null_high", "null_mean"]].drop_duplicates().itertuples(index=False):
             axis.axhspan(low, high, color=NULL_COLOUR, alpha=0.3, linewidth=0)
             axis.axhline(mean, color=NULL_COLOUR, linewidth=0.8, linestyle="--")
         axis.plot(single["layer"], single["value"], "o", color=colour, markersize=3, alpha=0.7, markeredgewidth=0)
@@ -210,26 +210,23 @@ def heads_and_layers(heads: pd.DataFrame, condition: str) -> Figure:
 
 
 def pattern_similarity(heads: pd.DataFrame, conditions: Sequence[str]) -> Figure:
-    """How alike each head attends from rare and from common rows: cosine, and divergence against shuffled labels.
+    """Similarity of each head's attention from rare and common rows: cosine, and divergence beside shuffled labels.
 
     Args:
-        heads: tables of heads of one checkpoint a model.
+        heads: tables of heads, of one checkpoint per model.
         conditions: rare and common.
     """
     models = models_of(heads)
     figure, axes = panels(2, len(models), height=1.4)
     difference = "-".join(conditions)
     for model, (upper, lower) in zip(models, axes.T, strict=True):
-        tables = [
-            _of(heads, model, "all", measure, difference)
-            for measure in ("pattern_cosine", "pattern_divergence.shuffled", "pattern_divergence.shuffled.null_mean")
-        ]
-        alike, apart, null = tables
+        alike = _of(heads, model, "all", difference, "pattern_cosine")
+        apart = _of(heads, model, "all", difference, "pattern_divergence", against="shuffled")
         n_heads = alike["head"].max() + 1
         for axis, table in ((upper, alike), (lower, apart)):
             place = table["layer"] + (table["head"] - (n_heads - 1) / 2) / (1.4 * n_heads)
             if axis is lower:
-                axis.vlines(place, null["ci_low"], null["ci_high"], color=NULL_COLOUR, linewidth=3, alpha=0.6)
+                axis.vlines(place, apart["null_low"], apart["null_high"], color=NULL_COLOUR, linewidth=3, alpha=0.6)
             axis.errorbar(
                 place, table["value"], yerr=_errors(table), fmt="o", color="black", markersize=2.5, elinewidth=0.7
             )

@@ -12,18 +12,18 @@ from matplotlib.ticker import MaxNLocator
 
 from rareneurons.figures.palette import NULL_COLOUR, group_colour
 from rareneurons.figures.style import COLUMN_WIDTH, SMALLEST_TEXT, label_line, legend_below, models_of, panels
-from rareneurons.groups import HEADS
+from rareneurons.groups import TOP_GROUPS
 
 MATRIX_NAMES = {"w_out": "output weights", "w_in": "input weights", "w_gate": "gate weights", "w_up": "up weights"}
 
 
 def hill_plots(plots: pd.DataFrame) -> Figure:
-    """Hill's exponent over k of each model's larger head group, a row a weight matrix, with its matched groups' band.
+    """Hill's exponent over k of each model's larger top group beside its matched groups' band, one row per matrix.
 
     Args:
-        plots: tables of ``spectra.group.hill_plot_frame`` of each model's last checkpoint.
+        plots: tables of ``spectra.hill_plots.hill_plot_frame``, of each model's last checkpoint.
     """
-    plots = plots[plots["group"].isin(HEADS)]
+    plots = plots[plots["group"].isin(TOP_GROUPS)]
     models = models_of(plots) or ["no group is large enough"]
     matrices = [str(matrix) for matrix in dict.fromkeys(plots["matrix"])] or ["w_out"]
     figure, axes = panels(len(matrices), len(models), height=1.35)
@@ -64,11 +64,11 @@ def _draw_hill_plot(axis: Axes, plot: pd.DataFrame) -> None:
 
 
 def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """WeightWatcher's columns for each matrix (of experts, their mean) against training step, a row a column.
+    """WeightWatcher's columns for each matrix (of experts, their mean) against training step, one map per column.
 
     Args:
         table: WeightWatcher tables over models and checkpoints.
-        columns: which columns -> colour-bar label; the scale ends where 95 % of the values do.
+        columns: column -> label of its colour bar. The scale ends at the 95 % quantile of the values.
     """
     models = models_of(table)
     table = table.assign(matrix=[_short_matrix_name(str(name)) for name in table["matrix"]])
@@ -97,13 +97,13 @@ def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
 
 
 def _short_matrix_name(name: str) -> str:
-    """Name without what all blocks share, and without the number of an expert: a map has one row for all experts."""
+    """Name without what all blocks share, and without the expert's number, since a map has one row for all experts."""
     parts = re.sub(r"(\.experts)\.\d+", r"\1", name).removesuffix(".weight").split(".")
     numbers = [i for i, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[numbers[0] :]) if numbers else parts[-1]
 
 
 def _numbers_first(name: str) -> tuple[int, str]:
-    """Sort key: blocks by number, then what stands outside them."""
+    """Sort key: blocks by number, then the matrices outside of blocks."""
     number = name.split(".")[0]
     return (int(number), name) if number.isdigit() else (10**6, name)

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-# alpha, tail size and ranks; then the matrix held against itself with its entries shuffled.
+# Of the matrix as it is, and (from ``max_rand_eval`` on) compared with the same matrix with its entries shuffled.
 WEIGHTWATCHER_COLUMNS = [
     "alpha",
     "log_alpha_norm",
@@ -25,20 +25,20 @@ OF_A_FIT = ["alpha", "log_alpha_norm", "num_pl_spikes"]
 def weightwatcher_table(weights: Mapping[str, np.ndarray], seed: int) -> pd.DataFrame:
     """WeightWatcher's alpha, log alpha norm, stable rank and tail size of every matrix, and its randomised baseline.
 
-    WeightWatcher passes over matrices it finds too small or fails on; they are kept here with NaN and its status.
-    Its fit of Marchenko and Pastur's law to the shuffled matrix, a search that takes longer than all the rest and
-    counts the spikes left after shuffling, is left out.
+    WeightWatcher leaves out matrices that it finds too small or fails on. Here they are kept, with NaN and the status.
+    WeightWatcher's fit of Marchenko and Pastur's law to the shuffled matrix is left out: it takes longer than all the
+    rest, and serves only to count the spikes that remain after shuffling.
 
     Args:
         weights: parameter name -> (rows, columns) float array.
-        seed: of the shuffled entries.
+        seed: of the shuffling.
 
     Returns:
         ``matrix`` (the parameter's name), ``rows``, ``columns``; ``alpha``, ``log_alpha_norm``, ``num_pl_spikes``
-        (eigenvalues in the fitted tail), ``stable_rank``, ``weak_rank_loss`` (singular values that are next to zero);
-        ``max_rand_eval`` (largest eigenvalue with the entries shuffled), ``ww_softrank`` (that over the largest
-        eigenvalue: 1 where the matrix looks random), ``rand_distance`` (Jensen-Shannon distance of both spectra);
-        ``status`` (``success``, ``not analysed``, or WeightWatcher's word).
+        (eigenvalues in the fitted tail), ``stable_rank``, ``weak_rank_loss`` (number of singular values near zero);
+        ``max_rand_eval`` (largest eigenvalue after shuffling the entries), ``ww_softrank`` (that over the largest
+        eigenvalue before, 1 where the matrix looks random), ``rand_distance`` (Jensen-Shannon distance between the two
+        spectra); ``status`` (``success``, ``not analysed``, or what WeightWatcher says).
     """
     import torch
 
@@ -46,7 +46,7 @@ def weightwatcher_table(weights: Mapping[str, np.ndarray], seed: int) -> pd.Data
 
     class Watcher(weightwatcher.WeightWatcher):  # type: ignore[name-defined]
         def apply_mp_fit(self, *_: object, **__: object) -> None:
-            """Nothing: none of its numbers is kept."""
+            """Skip the fit, since none of its numbers is kept."""
 
     state = {name: torch.from_numpy(np.ascontiguousarray(matrix)) for name, matrix in weights.items()}
     largest = max(max(matrix.shape) for matrix in weights.values())
@@ -70,7 +70,7 @@ def weightwatcher_table(weights: Mapping[str, np.ndarray], seed: int) -> pd.Data
 
 @contextmanager
 def _global_seed(seed: int) -> Iterator[None]:
-    """WeightWatcher shuffles with NumPy's global generator, which is put back as it was."""
+    """Seed NumPy's global generator, with which WeightWatcher shuffles, and restore its state afterwards."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     try:
@@ -84,7 +84,7 @@ def _parameter_of(longname: str, weights: Mapping[str, np.ndarray]) -> str:
 
 
 def _import_quietly() -> ModuleType:
-    """WeightWatcher without what its import does to the root logger."""
+    """WeightWatcher, with the root logger restored to what it was before the import."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     import weightwatcher

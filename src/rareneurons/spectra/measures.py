@@ -1,4 +1,4 @@
-"""Eigenvalues of the correlations between weight rows, and all measures of them."""
+"""Eigenvalues of the correlations between weight rows, and the measures of a spectrum."""
 
 import numpy as np
 
@@ -34,17 +34,18 @@ UNITS = {
     "spikes": "eigenvalues",
     "mp_distance": "Kolmogorov-Smirnov distance",
 }
-GROUPS_AT_ONCE = 50  # bounds the memory of their correlations
-LEAST = {"hill_stable": LEAST_STABLE, "tail_exponent": LEAST_TAIL}  # eigenvalues, where 3 are not enough
+GROUPS_AT_ONCE = 50  # limits the memory that their correlations take
+# Smallest number of eigenvalues of the measures that need more than ``SMALLEST_GROUP``.
+LEAST = {"hill_stable": LEAST_STABLE, "tail_exponent": LEAST_TAIL}
 
 
 def standard_rows(weights: np.ndarray) -> np.ndarray:
-    """Weight rows (N, d) with mean 0 and variance 1 each, float64; NaN where a row holds one value only."""
+    """Weight rows (N, d) with mean 0 and variance 1 each, float64; NaN where all values of a row are equal."""
     rows = weights.astype(np.float64)
     rows -= rows.mean(1, keepdims=True)
     spread = np.sqrt(np.einsum("nd,nd->n", rows, rows) / rows.shape[1])
     spread[weights.max(1) == weights.min(1)] = np.nan
-    rows /= spread[:, None]  # in place: of a mixture of experts they take a gigabyte
+    rows /= spread[:, None]  # in place: in a mixture of experts they take a gigabyte
     return rows
 
 
@@ -52,11 +53,11 @@ def correlation_eigenvalues(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Eigenvalues, largest first, of the correlations between a group's neurons over the residual dimensions.
 
     Args:
-        rows: (N, d) as :func:`standard_rows` returns them, one row a neuron.
+        rows: (N, d) as :func:`standard_rows` returns them, one row per neuron.
         groups: (B, n) neuron indices.
 
     Returns:
-        (B, n) eigenvalues; they sum to n. NaN for a group with a constant row.
+        (B, n) eigenvalues, which sum to n. NaN for a group with a constant row.
     """
     found = np.full(groups.shape, np.nan)
     for first in range(0, len(groups), GROUPS_AT_ONCE):
@@ -75,10 +76,12 @@ def spectrum_measures(eigenvalues: np.ndarray, width: int) -> dict[str, np.ndarr
         width: d, dimensions the correlations were taken over.
 
     Returns:
-        Measure -> (B,). ``hill`` the paper's; ``hill_stable`` where the Hill plot is flattest; ``tail_exponent`` by
-        maximum likelihood (a density's, so one more than Hill's); ``stable_rank`` sum over largest, by n; ``entropy``
-        by ln n; ``spikes`` eigenvalues beyond :func:`random_edge`, none in 95 % of random weights; ``mp_distance``.
-        NaN where :func:`why_unknown` says why.
+        Measure -> (B,). ``hill``: Hill's exponent at the paper's k. ``hill_stable``: its mean where the Hill plot is
+        flattest. ``tail_exponent``: by maximum likelihood, the exponent of a density and so one more than Hill's.
+        ``stable_rank``: sum over the largest eigenvalue, as a share of n. ``entropy``: as a share of ln n. ``spikes``:
+        number of eigenvalues beyond :func:`random_edge`; random weights have none in 95 % of draws. ``mp_distance``: as
+        :func:`marchenko_pastur_distance` defines it. NaN where :func:`why_no_spectrum` or :func:`why_no_number` has a
+        reason.
     """
     n = eigenvalues.shape[1]
     found = {name: np.full(len(eigenvalues), np.nan) for name in UNITS}
@@ -99,8 +102,8 @@ def spectrum_measures(eigenvalues: np.ndarray, width: int) -> dict[str, np.ndarr
     return found
 
 
-def why_unknown(rows: np.ndarray) -> str:
-    """Why a group's standardised rows (n, d) have no spectrum to speak of; empty where they have."""
+def why_no_spectrum(rows: np.ndarray) -> str:
+    """Why a group's standardised rows (n, d) have no spectrum; empty where they have one."""
     n, n_constant = len(rows), int(np.isnan(rows).any(1).sum())
     if n < SMALLEST_GROUP:
         return f"{n} neurons, at least {SMALLEST_GROUP} are needed"
@@ -108,7 +111,7 @@ def why_unknown(rows: np.ndarray) -> str:
 
 
 def why_no_number(measure: str, eigenvalues: np.ndarray) -> str:
-    """Why a known spectrum (n,) has no number for a measure that is NaN."""
+    """Why a measure of a known spectrum (n,) is NaN."""
     n, rank = len(eigenvalues), int((eigenvalues > ZERO).sum())
     if n < LEAST.get(measure, 0):
         return f"{n} neurons, at least {LEAST[measure]} are needed"

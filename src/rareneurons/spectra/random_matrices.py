@@ -1,17 +1,21 @@
-"""What the correlations of random weight rows look like: largest eigenvalue and law of all of them."""
+"""Correlations of random weight rows: their largest eigenvalue, and the law that all eigenvalues follow."""
 
 import numpy as np
 
 from rareneurons.spectra.tails import ZERO
 
-TRACY_WIDOM_95 = 0.9793  # 95 % quantile of the Tracy-Widom law for real matrices
+TRACY_WIDOM_95 = 0.9793  # 95 % quantile of the Tracy-Widom law for real matrices (beta = 1)
 
 
 def random_edge(n: int, width: int) -> float:
-    """Largest eigenvalue that correlations of n random weight rows of ``width`` exceed in at most 5 % of draws.
+    """Value that the largest eigenvalue of n random weight rows' correlations exceeds in at most 5 % of draws.
 
-    Marchenko-Pastur's edge with Tracy-Widom's fluctuation (Johnstone 2001, Annals of Statistics 29, 295-327).
-    That is the law of covariances; correlations, whose eigenvalues have a fixed sum, exceed it less often.
+    Marchenko and Pastur's edge with Tracy and Widom's fluctuation (Johnstone 2001, Annals of Statistics 29, 295-327).
+    This is the law of covariances. The eigenvalues of correlations have a fixed sum and exceed it less often.
+
+    Args:
+        n: number of rows.
+        width: length of a row.
     """
     root = np.sqrt(width - 1) + np.sqrt(n)
     spread = root * (1 / np.sqrt(width - 1) + 1 / np.sqrt(n)) ** (1 / 3)
@@ -19,9 +23,16 @@ def random_edge(n: int, width: int) -> float:
 
 
 def marchenko_pastur_distance(eigenvalues: np.ndarray, width: int) -> np.ndarray:
-    """Kolmogorov-Smirnov distance of spectra (B, n) from Marchenko-Pastur's law with ratio n / width.
+    """Kolmogorov-Smirnov distance between spectra and Marchenko and Pastur's law with ratio n / width.
 
-    For n > width the law has n - width zero eigenvalues, as the spectra have.
+    For n > width the law has n - width eigenvalues of zero, as the spectra have.
+
+    Args:
+        eigenvalues: (B, n) largest first.
+        width: d, dimensions the correlations were taken over.
+
+    Returns:
+        (B,) distances between 0 and 1.
     """
     n = eigenvalues.shape[1]
     ratio = n / width
