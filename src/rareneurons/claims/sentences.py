@@ -85,7 +85,7 @@ def _finding_and_evidence(wording: Wording, decision: Decision, view: View) -> t
         return f"it was not measured{who}: {reason}", f"not measured: {reason}"
     evidence = wording.evidence(decision, view)
     if decision.neurons is not None and not decision.neurons.is_plateau and view.group is None:
-        evidence += "; no plateau is declared, so that these are the neurons before the paper's fixed cut"
+        evidence += "; no plateau is declared, so these are the neurons before the paper's fixed cut"
     return wording.finding(decision, view), evidence
 
 
@@ -718,7 +718,7 @@ WORDING: dict[str, Wording] = {
         _dimension_rule,
         _dimension_finding,
         _dimension_evidence,
-        "effective dimension minus that of the control groups, relative to theirs,",
+        "relative difference in effective dimension from the control groups",
     ),
     "C4": Wording(
         "Plateau neurons form no discrete clusters",
