@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pandas as pd
-from job import generator, run, write_csv, write_text
+from job import generator, read_table, run, write_csv, write_text
 
-from rareneurons.claims import Bounds
+from rareneurons.claims import Bounds, View
 from rareneurons.comparison.choices import choices_markdown, effects_of_choices, input_condition
 from rareneurons.models.audit import training_part
 
 
 def main(job):
-    tables = {Path(file).stem: pd.read_csv(file) for file in job.input.tables}
+    tables = {Path(file).stem: read_table(file) for file in job.input.tables}
     measured, draws = (
         pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
         for files in (job.input.measured, job.input.draws)
@@ -21,7 +21,8 @@ def main(job):
         measured,
         training_part(draws, tables["audit"]),
         input_condition(job.params.conditions),
-        Bounds(*job.params.pair, **job.params.bounds),
+        View(*job.params.pair),
+        Bounds(**job.params.bounds),
         generator(job),
     )
     write_csv(choices, job.output.csv)

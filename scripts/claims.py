@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
-from job import run, write_csv, write_text
+from job import read_table, run, write_csv, write_text
 
-from rareneurons.claims import CLAIMS, Bounds, claims_markdown, decide
+from rareneurons.claims import Bounds, View, claims_markdown, decide
 
 
 def main(job):
-    bounds = Bounds(*job.params.pair, **job.params.bounds)
-    claims = decide({Path(file).stem: pd.read_csv(file) for file in job.input}, bounds)
+    tables = {Path(file).stem: read_table(file) for file in job.input}
+    claims = decide(tables, View(*job.params.pair), Bounds(**job.params.bounds))
     write_csv(claims, job.output.csv)
-    write_text(claims_markdown(claims, CLAIMS), job.output.markdown)
+    write_text(claims_markdown(claims), job.output.markdown)
 
 
 run(main, snakemake)

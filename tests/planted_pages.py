@@ -87,7 +87,12 @@ def png(width: int = 600, height: int = 300) -> bytes:
 
 def claim(name: str, model: str, verdict: str, **others) -> dict:
     row = dict.fromkeys(CLAIM_COLUMNS, np.nan) | {"claim": name, "model": model, "verdict": verdict}
-    row |= {"statistic": f"{name}.statistic", "reason": f"rule of {name}", "sentence": f"{name} is {verdict}."}
+    row |= {
+        "statistic": f"{name}.statistic",
+        "rule": f"rule of {name}",
+        "evidence": "0.4",
+        "sentence": f"{name} is {verdict}.",
+    }
     return row | others
 
 
@@ -95,9 +100,20 @@ def run_parts() -> dict:
     """Arguments of ``run_report``: three claims, two models, a figure and a table that no section names."""
     claims = [
         claim("C1", "small", "supported", value=0.12345, ci_low=0.1, ci_high=0.2, p_value=0.01234, n=1600, bound=0.5),
-        claim("C1", "large", "contradicted", value=-3.0, ci_low=-4.0, ci_high=-2.0, p_value=0.5, n=12, bound=0.5),
-        claim("C3", "small", "undecided", value=1.0, reason=HOSTILE[1]),
-        claim("C3", "large", "undecided", sentence=HOSTILE[0], reason="no_place_to_break_" * 9),
+        claim(
+            "C1",
+            "large",
+            "contradicted",
+            value=-3.0,
+            ci_low=-4.0,
+            ci_high=-2.0,
+            p_value=0.5,
+            n=12,
+            power=0.25,
+            bound=0.5,
+        ),
+        claim("C3", "small", "undecided", value=1.0, evidence=HOSTILE[1]),
+        claim("C3", "large", "undecided", sentence=HOSTILE[0], evidence="no_place_to_break_" * 9),
     ]
     wide = pd.DataFrame({f"a_long_column_name_{i}": np.arange(10) + 0.5 for i in range(30)})
     audit = pd.DataFrame({"checkpoint": ["step0", "step1"], "finding": ["ok", "ok"]})

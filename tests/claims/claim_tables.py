@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from rareneurons.claims import Bounds
+from rareneurons.claims import Bounds, View
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, measure_frame
 
+VIEW = View("rare", "common")
 BOUNDS = Bounds(
-    condition="rare",
-    contrast="common",
     flatness=0.5,
     plateau_alpha=0.01,
     permutations=200,
@@ -24,24 +23,36 @@ BOUNDS = Bounds(
 )
 
 
-def frame(model, step, condition, group, measure, value, p=0.04):
-    return measure_frame(
-        CheckpointName(model, f"step{step}"), [(condition, group, Estimate(measure, value, "unit", 5, 0.1, 0.9, p))]
-    )
+def frame(model, step, condition, group, measure, part, value, p=0.04, quantity="value"):
+    estimate = Estimate(measure, value, "unit", 5, 0.1, 0.9, p, part=part, quantity=quantity)
+    return measure_frame(CheckpointName(model, f"step{step}"), [(condition, group, estimate)])
+
+
+def compared(measure, value, n, interval, q, null, gap, p=None, reason="", **names):
+    """A value against control groups (mean and central 95 % of 200), and its difference from their mean."""
+    tested = {"null_mean": null[0], "null_low": null[1], "null_high": null[2], "null_n": 200}
+    p = q / 2 if p is None else p
+    return [
+        Estimate(measure, value, "u", n, *interval, p, reason, q_value=q, **tested, **names),
+        Estimate(measure, value - null[0], "u", n, *gap, quantity="difference", **names),
+    ]
 
 
 def dimension_table(
-    group="plateau", model="a", step=16, value=0.49, null=(0.56, 0.53, 0.59), gap=(-0.1, -0.04), q=0.02, p=None
+    group="plateau",
+    model="a",
+    step=16,
+    value=0.49,
+    null=(0.56, 0.53, 0.59),
+    gap=(-0.1, -0.04),
+    q=0.02,
+    p=None,
+    against="matched",
 ):
     """The coordination rows that C3 reads: value, mean and central 95 % of matched groups, interval, adjusted p."""
-    name, reason = "effective_dimension.matched", "" if np.isfinite(value) else "2 neurons, at least 3 are needed"
-    estimates = [
-        Estimate(name, value, "u", 100, 0.4, 0.5, q / 2 if p is None else p, reason),
-        Estimate(f"{name}.null_mean", null[0], "u", 200, *null[1:]),
-        Estimate(f"{name}.difference", value - null[0], "u", 100, *gap),
-    ]
-    table = measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
-    return table.assign(q_value=[q, np.nan, np.nan], reason=[reason, "", ""])
+    reason = "" if np.isfinite(value) else "2 neurons, at least 3 are needed"
+    estimates = compared("effective_dimension", value, 100, (0.4, 0.5), q, null, gap, p, reason, against=against)
+    return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
 def audit_table(models, **findings):
@@ -67,14 +78,10 @@ def tails_table(
     matrix="w_out", group="fixed_plateau", model="a", step=16, value=0.7, null=(1.0, 0.8, 1.3), gap=(-0.4, -0.2), q=0.01
 ):
     """The spectra rows that C7 reads: Hill's exponent, matched groups' mean and central 95 %, interval, adjusted p."""
-    name, reason = f"hill.{matrix}.matched", "" if np.isfinite(value) else "1 of 33 neurons have constant weights"
-    estimates = [
-        Estimate(name, value, "exponent", 33, 0.6, 0.8, q / 2, reason),
-        Estimate(f"{name}.null_mean", null[0], "exponent", 200, *null[1:]),
-        Estimate(f"{name}.difference", value - null[0], "exponent", 33, *gap),
-    ]
-    table = measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
-    return table.assign(q_value=[q, np.nan, np.nan], reason=[reason, "", ""])
+    reason = "" if np.isfinite(value) else "1 of 33 neurons have constant weights"
+    names = {"part": matrix, "against": "matched"}
+    estimates = compared("hill", value, 33, (0.6, 0.8), q, null, gap, reason=reason, **names)
+    return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
 def clusters_table(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, group="plateau", reason=""):
@@ -82,12 +89,12 @@ def clusters_table(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, gro
     frames = []
     for model in models:
         for step, shift in ((2, 0.5), (16, 0.0)):
-            estimates = [
-                Estimate("signed_modularity.matched", value + shift, "modularity", 5, low, high, q / 2),
-                Estimate("signed_modularity.matched.null_mean", null + shift, "modularity", 99, null - 0.1, null + 0.1),
-            ]
-            named = [("rare", group, estimate) for estimate in estimates]
-            frames.append(measure_frame(CheckpointName(model, f"step{step}"), named))
+            null_mean = null + shift
+            tested = {"null_mean": null_mean, "null_low": null_mean - 0.1, "null_high": null_mean + 0.1, "null_n": 99}
+            estimate = Estimate(
+                *("signed_modularity", value + shift, "modularity", 5, low, high, q / 2), against="matched", **tested
+            )
+            frames.append(measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, estimate)]))
     return pd.concat(frames).assign(q_value=q, reason=reason)
 
 
@@ -96,16 +103,17 @@ def routing_table(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0,
     frames = []
     for model in models:
         for step, shift in ((2, 5.0), (16, 0.0)):
+            matched = {"part": "mean", "against": "matched"}
+            routing = value + shift, "sd", 300, low + shift, high + shift, p
             difference = [
-                Estimate("largest_routing.mean.matched", value + shift, "sd", 300, low + shift, high + shift, p),
-                Estimate("routing_heads.mean", heads + shift, "heads", 12),
-                Estimate("selective_heads.mean", 3 + shift, "heads", 12),
+                Estimate("largest_routing", *routing, **matched),
+                Estimate("routing_heads", heads + shift, "heads", 12, part="mean"),
+                Estimate("selective_heads", 3 + shift, "heads", 12, part="mean"),
             ]
             rare = [
-                Estimate("head_effect.mean.matched", effect + shift, "sd", 200),
-                Estimate("gini.mean.matched", 0.25, "share", 200, p_value=0.03),
-                Estimate("gini.mean.matched.null_mean", 0.2, "share", 100),
-                Estimate("largest_head_share.mean", 0.6, "share", 200),
+                Estimate("head_effect", effect + shift, "sd", 200, **matched),
+                Estimate("gini", 0.25, "share", 200, p_value=0.03, null_mean=0.2, null_n=100, **matched),
+                Estimate("largest_head_share", 0.6, "share", 200, part="mean"),
             ]
             named = [("rare-common", group, each) for each in difference] + [("rare", group, each) for each in rare]
             frames.append(measure_frame(CheckpointName(model, f"step{step}"), named))
@@ -115,13 +123,13 @@ def routing_table(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0,
 def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     """Every claim's number at two steps; ``plateau`` and ``power`` for rare and common at the last one."""
     flatness = [
-        frame(model, step, condition, "boost", "mean_abs.auto.flatness", step / 10)
+        frame(model, step, condition, "boost", "flatness", "auto", step / 10)
         for model in models
         for condition in ("rare", "common")
         for step in (2, 16)
     ]
     tests = [
-        frame(model, 16, condition, "boost", f"mean_abs.test.{name}", value, 0.003 if value == 1 else 0.4)
+        frame(model, 16, condition, "boost", name, "test", value, 0.003 if value == 1 else 0.4)
         for model in models
         for name, values in (("plateau", plateau), ("power", power))
         for condition, value in zip(("rare", "common"), values, strict=True)

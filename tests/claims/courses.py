@@ -11,13 +11,17 @@ RISING = np.arange(10) / 9
 JUMP = (STEPS >= 16).astype(float)
 
 
-def course_of(measure, values, noise, rng, group="fixed_plateau", condition="rare", steps=STEPS) -> pd.DataFrame:
-    """Trend, change and largest step of a planted series, whose documents scatter it by ``noise``."""
+def course_of(number, values, noise, rng, group="fixed_plateau", condition="rare", steps=STEPS) -> pd.DataFrame:
+    """Trend, change and largest step of a planted series, whose documents scatter it by ``noise``.
+
+    ``number``: measure, part, quantity and what it is compared with.
+    """
     measured = np.asarray(values) + noise * rng.normal(size=len(steps))
     names = [CheckpointName("a", f"step{step}") for step in steps]
-    estimates = (Estimate(measure, value, "u", 33) for value in measured)
+    keys = dict(zip(("measure", "part", "quantity", "against"), number, strict=True))
+    estimates = (Estimate(value=value, unit="u", n=33, **keys) for value in measured)
     table = pd.concat(measure_frame(n, [(condition, group, e)]) for n, e in zip(names, estimates, strict=True))
-    keys = {"model": "a", "condition": condition, "group": group, "measure": measure}
+    keys |= {"model": "a", "condition": condition, "group": group}
     draws = measured + noise * rng.normal(size=(100, len(steps)))
     rows = [keys | {"step": step, "draws": column} for step, column in zip(steps, draws.T, strict=True)]
     return measure_trends([table], pd.DataFrame(rows), 200, rng)

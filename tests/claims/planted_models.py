@@ -9,31 +9,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from claim_tables import BOUNDS
+from claim_tables import BOUNDS, VIEW
 from planted_head import planted_groups, planted_model, planted_text
+from rareneurons.organization.activations import LayerActivations
+from rareneurons.organization.estimates import group_organization
+from rareneurons.organization.settings import OrganizationSettings
+from rareneurons.spectra.estimates import SpectraSettings, spectra_estimates
 
-from rareneurons.attention.estimates import Effort as AttentionEffort
 from rareneurons.attention.estimates import attention_estimates
-from rareneurons.coordination.estimates import activation_coordination
+from rareneurons.coordination.estimates import CoordinationSettings, activation_coordination
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
-from rareneurons.groups import controlled_groups, groups_of_influence, neuron_features, redrawn_groups
+from rareneurons.evidence import Evidence
+from rareneurons.groups import controlled_groups, groups_of_influence, neuron_features, with_redrawn
 from rareneurons.influence.sums import InfluenceSums, influence_frame
-from rareneurons.organization.group import Effort as OrganizationEffort
-from rareneurons.organization.group import LayerActivations, group_organization, organization_frame
 from rareneurons.regimes.estimates import RegimeSettings, regime_estimates, trending_draws
-from rareneurons.spectra.group import checkpoint_spectra
 from rareneurons.stats import document_weights, frame_of_tests
 from rareneurons.tables import CheckpointName, draws_frame, measure_frame
 
 STEPS = (0, 1, 2, 4, 8, 16, 32)
-PAIR = (BOUNDS.condition, BOUNDS.contrast)
-BOOST, SUPPRESS, HEAD, WIDTH = 1200, 200, 33, 48
+PAIR = (VIEW.condition, VIEW.contrast)
+BOOST, SUPPRESS, TOP, WIDTH = 1200, 200, 33, 48
 BLOCKS, ROWS = 60, 360
 DRAWS = 40
 CUTS = (3.5, 5.5)
 REGIMES = RegimeSettings(CUTS, DRAWS, 99, BOUNDS.plateau_alpha, BOUNDS.flatness, 0.5, 15, (10,))
-ORGANIZATION = OrganizationEffort(DRAWS, 20, 1, [1.0], 20)
-ATTENTION = AttentionEffort(30, 8, 5, 8, 200, 50, 0.05)
+ORGANIZATION = OrganizationSettings(DRAWS, 20, 1, [1.0], 20)
+ATTENTION = AttentionSettings(30, 8, 5, 8, 200, 50, 0.05)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Planted:
 def with_plateau() -> np.ndarray:
     """Ln effects of the boost neurons by rank: flat for 33, then a power law, then a decay."""
     x = np.log(np.arange(1, BOOST + 1))
-    return -0.9 * np.clip(x - np.log(HEAD), 0, None) - 1.2 * np.clip(x - 6, 0, None)
+    return -0.9 * np.clip(x - np.log(TOP), 0, None) - 1.2 * np.clip(x - 6, 0, None)
 
 
 def without_plateau(rng: np.random.Generator) -> np.ndarray:
@@ -83,14 +84,14 @@ def with_all(strength: float, rng: np.random.Generator) -> Planted:
     clusters, and a direction of their weights.
     """
     order = rng.permutation(BOOST)
-    head, n_neurons = order[:HEAD], BOOST + SUPPRESS
+    top, n_neurons = order[:TOP], BOOST + SUPPRESS
     activations = []
     for _ in range(2):
         values = rng.normal(size=(ROWS, n_neurons))
-        in_common(values, head, 0.8 * strength, rng)
+        in_common(values, top, 0.8 * strength, rng)
         activations.append(values)
     weight = rng.normal(size=(n_neurons, WIDTH))
-    weight[head] += 1.5 * strength * rng.normal(size=WIDTH)
+    weight[top] += 1.5 * strength * rng.normal(size=WIDTH)
     rare = layer_effects(strength * with_plateau(), order)
     return Planted(rare, layer_effects(without_plateau(rng), rng.permutation(BOOST)), *activations, weight)
 
@@ -102,12 +103,12 @@ def with_none(step: int, rng: np.random.Generator) -> Planted:
     share one factor, so that they have more dimensions than these; no weights share a direction.
     """
     order = rng.permutation(BOOST)
-    head, n_neurons = order[:HEAD], BOOST + SUPPRESS
+    top, n_neurons = order[:TOP], BOOST + SUPPRESS
     activations = []
     for _ in range(2):
         values = rng.normal(size=(ROWS, n_neurons))
-        in_common(values, np.setdiff1d(np.arange(n_neurons), head), 0.6, rng)
-        for cluster in np.split(head, 3):
+        in_common(values, np.setdiff1d(np.arange(n_neurons), top), 0.6, rng)
+        for cluster in np.split(top, 3):
             in_common(values, cluster, 0.5, rng)
         activations.append(values)
     weight = rng.normal(size=(n_neurons, WIDTH))
@@ -134,35 +135,35 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     }
     settings = REGIMES if last else replace(REGIMES, bootstrap=2, null_curves=19, power_draws=0)
     regimes = measure_frame(name, regime_estimates(sums, PAIR, settings, rng))
-    found_draws = [trending_draws(sums, PAIR, REGIMES, np.random.default_rng([seed, 2]))]
+    found_draws = [trending_draws(name, sums, PAIR, REGIMES, np.random.default_rng([seed, 2]))]
     features = neuron_features(planted.discovery, planted.weight)
     influence = influence_frame(name, 1, sums)
     frame, controls = groups_of_influence(influence, PAIR[0], CUTS, features, 200, np.random.default_rng([seed, 3]))
     groups = controlled_groups(frame, controls)
     document = np.arange(ROWS) * BLOCKS // ROWS
     weights = document_weights(BLOCKS, DRAWS, np.random.default_rng([seed, 4]))
-    estimates, by_group = activation_coordination(planted.heldout, document, groups, weights, rng)
-    found_draws.append(draws_frame((PAIR[0], *each) for each in by_group))
-    redrawn = redrawn_groups(
-        {group: members for group, (members, _) in groups.items()}, sums["rare/discovery"], weights
-    )
-    spectra, by_matrix, _ = checkpoint_spectra({"w_out": planted.weight}, groups, redrawn, 10, rng)
-    found_draws.append(draws_frame((PAIR[0], *each) for each in by_matrix))
+    activity = planted.heldout, document, groups, weights
+    estimates, by_group = activation_coordination(*activity, CoordinationSettings(), rng)
+    found_draws.append(draws_frame(name, [(PAIR[0], *each) for each in by_group]))
+    evidence = Evidence(name, PAIR, last_layer={"output_weight": planted.weight})
+    redrawn = with_redrawn(groups, sums["rare/discovery"], weights)
+    spectra = spectra_estimates(evidence, redrawn, SpectraSettings(10), rng)
+    found_draws.append(spectra.draws)
     tables = {
         "regimes": regimes,
         "groups": name.labelled(frame),
         "coordination": frame_of_tests(name, [(PAIR[0], *each) for each in estimates]),
-        "spectra": frame_of_tests(name, [(PAIR[0], *each) for each in spectra]),
-        "draws": name.labelled(pd.concat(found_draws)),
+        "spectra": spectra.table,
+        "draws": pd.concat(found_draws),
     }
     if last:
         layer = LayerActivations(planted.heldout, document, planted.discovery)
         found = [
-            (PAIR[0], group, finding)
-            for group, (members, drawn) in groups.items()
-            for finding in group_organization(layer, members, drawn, ORGANIZATION, rng)
+            (PAIR[0], group_name, estimate)
+            for group_name, group in groups.items()
+            for estimate in group_organization(layer, group, ORGANIZATION, rng)
         ]
-        tables["organization"] = organization_frame(name, found)
+        tables["organization"] = frame_of_tests(name, found)
     return tables
 
 

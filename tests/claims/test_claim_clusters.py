@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, clusters_table, tables_for
+from claim_tables import BOUNDS, VIEW, clusters_table, tables_for
 
 from rareneurons.claims import decide
 
 
 def clusters_row(plateau=(1, 0), **numbers) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"organization": clusters_table(["a"], **numbers)}
-    return decide(tables, BOUNDS).set_index("claim").loc["C4"]
+    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C4"]
 
 
 @pytest.mark.parametrize(
@@ -36,19 +36,21 @@ def test_no_clusters_is_an_equivalence_statement(low, high, q, expected):
 def test_clusters_row_says_value_interval_null_and_p():
     row = clusters_row(value=0.37, low=0.31, high=0.4)
     assert row["sentence"] == (
-        "Contradicted for a: the 20 plateau neurons are divided into clusters 0.17 more clearly than matched groups, "
-        "by signed modularity (95 % interval +0.11 to +0.2; 5 rows), where from +0.1 on it would be clusters."
+        "Contradicted for a at step16: signed modularity of the 20 plateau neurons is 0.17 higher than in matched "
+        "groups (95 % interval +0.11 to +0.2; 5 rows; threshold for clusters: +0.1)."
     )
-    for part in ("signed modularity 0.37, mean of 99 matched groups 0.2", "adjusted p = 0.02", "above 0.1"):
-        assert part in row["reason"]
-    assert "less clearly" in clusters_row(value=0.1, low=0.05, high=0.15)["sentence"]
+    for part in ("signed modularity 0.37, mean of 99 matched groups 0.2", "adjusted p = 0.02"):
+        assert part in row["evidence"]
+    assert "above 0.1" in row["rule"]
+    assert "0.1 lower than" in clusters_row(value=0.1, low=0.05, high=0.15)["sentence"]
 
 
 def test_clusters_without_a_plateau_are_those_of_the_fixed_cut_and_unmeasured_ones_undecided():
     row = clusters_row(plateau=(0, 0), group="fixed_plateau")
     assert "(fixed_plateau, rare)" in row["statistic"]
-    assert "the paper's fixed cut, no plateau was found" in row["sentence"]
-    assert "no plateau" not in clusters_row()["sentence"]
+    assert "the 33 most influential neurons" in row["sentence"]
+    assert row["evidence"].endswith("no plateau is declared, so these are the neurons before the paper's fixed cut")
+    assert "no plateau" not in clusters_row()["evidence"]
     row = clusters_row(value=np.nan, low=np.nan, high=np.nan, q=np.nan, reason="2 neurons, at least 3 are needed")
     assert row["verdict"] == "undecided"
     assert "2 neurons, at least 3 are needed" in row["sentence"]

@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, dimension_table, frame, tables_for
+from claim_tables import BOUNDS, VIEW, dimension_table, frame, tables_for
 from courses import JUMP, RISING, STEPS, course_of
 
 from rareneurons.claims import decide
 
-SELECTIVITY, DIMENSION = "mean_abs.head.influence_share", "effective_dimension.matched.difference"
+SELECTIVITY = "influence_share", "top", "difference", ""
+DIMENSION = "effective_dimension", "", "difference", "matched"
 
 
 def c6(
     share, dimension, noise=0.01, rng=None, plateau=(0, 0), steps=STEPS, group="fixed_plateau", bounds=BOUNDS
 ) -> pd.Series:
-    """C6 for planted courses of the head's share and of the dimension less the matched mean."""
+    """C6 for planted courses of the top neurons' share and of the dimension less the matched mean."""
     rng = np.random.default_rng(0) if rng is None else rng
     dynamics = [
         course_of(SELECTIVITY, share, noise, rng, "boost", "rare-common", steps),
@@ -24,7 +25,7 @@ def c6(
     ]
     tables = tables_for(["a"], plateau=plateau) | {"dynamics": pd.concat(dynamics)}
     tables["coordination"] = pd.concat([tables["coordination"], dimension_table(group="fixed_plateau")])
-    return decide(tables, bounds).set_index("claim").loc["C6"]
+    return decide(tables, VIEW, bounds).set_index("claim").loc["C6"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_a_measure_that_comes_back_is_neither_gradual_nor_abrupt():
     overshoot = 0.1 * RISING + 0.3 * ((STEPS >= 16) & (STEPS < 256))
     row = c6(overshoot, 0 * RISING, 0.002)
     assert row["verdict"] == "undecided"
-    assert "between step 8 and 16 and came back, so neither gradually nor abruptly" in row["sentence"]
+    assert "between steps 8 and 16 and came back, so neither gradually nor abruptly" in row["sentence"]
     assert row["need"].startswith("checkpoints after the last one")
 
 
@@ -97,34 +98,39 @@ def test_a_jump_between_distant_checkpoints_is_not_called_abrupt():
     far = np.array([0, 4000, 14000, 24000, 34000, 44000, 54000, 64000, 74000, 143000])
     row = c6(0.3 * (far > 0), 0 * far, 0.002, steps=far)
     assert row["verdict"] == "undecided"
-    assert "between step 0 and 4000, too far apart" in row["sentence"]
-    assert row["need"] == "5 more checkpoints between step 0 and 4000"  # factors of 4: 4001 is between 4^5 and 4^6
+    assert "between steps 0 and 4000, too far apart" in row["sentence"]
+    assert row["need"] == "5 more checkpoints between steps 0 and 4000"  # factors of 4: 4001 is between 4^5 and 4^6
 
 
 def test_course_row_says_change_trend_largest_part_and_plateau():
     row = c6(0.3 * RISING, 0 * RISING, 0.002)
-    assert row["statistic"] == "mean_abs.head.influence_share (boost, rare-common)"
+    assert row["statistic"] == "change in training of the top neurons' share of all influence (boost, rare-common)"
     assert row["value"] == pytest.approx(0.3, abs=0.01)
     assert row["ci_low"] < row["value"] < row["ci_high"]
     assert (row["n"], row["bound"], row["need"]) == (10, 0.05, "")
     assert 0 < row["p_value"] <= 0.05
     for part in (
-        "Supported for a: the share of all influence",
+        "Supported for a at step16: the share of all influence",
         "over 10 checkpoints: gradually, at most 11",
         "between",
     ):
         assert part in row["sentence"]
-    for part in ("adjusted p = ", "less than 50 % of the change", "at no checkpoint", "rank correlation with step 1 ("):
-        assert part in row["reason"]
+    for part in ("adjusted p = ", "at no checkpoint", "rank correlation with step 1 ("):
+        assert part in row["evidence"]
+    assert "less than 50 % of the change" in row["rule"]
     row = c6(0 * RISING, -0.3 * JUMP, 0.002)
-    assert row["statistic"] == "effective_dimension.matched.difference (fixed_plateau, rare)"
+    assert row["statistic"] == (
+        "change in training of the effective dimension minus that of matched groups (fixed_plateau, rare)"
+    )
     assert row["bound"] == pytest.approx(-0.125 * 0.56)
     assert "over 10 checkpoints: abruptly, 97.1 % of it" in row["sentence"]
-    assert "the paper's fixed cut, no plateau was found" in row["sentence"]
+    assert "the 33 most influential neurons" in row["sentence"]
+    assert "the paper's fixed cut" in row["evidence"]
     with_plateau = c6(0 * RISING, -0.3 * RISING, 0.002, plateau=(1, 0), group="plateau")
     assert with_plateau["verdict"] == "supported"
     assert "(plateau, rare)" in with_plateau["statistic"]
-    assert "fixed cut" not in with_plateau["sentence"]
+    assert "the 20 plateau neurons" in with_plateau["sentence"]
+    assert "fixed cut" not in with_plateau["evidence"]
     neither = c6(0 * RISING, 0 * RISING, 0.002)["sentence"]
     assert neither.count("that would matter") == 2
 
@@ -133,8 +139,8 @@ def test_p_is_that_of_the_trend_times_two_measures():
     rng = np.random.default_rng(5)
     trend = 0.3 * np.array([0, 2, 1, 4, 3, 6, 5, 8, 9, 7]) / 9
     dynamics = course_of(SELECTIVITY, trend, 0.001, rng, "boost", "rare-common")
-    row = decide(tables_for(["a"]) | {"dynamics": dynamics}, BOUNDS).set_index("claim").loc["C6"]
-    p = dynamics.set_index("measure").loc[f"{SELECTIVITY}.trend", "p_value"]
+    row = decide(tables_for(["a"]) | {"dynamics": dynamics}, VIEW, BOUNDS).set_index("claim").loc["C6"]
+    p = dynamics.set_index("quantity").loc["difference_trend", "p_value"]
     assert 0 < p < 0.02
     assert row["p_value"] == pytest.approx(2 * p)
 
@@ -166,15 +172,15 @@ def test_three_checkpoints_are_too_few_even_where_nothing_changes():
 
 
 def test_course_of_two_checkpoints_is_not_known():
-    row = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C6"]
+    row = decide(tables_for(["a"]), VIEW, BOUNDS).set_index("claim").loc["C6"]
     assert row["verdict"] == "undecided"
-    assert row["reason"].count("is not known at four checkpoints") == 2
+    assert row["evidence"].count("is not known at four checkpoints") == 2
     assert row["n"] == 2
     assert row["need"] == "5 checkpoints with a known step (2 here)"
 
 
-@pytest.mark.parametrize(("first", "said"), [(64, "passes from step 64"), (np.nan, "passes at no checkpoint")])
+@pytest.mark.parametrize(("first", "said"), [(64, "passes first at step 64"), (np.nan, "passes at no checkpoint")])
 def test_course_row_says_where_the_plateau_test_passes_first(first, said):
     tables = tables_for(["a"])
-    tables["dynamics"] = frame("a", 256, "rare", "boost", "mean_abs.test.plateau.first_step", first)
-    assert said in decide(tables, BOUNDS).set_index("claim").loc["C6", "reason"]
+    tables["dynamics"] = frame("a", 256, "rare", "boost", "plateau", "test", first, quantity="first_step")
+    assert said in decide(tables, VIEW, BOUNDS).set_index("claim").loc["C6", "evidence"]

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, dimension_table, tables_for
+from claim_tables import BOUNDS, VIEW, dimension_table, tables_for
 
 from rareneurons.claims import decide
 
 
 def decided(plateau=(1, 0), **given) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"coordination": dimension_table(**given)}
-    return decide(tables, BOUNDS).set_index("claim").loc["C3"]
+    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_dimension_row_is_a_share_of_the_matched_mean_and_says_its_numbers():
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.07 / 0.56, -0.1 / 0.56, -0.04 / 0.56))
     assert (row["p_value"], row["bound"], row["n"]) == (0.02, -0.125, 100)
     assert row["sentence"] == (
-        "Supported for a: the activity of the 20 plateau neurons has 12.5 % fewer dimensions than that of matched "
-        "groups (95 % interval -17.9 % to -7.1 %; 100 rows; adjusted p = 0.02)."
+        "Supported for a at step16: the activity of the 20 plateau neurons has 12.5 % fewer dimensions than that of "
+        "matched groups (95 % interval -17.9 % to -7.1 %; 100 rows; adjusted p = 0.02)."
     )
     for said in ("0.49, mean of 200 matched groups 0.56 (95 % of them: 0.53 to 0.59)", "p = 0.01, adjusted 0.02"):
-        assert said in row["reason"]
-    assert "12.5 % fewer would matter" in decided(q=0.3)["sentence"]
+        assert said in row["evidence"]
+    assert "threshold for a relevant reduction: 12.5 %" in decided(q=0.3)["sentence"]
     assert "more dimensions" in decided(value=0.65, gap=(0.05, 0.13))["sentence"]
     assert "2 neurons, at least 3 are needed" in decided(value=np.nan, q=np.nan)["need"]
 
@@ -48,23 +48,24 @@ def test_dimension_row_is_a_share_of_the_matched_mean_and_says_its_numbers():
 def test_without_a_declared_plateau_the_fixed_cut_is_looked_at_even_where_one_is_fitted():
     both = pd.concat([dimension_table(), dimension_table("fixed_plateau", value=0.56, gap=(-0.05, 0.05), q=0.6)])
     tables = tables_for(["a"]) | {"coordination": both}
-    row = decide(tables, BOUNDS).set_index("claim").loc["C3"]
+    row = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
     assert "(fixed_plateau, rare)" in row["statistic"]
     assert row["verdict"] == "contradicted"
-    assert "the 33 most influential neurons (the paper's fixed cut, no plateau was found)" in row["sentence"]
+    assert "the 33 most influential neurons" in row["sentence"]
+    assert "no plateau is declared" in row["evidence"]
 
 
 def test_need_of_a_dimension():
     """z of the difference -0.07 is 4.6 by the controls' spread 0.0153; at 0.1 instead of 0.02 the p is too large."""
     for_a_yes = decided(value=0.53, gap=(-0.1, 0.04), q=0.3)["need"]
-    assert for_a_yes.startswith("for a yes, a group of ")
-    assert "neurons (20 here); for a no, " in for_a_yes
+    assert for_a_yes.startswith("to support it, a group of ")
+    assert "neurons (20 here); or to contradict it, " in for_a_yes
     assert "times as many held-out documents (" in for_a_yes
     assert "rows instead of 100)" in for_a_yes
     too_wide = decided(value=0.56, gap=(-0.05, 0.05), q=0.6, null=(0.56, 0.42, 0.7))["need"]
-    assert too_wide == "for a no, a group of 80 neurons (20 here)"  # 0.14 must be 0.07: four times as many
+    assert too_wide == "to contradict it, a group of 80 neurons (20 here)"  # 0.14 must be 0.07: four times as many
     few = decided(value=0.5, gap=(-0.08, 0.02), q=0.3, null=(0.56, 0.4, 0.8), p=0.005)["need"]
-    assert "for a yes, 1,199 control groups (`groups.controls`; 200 here)" in few  # 0.05 * 0.005 / 0.3 = 1 / 1200
+    assert "to support it, 1,199 control groups (`groups.controls`; 200 here)" in few  # 0.05 * 0.005 / 0.3 = 1 / 1200
     hopeless = decided(value=0.555, gap=(-0.30, 0.29), q=0.9, null=(0.56, 0.2, 0.9))["need"]
-    assert "neither more neurons nor more held-out documents promise it" in hopeless
+    assert "more neurons or held-out documents are unlikely to resolve this" in hopeless
     assert decided()["need"] == ""

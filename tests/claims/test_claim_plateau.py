@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, frame, tables_for
+from claim_tables import BOUNDS, VIEW, frame, tables_for
 
 from rareneurons.claims import decide
 
 
 def verdicts(**given) -> dict[str, str]:
-    return decide(tables_for(["a"], **given), BOUNDS).set_index("claim")["verdict"].to_dict()
+    return decide(tables_for(["a"], **given), VIEW, BOUNDS).set_index("claim")["verdict"].to_dict()
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ def test_plateau_claims_follow_the_test_and_its_power(plateau, power, expected):
 def c1(power: float, **simulated: float) -> pd.Series:
     """C1 without a plateau, and with powers simulated for multiples of documents and neurons."""
     tables = tables_for(["a"], power=(power, 0.9))
-    more = [frame("a", 16, "rare", "boost", f"mean_abs.test.power.{name}", value) for name, value in simulated.items()]
-    neurons = frame("a", 16, "rare", "boost", "mean_abs.n_neurons", 250)
+    more = [frame("a", 16, "rare", "boost", "power", name, value) for name, value in simulated.items()]
+    neurons = frame("a", 16, "rare", "boost", "n_neurons", "", 250)
     tables["regimes"] = pd.concat([tables["regimes"], neurons, *more])
-    return decide(tables, BOUNDS).set_index("claim").loc["C1"]
+    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C1"]
 
 
 def test_plateau_rows_say_rule_adjusted_p_and_power():
@@ -42,11 +42,15 @@ def test_plateau_rows_say_rule_adjusted_p_and_power():
     assert row["bound"] == 0.5
     assert row["p_value"] == pytest.approx(1), "0.4 over five checkpoints: 5 % against the test's 1 %"
     assert "no plateau can be told from chance" in row["sentence"]
-    assert "but the test would find only 30 % of planted plateaus, and its no counts from 80 % on" in row["sentence"]
-    assert "at most 0.5 of the power law's" in row["reason"]
-    assert "5 checkpoints that regimes.alpha allows for (Bonferroni)" in row["reason"]
+    assert row["sentence"].endswith(
+        "but the test would find only 30 % of planted plateaus, and a negative result counts only if the test's power "
+        "is at least 80 %."
+    )
+    assert row["power"] == 0.3
+    assert "at most 0.5 of the power law's" in row["rule"]
+    assert "5 checkpoints that regimes.alpha allows for (Bonferroni)" in row["rule"]
     assert "there is no plateau" in c1(0.9)["sentence"]
-    found = decide(tables_for(["a"], plateau=(1, 0)), BOUNDS).set_index("claim").loc["C1"]
+    found = decide(tables_for(["a"], plateau=(1, 0)), VIEW, BOUNDS).set_index("claim").loc["C1"]
     assert found["p_value"] == pytest.approx(0.015)
     assert "there is a plateau: the most influential neurons fall off 1.6 times as steeply" in found["sentence"]
 
@@ -58,7 +62,7 @@ def test_need_is_what_simulations_found_enough():
     by_neurons = c1(0.3, documents_4=0.5, documents_16=0.4, neurons_2=0.7, neurons_4=0.9)["need"]
     assert by_neurons.startswith("a last MLP 4 times as wide as the one with 250 boost neurons here (90 % of planted")
     assert by_neurons.endswith(
-        "16 times as many documents (40 % of planted plateaus found in simulations) would not do"
+        "16 times as many documents (40 % of planted plateaus found in simulations) would not be enough"
     )
     neither = c1(0.3, documents_16=0.4, neurons_8=0.7)["need"]
     assert neither.startswith("more than 16 times as many documents (40 %")
@@ -69,8 +73,8 @@ def test_need_is_what_simulations_found_enough():
 
 def test_a_curve_too_short_to_fit_needs_more_neurons():
     tables = tables_for(["a"])
-    tables["regimes"] = frame("a", 16, "rare", "boost", "mean_abs.n_neurons", 60)
-    row = decide(tables, BOUNDS).set_index("claim").loc["C1"]
+    tables["regimes"] = frame("a", 16, "rare", "boost", "n_neurons", "", 60)
+    row = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C1"]
     assert row["verdict"] == "undecided"
-    assert "a curve of 60 boost neurons is too short to fit" in row["sentence"]
+    assert "a curve of 60 boost neurons is too short to be fitted" in row["sentence"]
     assert row["need"] == "a last MLP with at least 100 boost neurons"

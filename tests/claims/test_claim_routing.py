@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, routing_table, tables_for
+from claim_tables import BOUNDS, VIEW, routing_table, tables_for
 
 from rareneurons.claims import decide
 
 
 def routing_row(plateau=(1, 0), **numbers) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"attention": routing_table(["a"], **numbers)}
-    return decide(tables, BOUNDS).set_index("claim").loc["C5"]
+    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C5"]
 
 
 @pytest.mark.parametrize(
@@ -37,23 +37,26 @@ def test_routing_row_is_in_units_of_a_mean_head_and_says_its_numbers():
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((0.3, 0.1, 0.6))
     assert row["p_value"] == 0.004
     assert row["sentence"] == (
-        "Contradicted for a: 2 of 12 attention heads route rare rows to the 20 plateau neurons: the strongest moves "
-        "them by 0.3 of a mean head's effect more than common rows, matched groups and the other heads explain (95 % "
-        "interval from 0.1, no head more than 0.6; 300 rows), where 0.5 would be dedicated routing."
+        "Contradicted for a at step16: 2 of 12 attention heads route rare rows to the 20 plateau neurons: the "
+        "strongest head moves them by 0.3 of a mean head's effect beyond what common rows, matched groups and the "
+        "other heads explain (95 % interval from 0.1; no head more than 0.6; 300 rows; threshold for dedicated "
+        "routing: 0.5)."
     )
-    for said in ("of 12 heads 3 move plateau more on rare rows and 2 route", "p = 0.004", "0.25 (0.2 on", "60 %"):
-        assert said in row["reason"]
+    for said in ("3 move these neurons more on rare rows than on common rows, and 2 route", "p = 0.004"):
+        assert said in row["evidence"]
+    for said in ("of 12 attention heads", "0.25 (0.2 on", "60 %"):
+        assert said in row["evidence"]
     assert "no attention head routes" in routing_row()["sentence"]
     assert "an attention head may route" in routing_row(high=0.06)["sentence"]
-    assert "no plateau was found" in routing_row(plateau=(0, 0), group="fixed_plateau")["sentence"]
+    assert "no plateau is declared" in routing_row(plateau=(0, 0), group="fixed_plateau")["evidence"]
     assert "fixed_plateau" in routing_row(plateau=(0, 0), group="fixed_plateau")["statistic"]
     assert "2 heads reach" in routing_row(value=np.nan, reason="2 heads reach")["need"]
 
 
 def test_need_of_routing():
     near = routing_row(value=0.03, low=0.0, high=0.06)["need"]
-    assert near.startswith("for a yes, ")
+    assert near.startswith("to support it, ")
     assert "times as many documents (`attention.documents`) (" in near
     beyond = routing_row(value=0.06, low=-0.01, high=0.13, p=0.2)["need"]
-    assert beyond.startswith("for a no, ")
-    assert "(here 0.2)" in beyond
+    assert beyond.startswith("to contradict it, ")
+    assert "(0.2 here)" in beyond

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, tables_for, tails_table
+from claim_tables import BOUNDS, VIEW, tables_for, tails_table
 from courses import RISING, course_of
 
 from rareneurons.claims import decide
@@ -15,11 +15,12 @@ def c7(matrices, courses, plateau=(0, 0), group="fixed_plateau") -> pd.Series:
     tables = tables_for(["a"], plateau=plateau)
     tables["spectra"] = pd.concat([tails_table(matrix=name, group=group, **given) for name, given in matrices.items()])
     tables["dynamics"] = pd.concat(
-        course_of(f"hill.{name}.matched.ratio", values, 0.002, rng, group) for name, values in courses.items()
+        course_of(("hill", name, "ratio", "matched"), values, 0.002, rng, group) for name, values in courses.items()
     )
-    return decide(tables, BOUNDS).set_index("claim").loc["C7"]
+    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7"]
 
 
+RATIO = "hill", "w_out", "ratio", "matched"
 FALLING = 1 - 0.3 * RISING
 NONE = {"value": 1.0, "gap": (-0.05, 0.05), "q": 0.6, "null": (1.0, 0.95, 1.05)}
 
@@ -46,7 +47,7 @@ def test_either_matrix_may_decide_for_and_only_both_against():
     both = {"w_out": FALLING, "w_in": FALLING}
     found = c7({"w_out": {"q": 0.6}, "w_in": {}}, both)
     assert found["verdict"] == "supported"
-    assert found["statistic"] == "hill.w_in.matched.difference over the matched mean (fixed_plateau, rare)"
+    assert found["statistic"] == "Hill exponent of w_in relative to matched groups (fixed_plateau, rare)"
     assert c7({"w_out": NONE, "w_in": {}}, both)["verdict"] == "undecided"
     assert c7({"w_out": NONE, "w_in": {"q": 0.6}}, both)["verdict"] == "undecided"
     assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
@@ -63,7 +64,7 @@ def test_p_of_the_trend_is_shared_by_the_matrices():
 
 def test_matrices_that_disagree_are_undecided_and_say_so():
     found = c7({"w_out": NONE, "w_in": {}}, {"w_out": FALLING, "w_in": FALLING})
-    assert "one supports it, one contradicts it" in found["need"]
+    assert "one supports the claim and one contradicts it" in found["need"]
 
 
 def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
@@ -71,20 +72,21 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.3, -0.4, -0.2))
     assert (row["p_value"], row["n"], row["bound"], row["need"]) == (0.01, 33, -0.1, "")
     assert row["sentence"].startswith(
-        "Supported for a: in the spectrum of their w_out weights, the 33 most influential neurons (the paper's fixed "
-        "cut, no plateau was found) have a tail exponent 30 % below that of matched groups, a heavier tail (95 % "
-        "interval -40 % to -20 %; adjusted p = 0.01), and the ratio of both changed by -0.3"
+        "Supported for a at step16: the Hill exponent of the w_out weights of the 33 most influential neurons is 30 % "
+        "below that of matched groups, which is a heavier tail (95 % interval -40 % to -20 %; adjusted p = 0.01), and "
+        "the ratio of the two changed by -0.3"
     )
     for part in ("exponent 0.7, mean of 200 matched groups 1 ", "0.8 to 1.3", "adjusted 0.01", "rank correlation"):
-        assert part in row["reason"]
-    assert "followed back" not in row["reason"]
+        assert part in row["evidence"]
+    assert "tracked backwards" not in row["evidence"]
+    assert "no plateau is declared" in row["evidence"]
     tables = tables_for(["a"])
     names = (("fixed_plateau", RISING), ("final_fixed_plateau", -RISING))
     rng = np.random.default_rng(0)
-    tables["dynamics"] = pd.concat(course_of("hill.w_out.matched.ratio", v, 0.001, rng, group) for group, v in names)
-    said = decide(tables, BOUNDS).set_index("claim").loc["C7", "reason"]
+    tables["dynamics"] = pd.concat(course_of(RATIO, v, 0.001, rng, group) for group, v in names)
+    said = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7", "evidence"]
     assert "rank correlation with step 1 (" in said
-    assert "(the final neurons followed back: -1 (95 % interval -1 to -1)" in said
+    assert "(the final neurons tracked backwards: -1 (95 % interval -1 to -1)" in said
     with_plateau = c7({"w_out": {}}, {"w_out": FALLING}, plateau=(1, 0), group="plateau")
     assert "the 20 plateau neurons" in with_plateau["sentence"]
     assert "(plateau, rare)" in with_plateau["statistic"]
@@ -94,14 +96,14 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
 
 
 def test_need_of_tails():
-    alone = decide(tables_for(["a"]), BOUNDS).set_index("claim").loc["C7"]
+    alone = decide(tables_for(["a"]), VIEW, BOUNDS).set_index("claim").loc["C7"]
     assert alone["verdict"] == "undecided"
     assert alone["need"] == "w_out: 5 checkpoints with a known step (2 here)"
     wide = c7({"w_out": {"q": 0.3}}, {"w_out": FALLING})["need"]
-    assert wide.startswith("w_out: for a yes, a group of ")
+    assert wide.startswith("w_out: to support it, a group of ")
     assert "checkpoints" not in wide
     rng = np.random.default_rng(0)
     tables = tables_for(["a"])
-    tables["dynamics"] = course_of("hill.w_out.matched.ratio", 1 - 0.1 * RISING, 0.15, rng)
-    uncertain = decide(tables, BOUNDS).set_index("claim").loc["C7", "need"]
+    tables["dynamics"] = course_of(RATIO, 1 - 0.1 * RISING, 0.15, rng)
+    uncertain = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7", "need"]
     assert "times as many discovery documents" in uncertain

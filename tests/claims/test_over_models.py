@@ -1,29 +1,36 @@
 """Verdicts over models: counted, averaged, and what lacks."""
 
-import numpy as np
-import pandas as pd
-import pytest
+from dataclasses import replace
 
-from rareneurons.claims.clusters import CLUSTERS_CLAIM
-from rareneurons.claims.over_models import over_models
+import numpy as np
+import pytest
+from claim_tables import BOUNDS, VIEW
+
+from rareneurons.claims.clusters import MODULARITY
+from rareneurons.claims.decision import Decision, Statistic
+from rareneurons.claims.interval import Interval
+from rareneurons.claims.over_models import SHARE_OF_MODELS, MoreModelsLikeThese, over_models
+from rareneurons.claims.sentences import claim_texts
 from rareneurons.stats import random_effects
+from rareneurons.conventions import ALL_MODELS
 
 SHORT = {"y": "supported", "n": "contradicted", "u": "undecided"}
+STATISTIC = Statistic(MODULARITY, "plateau", "rare", "heldout")
 
 
-def rows(verdicts: str, values=None, half=0.05, bound=0.1) -> pd.DataFrame:
-    """One row a letter of ``verdicts``: y, n or u."""
+def models(verdicts: str, values=None, half=0.05, bound=0.1) -> dict[str, Decision]:
+    """One decision per letter of ``verdicts``: y, n or u."""
     values = np.zeros(len(verdicts)) if values is None else np.asarray(values, dtype=float)
-    return pd.DataFrame(
-        {
-            "model": [f"m{number}" for number in range(len(verdicts))],
-            "verdict": [SHORT[letter] for letter in verdicts],
-            "value": values,
-            "ci_low": values - half,
-            "ci_high": values + half,
-            "bound": bound,
-        }
-    )
+    return {
+        f"m{number}": Decision(
+            *(SHORT[letter], STATISTIC, None), number=Interval(value, value - half, value + half), bound=bound
+        )
+        for number, (letter, value) in enumerate(zip(verdicts, values, strict=True))
+    }
+
+
+def texts(found: Decision) -> dict[str, str]:
+    return claim_texts("C4", ALL_MODELS, "", found, VIEW, BOUNDS)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +47,10 @@ def rows(verdicts: str, values=None, half=0.05, bound=0.1) -> pd.DataFrame:
     ],
 )
 def test_a_majority_without_a_contradiction_decides(verdicts, expected):
-    found = over_models(CLUSTERS_CLAIM, rows(verdicts), np.nan)
+    found = over_models(models(verdicts), None)
     assert found.verdict == expected
-    assert found.number["value"] == verdicts.count("y") / len(verdicts)
-    assert f"supported in {verdicts.count('y')} of {len(verdicts)} models" in found.plain
+    assert found.number.value == verdicts.count("y") / len(verdicts)
+    assert f"supported in {verdicts.count('y')} of {len(verdicts)} models" in texts(found)["sentence"]
 
 
 @pytest.mark.oracle
@@ -51,10 +58,10 @@ def test_a_majority_without_a_contradiction_decides(verdicts, expected):
 def test_share_interval_and_sign_test_equal_scipy(verdicts):
     from scipy.stats import binomtest
 
-    found = over_models(CLUSTERS_CLAIM, rows(verdicts), np.nan)
+    found = over_models(models(verdicts), None)
     yes, no = verdicts.count("y"), verdicts.count("n")
     interval = binomtest(yes, len(verdicts)).proportion_ci()
-    assert (found.number["ci_low"], found.number["ci_high"]) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    assert (found.number.ci_low, found.number.ci_high) == pytest.approx((interval.low, interval.high), abs=1e-9)
     if yes + no:
         assert found.p_value == pytest.approx(binomtest(yes, yes + no).pvalue)
     else:
@@ -63,41 +70,42 @@ def test_share_interval_and_sign_test_equal_scipy(verdicts):
 
 def test_the_mean_decides_where_single_models_do_not():
     values = [0.03, 0.04, 0.05, 0.04, 0.03]
-    found = over_models(CLUSTERS_CLAIM, rows("uuuuu", values, half=0.08), 0.1)
+    found = over_models(models("uuuuu", values, half=0.08), 0.1)
     own = random_effects(np.array(values), np.full(5, 0.08 / 1.96), 0.1)
     assert found.verdict == "undecided", "errors that all share are no smaller in the mean"
-    found = over_models(CLUSTERS_CLAIM, rows("uuuuu", values, half=0.055), 0.1)
+    found = over_models(models("uuuuu", values, half=0.055), 0.1)
     assert found.verdict == "supported"
-    assert found.number["value"] == pytest.approx(own.mean, abs=1e-3)
-    assert over_models(CLUSTERS_CLAIM, rows("uuuun", values, half=0.055), 0.1).verdict == "undecided"
-    above = over_models(CLUSTERS_CLAIM, rows("uuuuu", [0.3, 0.31, 0.29, 0.3, 0.3], half=0.1), 0.1)
+    assert found.number.value == pytest.approx(own.mean, abs=1e-3)
+    assert over_models(models("uuuun", values, half=0.055), 0.1).verdict == "undecided"
+    above = over_models(models("uuuuu", [0.3, 0.31, 0.29, 0.3, 0.3], half=0.1), 0.1)
     assert above.verdict == "contradicted"
     assert (above.bound, above.n) == (0.1, 5)
     for said in ("on average", "models differ from one another by"):
-        assert said in above.plain
-    assert "I squared" in above.told
+        assert said in texts(above)["sentence"]
+    assert "I squared" in texts(above)["evidence"]
 
 
 def test_models_without_an_interval_are_left_out_of_the_mean_and_named():
-    table = rows("yyu", [0.0, 0.01, np.nan])
-    found = over_models(CLUSTERS_CLAIM, table, 0.1)
+    table = models("yyu", [0.0, 0.01, np.nan])
+    found = over_models(table, 0.1)
     assert found.n == 2
-    assert "1 without an interval left out of the mean" in found.told
-    table.loc[1, ["ci_low", "ci_high"]] = 0.01  # no width
-    assert over_models(CLUSTERS_CLAIM, table, 0.1).statistic == "share of models that support it"
+    assert "1 without an interval left out of the mean" in texts(found)["evidence"]
+    table["m1"] = replace(table["m1"], number=Interval(0.01, 0.01, 0.01))  # no width
+    counted = over_models(table, 0.1)
+    assert counted.statistic.quantity == SHARE_OF_MODELS
+    assert texts(counted)["statistic"] == "share of models that support it"
 
 
 def test_what_lacks_over_models():
-    assert (
-        over_models(CLUSTERS_CLAIM, rows("yuu"), np.nan).need
-        == "a yes for 1 more of m1, m2, whose needs stand here too"
-    )
-    assert over_models(CLUSTERS_CLAIM, rows("nuu"), np.nan).need.startswith("a no for 1 more of m1, m2")
-    assert over_models(CLUSTERS_CLAIM, rows("uuu"), np.nan).need.startswith("the same verdict for 2 more of")
-    disagree = over_models(CLUSTERS_CLAIM, rows("ynu"), np.nan).need
-    assert "between m0 (supported) and m1 (contradicted)" in disagree
-    near = over_models(CLUSTERS_CLAIM, rows("uu", [0.0999999, 0.1000001]), 0.1).need
-    assert near.endswith("or more than 2,000 models, so near to the bound is their mean")
+    def need(verdicts: str) -> str:
+        return texts(over_models(models(verdicts), None))["need"]
+
+    assert need("yuu") == "the verdict supported for 1 more of m1, m2 (see their rows)"
+    assert need("nuu").startswith("the verdict contradicted for 1 more of m1, m2")
+    assert need("uuu").startswith("the same verdict for 2 more of")
+    assert "between m0 (supported) and m1 (contradicted)" in need("ynu")
+    near = texts(over_models(models("uu", [0.0999999, 0.1000001]), 0.1))["need"]
+    assert near.endswith("or more than 2,000 models: their mean is too close to the bound")
 
 
 @pytest.mark.oracle
@@ -105,12 +113,12 @@ def test_models_asked_for_are_the_first_number_whose_interval_clears_the_bound()
     from scipy.stats import t
 
     values = np.array([0.02, 0.12, 0.05, 0.09])
-    found = over_models(CLUSTERS_CLAIM, rows("uuuu", values, half=0.01), 0.1)
+    found = over_models(models("uuuu", values, half=0.01), 0.1)
     scatter = values.std(ddof=1)  # errors are small beside it
     k = 5
     while (t.ppf(0.975, k - 1) + t.ppf(0.8, k - 1)) * scatter / np.sqrt(k) >= 0.1 - values.mean():
         k += 1
-    assert found.need.endswith(f"or {k} models like these (4 here)")
+    assert texts(found)["need"].endswith(f"or {k} models like these (4 here)")
 
 
 @pytest.mark.calibration
@@ -118,15 +126,16 @@ def test_as_many_models_as_are_asked_for_decide():
     """Four models whose mean does not decide; with the number asked for it does in at least 70 % of draws."""
     rng = np.random.default_rng(11)
 
-    def drawn(n: int, half: float) -> pd.DataFrame:
-        return rows("u" * n, 0.02 + 0.06 * rng.normal(size=n), half=half)
+    def drawn(n: int, half: float) -> dict[str, Decision]:
+        return models("u" * n, 0.02 + 0.06 * rng.normal(size=n), half=half)
 
     decided, asked = [], 0
     while asked < 60:
-        few = over_models(CLUSTERS_CLAIM, drawn(4, 0.02), 0.1)
-        if few.verdict != "undecided" or " models like these" not in few.need:
+        few = over_models(drawn(4, 0.02), 0.1)
+        needed = few.options[-1].requirements[0]
+        if few.verdict != "undecided" or not isinstance(needed, MoreModelsLikeThese) or needed.needed is None:
             continue
         asked += 1
-        n = int(few.need.rsplit("or ", 1)[1].split(" models")[0].replace(",", ""))
-        decided.append(over_models(CLUSTERS_CLAIM, drawn(min(n, 200), 0.02), 0.1).verdict == "supported")
+        n = needed.needed
+        decided.append(over_models(drawn(min(n, 200), 0.02), 0.1).verdict == "supported")
     assert np.mean(decided) >= 0.7

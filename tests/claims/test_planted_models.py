@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS
+from claim_tables import BOUNDS, VIEW
 from planted_models import planted_run
 
 from rareneurons.claims import CLAIMS, decide
@@ -17,19 +17,20 @@ def tables() -> dict[str, dict[str, pd.DataFrame]]:
 @pytest.mark.calibration
 @pytest.mark.parametrize(("model", "expected"), [("with-all", "supported"), ("with-none", "contradicted")])
 def test_a_model_with_all_seven_properties_has_them_and_one_with_none_has_none(tables, model, expected):
-    claims = decide(tables[model], BOUNDS).set_index("claim")
+    claims = decide(tables[model], VIEW, BOUNDS).set_index("claim")
     assert claims["verdict"].to_dict() == dict.fromkeys([claim.name for claim in CLAIMS], expected)
     assert (claims["need"] == "").all()
     routing = claims.loc["C5"]  # config.yaml gives these as the reason for its bound
     assert routing["ci_high"] < 0.2 if model == "with-all" else routing["ci_low"] > 2
-    head = "plateau neurons" if model == "with-all" else "(the paper's fixed cut, no plateau was found)"
-    assert claims.loc[["C3", "C4", "C5", "C7"], "sentence"].str.contains(head, regex=False).all()
+    top = "plateau neurons" if model == "with-all" else "the 33 most influential neurons"
+    assert claims.loc[["C3", "C4", "C7"], "sentence"].str.contains(top, regex=False).all()
+    assert (top in claims.loc["C5", "sentence"]) == (model == "with-all")
 
 
 @pytest.mark.calibration
 def test_over_two_models_of_which_one_has_all_and_one_none_nothing_holds(tables):
     both = {name: pd.concat([each[name] for each in tables.values()]) for name in tables["with-all"]}
-    claims = decide(both, BOUNDS)
+    claims = decide(both, VIEW, BOUNDS)
     over = claims[claims["model"] == ALL_MODELS].set_index("claim")
     assert (over["verdict"] == "undecided").all()
     assert over["need"].str.contains("between with-all (supported) and with-none (contradicted)", regex=False).all()

@@ -1,22 +1,29 @@
 """Each of the authors' choices, measured on planted evidence: the right rows, neurons, controls and documents."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from rareneurons.comparison import choice_measures as choice_measures_module
-from rareneurons.comparison.choice_measures import Evidence, Settings, choice_measures, fixed_flatness
+from rareneurons.comparison.choice_measures import ChoiceSettings, Selection, choice_measures, fixed_flatness
+from rareneurons.coordination.estimates import CoordinationSettings
+from rareneurons.evidence import Evidence
 from rareneurons.groups import groups_of_influence, members_by_group, neuron_features
 from rareneurons.influence.sums import InfluenceSums, influence_frame
-from rareneurons.organization.group import Effort
+from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings
+from rareneurons.rows import CONDITION_PREFIX, in_condition
 from rareneurons.stats import document_weights
-from rareneurons.tables import PLATEAU_TEST, CheckpointName
+from rareneurons.tables import CheckpointName
 
 NAME = CheckpointName("a", "step16")
 CUTS = (2.0, 3.5)
 N, DOCUMENTS = 240, 24
 REGIMES = RegimeSettings(CUTS, 20, 199, 0.05, 0.5, 0.5, 0, (5,))
-SETTINGS = Settings(("rare", "common"), "rare-input", REGIMES, 12, 15, Effort(12, 20, 1, [1], 10))
+ORGANIZATION = OrganizationSettings(12, 20, 1, [1], 10)
+SETTINGS = ChoiceSettings("rare-input", REGIMES, 12, 15, CoordinationSettings(), ORGANIZATION)
 
 
 def influence_of(rng, order, shape):
@@ -27,7 +34,7 @@ def influence_of(rng, order, shape):
 
 
 @pytest.fixture(scope="module")
-def evidence():
+def given():
     rng = np.random.default_rng(0)
     ln_rank = np.log(np.arange(1, N + 1))
     power_law, plateau = -0.8 * ln_rank, -0.8 * np.maximum(ln_rank, np.log(20))
@@ -42,23 +49,38 @@ def evidence():
     shared = rng.normal(size=(n_rows, 4)) @ rng.normal(size=(4, N))
     activation = (shared + 2 * rng.normal(size=(n_rows, N))).astype(np.float32)
     group = np.arange(n_rows) % 6
-    masks = {name: group == place for place, name in enumerate(sums)}
+    places = [name.split("/") for name in sums]
+    rows = pd.DataFrame({"split": [places[place][1] for place in group]})
+    for name in shapes:
+        rows[CONDITION_PREFIX + name] = [places[place][0] == name for place in group]
     influence = influence_frame(NAME, 2, sums)
     weight = rng.normal(size=(N, 8))
-    features = neuron_features(activation[masks["rare/discovery"]], weight)
+    found = Evidence(NAME, ("rare", "common"), rows, activation, {"output_weight": weight}, sums)
+    features = neuron_features(activation[in_condition(rows, "rare", "discovery")], weight)
     groups, controls = groups_of_influence(influence, "rare", CUTS, features, 12, rng)
-    document = np.sort(rng.integers(DOCUMENTS, size=n_rows))
-    return Evidence(activation, document, masks, sums, influence, groups, controls, weight)
+    rows["document"] = np.sort(rng.integers(DOCUMENTS, size=n_rows))
+    return found, Selection(influence, groups, controls)
 
 
 @pytest.fixture(scope="module")
-def measured(evidence):
-    return choice_measures(NAME, evidence, SETTINGS, np.random.default_rng(1))
+def evidence(given):
+    return given[0]
 
 
-def value_of(measured, choice, measure, group, condition="rare"):
+@pytest.fixture(scope="module")
+def selection(given):
+    return given[1]
+
+
+@pytest.fixture(scope="module")
+def measured(evidence, selection):
+    return choice_measures(evidence, selection, SETTINGS, np.random.default_rng(1))
+
+
+def row_of(measured, choice, measure, group, condition="rare", part="", quantity="value"):
     found = measured[(measured["choice"] == choice) & (measured["measure"] == measure)]
     found = found[(found["group"] == group) & (found["condition"] == condition)]
+    found = found[(found["part"] == part) & (found["quantity"] == quantity)]
     assert len(found) == 1
     return found.iloc[0]
 
@@ -70,8 +92,8 @@ def dimension(activation):
     return (np.searchsorted(np.cumsum(spectrum) / spectrum.sum(), 0.95) + 1) / values.shape[1]
 
 
-def head_of(evidence, condition, size):
-    mine = evidence.influence.query(f"condition == '{condition}' and split == 'discovery'")
+def top_of(selection, condition, size):
+    mine = selection.influence.query(f"condition == '{condition}' and split == 'discovery'")
     return mine.sort_values("mean_abs_delta_loss", ascending=False)["neuron"].to_numpy()[:size]
 
 
@@ -80,64 +102,72 @@ SIZE = 7  # ranks up to exp(2)
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(
-    ("choice", "group", "chosen_on", "described_on"),
+    ("choice", "chosen_on", "split"),
     [
-        ("input bands", "fixed_plateau", "rare-input", "rare-input/heldout"),
-        ("random controls", "fixed_plateau", "rare", "rare/heldout"),
-        ("reused documents", "fixed_plateau", "rare", "rare/discovery"),
-        ("all together", "plateau", "rare-input", "rare-input/discovery"),
+        ("input bands", "rare-input", "heldout"),
+        ("random controls", "rare", "heldout"),
+        ("reused documents", "rare", "discovery"),
+        ("all together", "rare-input", "discovery"),
     ],
 )
-def test_the_head_is_chosen_and_described_on_the_choice_s_rows(
-    evidence, measured, choice, group, chosen_on, described_on
-):
-    rows = evidence.masks[described_on]
-    expected = dimension(evidence.activation[rows][:, head_of(evidence, chosen_on, SIZE)])
-    found = value_of(measured, choice, "effective_dimension.matched", group)
+def test_neurons_are_chosen_and_described_on_the_choice_s_rows(evidence, selection, measured, choice, chosen_on, split):
+    activation, _ = evidence.at(chosen_on, split)
+    expected = dimension(activation[:, top_of(selection, chosen_on, SIZE)])
+    found = row_of(measured, choice, "effective_dimension", "fixed_plateau", chosen_on)
     assert found["value"] == pytest.approx(expected)
-    assert found["n"] == rows.sum()
-    assert value_of(measured, choice, "signed_modularity.matched", group)["n"] == rows.sum()
+    assert found["n"] == len(activation)
+    assert found["split"] == split
+    assert row_of(measured, choice, "signed_modularity", "fixed_plateau", chosen_on)["n"] == len(activation)
     assert set(measured["group"]) <= {"boost", "plateau", "fixed_plateau"}
 
 
 @pytest.mark.oracle
-def test_random_controls_take_the_place_of_matched_ones(evidence, measured):
-    activation = evidence.activation[evidence.masks["rare/heldout"]]
-    drawn = members_by_group(evidence.controls)
+def test_random_controls_are_compared_with_and_named(evidence, selection, measured):
+    activation, _ = evidence.at("rare", "heldout")
+    drawn = members_by_group(selection.controls)
 
     def mean_of(prefix):
         return np.mean([dimension(activation[:, n[:SIZE]]) for name, n in drawn.items() if name.startswith(prefix)])
 
-    null = value_of(measured, "random controls", "effective_dimension.matched.null_mean", "fixed_plateau")
-    assert null["value"] == pytest.approx(mean_of("random_"))
-    assert null["value"] != pytest.approx(mean_of("matched_fixed_plateau_"))
-    assert null["n"] == 12
+    found = row_of(measured, "random controls", "effective_dimension", "fixed_plateau")
+    assert found["null_mean"] == pytest.approx(mean_of("random_"))
+    assert found["null_mean"] != pytest.approx(mean_of("matched_fixed_plateau_"))
+    assert found["null_n"] == 12
+    difference = row_of(measured, "random controls", "effective_dimension", "fixed_plateau", quantity="difference")
+    assert difference["value"] == pytest.approx(found["value"] - found["null_mean"])
+    against = measured[measured["table"] != "regimes"].groupby("choice")["against"].unique()
+    assert {choice: list(kinds) for choice, kinds in against.items()} == {
+        "input bands": ["matched"],
+        "random controls": ["random"],
+        "reused documents": ["matched"],
+        "all together": ["random"],
+    }
 
 
 def test_a_plateau_of_the_input_band_is_found_under_that_choice_alone(measured):
     """Planted: a plateau in the curve after rare inputs, power laws elsewhere. Fixed cuts see one in any curve."""
-    assert value_of(measured, "input bands", PLATEAU_TEST, "boost")["value"] == 1
-    assert value_of(measured, "reused documents", PLATEAU_TEST, "boost")["value"] == 0
+    assert row_of(measured, "input bands", "plateau", "boost", "rare-input", "test")["value"] == 1
+    assert row_of(measured, "reused documents", "plateau", "boost", part="test")["value"] == 0
     for condition in ("rare", "common"):
-        assert value_of(measured, "fixed cuts", PLATEAU_TEST, "boost", condition)["value"] == 1
+        assert row_of(measured, "fixed cuts", "plateau", "boost", condition, "fixed")["value"] == 1
     declared = measured[(measured["choice"] == "random controls") & (measured["table"] == "regimes")]
     assert declared.empty
 
 
-def test_reused_documents_describe_the_discovery_curve(evidence):
-    """With held-out effects of another order, no head would be found again; it is on the documents that chose it."""
+def test_reused_documents_describe_the_discovery_curve(evidence, selection):
+    """With held-out effects in another order no top neurons would be found again; on the documents that chose them they
+    are."""
     rng = np.random.default_rng(3)
     plateau = -0.8 * np.maximum(np.log(np.arange(1, N + 1)), np.log(20))
     sums = dict(evidence.sums) | {
         f"rare/{split}": influence_of(rng, np.random.default_rng(seed).permutation(N), plateau)
         for split, seed in (("discovery", 7), ("heldout", 8))
     }
-    moved = Evidence(**{**vars(evidence), "sums": sums})
-    found = choice_measures(NAME, moved, SETTINGS, np.random.default_rng(1))
-    assert value_of(found, "reused documents", PLATEAU_TEST, "boost")["value"] == 1
+    found = choice_measures(replace(evidence, sums=sums), selection, SETTINGS, np.random.default_rng(1))
+    assert row_of(found, "reused documents", "plateau", "boost", part="test")["value"] == 1
 
 
-def test_neurons_of_the_input_band_are_matched_on_its_own_discovery_rows(evidence, monkeypatch):
+def test_neurons_of_the_input_band_are_matched_on_its_own_discovery_rows(evidence, selection, monkeypatch):
     seen = []
     features = choice_measures_module.neuron_features
     monkeypatch.setattr(
@@ -145,31 +175,31 @@ def test_neurons_of_the_input_band_are_matched_on_its_own_discovery_rows(evidenc
         "neuron_features",
         lambda activation, weight: seen.append(activation) or features(activation, weight),
     )
-    choice_measures(NAME, evidence, SETTINGS, np.random.default_rng(1))
+    choice_measures(evidence, selection, SETTINGS, np.random.default_rng(1))
     assert len(seen) == 2  # input bands, and all together
     for activation in seen:
-        np.testing.assert_array_equal(activation, evidence.activation[evidence.masks["rare-input/discovery"]])
+        np.testing.assert_array_equal(activation, evidence.at("rare-input", "discovery")[0])
 
 
 def test_only_what_verdicts_read_is_kept(measured):
-    assert (
-        measured.loc[measured["table"] == "organization", "measure"].str.startswith("signed_modularity.matched").all()
-    )
-    assert set(measured.loc[measured["table"] == "coordination", "measure"]) == {
-        f"effective_dimension.matched{end}" for end in ("", ".null_mean", ".difference")
-    }
+    organization = measured[measured["table"] == "organization"]
+    assert set(organization["measure"]) == {"signed_modularity"}
+    coordination = measured[measured["table"] == "coordination"]
+    assert set(coordination["measure"]) == {"effective_dimension"}
+    assert set(coordination["quantity"]) == {"value", "difference"}
+    assert set(measured.loc[measured["table"] != "regimes", "part"]) == {""}
     assert set(measured["choice"]) == {
         *("input bands", "fixed cuts", "random controls", "reused documents", "all together")
     }
 
 
-def test_without_a_condition_by_input_token(evidence):
-    settings = Settings(("rare", "common"), None, REGIMES, 12, 15, SETTINGS.organization)
-    found = choice_measures(NAME, evidence, settings, np.random.default_rng(1))
+def test_without_a_condition_by_input_token(evidence, selection):
+    found = choice_measures(evidence, selection, replace(SETTINGS, by_input=None), np.random.default_rng(1))
     assert "input bands" not in set(found["choice"])
-    rows = evidence.masks["rare/discovery"]
-    expected = dimension(evidence.activation[rows][:, head_of(evidence, "rare", SIZE)])
-    assert value_of(found, "all together", "effective_dimension.matched", "plateau")["value"] == pytest.approx(expected)
+    activation, _ = evidence.at("rare", "discovery")
+    expected = dimension(activation[:, top_of(selection, "rare", SIZE)])
+    found = row_of(found, "all together", "effective_dimension", "fixed_plateau")
+    assert found["value"] == pytest.approx(expected)
 
 
 @pytest.mark.oracle
@@ -182,8 +212,8 @@ def test_flatness_by_fixed_cuts_equals_lines_through_repeated_documents(evidence
         documents = np.repeat(np.arange(DOCUMENTS), draw)
         y = np.log(-np.sort(-sums.absolute[documents].sum(0) / sums.n_rows[documents].sum()))
         x = np.log(np.arange(1, N + 1))
-        head, middle = x < CUTS[0], (x >= CUTS[0]) & (x < CUTS[1])
-        slow.append(np.polyfit(x[head], y[head], 1)[0] / np.polyfit(x[middle], y[middle], 1)[0])
+        top, middle = x < CUTS[0], (x >= CUTS[0]) & (x < CUTS[1])
+        slow.append(np.polyfit(x[top], y[top], 1)[0] / np.polyfit(x[middle], y[middle], 1)[0])
     assert found.value == pytest.approx(slow[0])
     assert (found.ci_low, found.ci_high) == pytest.approx(tuple(np.quantile(slow[1:], [0.025, 0.975])))
     assert found.n == DOCUMENTS

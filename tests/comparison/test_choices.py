@@ -8,29 +8,32 @@ import pytest
 from conftest import PROJECT
 
 from rareneurons.comparison import choices
-from rareneurons.stats import benjamini_hochberg, frame_of_tests
-from rareneurons.tables import PLATEAU_TEST, CheckpointName, Estimate, measure_frame
+from rareneurons.stats import frame_of_tests
+from rareneurons.tables import DRAW_KEYS, IDENTITY, CheckpointName, Draws, Estimate, draws_frame, measure_frame
 
 sys.path.append(str(PROJECT / "tests/claims"))
-from claim_tables import BOUNDS, dimension_table, tables_for
+from claim_tables import BOUNDS, VIEW, compared, dimension_table, tables_for
 
 NAMES = {choice.name: choice for choice in choices.CHOICES}
-NO_DRAWS = pd.DataFrame(columns=["model", "checkpoint", "step", "condition", "group", "measure", "draws"])
+NO_DRAWS = pd.DataFrame(columns=[*IDENTITY, *DRAW_KEYS, "draws"])
 
 
-def rows_of(choice, table, estimates, model="a", condition="rare"):
+def rows_of(choice, table, estimates, model="a", condition=None):
+    """Rows as ``choice_measures`` returns them, under the choice's own condition and split."""
+    view = NAMES[choice].view(VIEW, "rare-input") if choice in NAMES else VIEW
+    condition = view.condition if condition is None else condition
     named = [(condition, group, estimate) for group, estimate in estimates]
     frame = measure_frame(CheckpointName(model, "step16"), named)
-    return frame.assign(choice=choice, table=table, reason="")
+    return frame.assign(choice=choice, table=table, split=view.split)
 
 
 NOTHING = rows_of("-", "-", [("-", Estimate("-", 0.0, "-", 1))])
 
 
 def effects(tables, measured=NOTHING, by_input="rare-input"):
-    return choices.effects_of_choices(tables, measured, NO_DRAWS, by_input, BOUNDS, np.random.default_rng(0)).set_index(
-        ["choice", "claim"]
-    )
+    rng = np.random.default_rng(0)
+    found = choices.effects_of_choices(tables, measured, NO_DRAWS, by_input, VIEW, BOUNDS, rng)
+    return found.set_index(["choice", "claim"])
 
 
 def test_the_last_condition_by_input_token_stands_for_the_authors_bands():
@@ -48,16 +51,32 @@ def test_without_such_a_condition_that_choice_is_not_made():
     assert not any(choice.input_band for choice in found)
 
 
+def same_numbers(choice, tables):
+    """The run's own rows as if they had been measured under a choice."""
+    view, frames = NAMES[choice].view(VIEW, "rare-input"), []
+    for name, table in tables.items():
+        if name in choices.READ:
+            rows = table[(table["step"] == 16) & choices.read_by_verdicts(name, table)]
+            rows = rows[rows["against"].isin(["", "matched"])]
+            new = {"condition": {"rare": view.condition}, "against": {"matched": view.controls}}
+            rows = rows.replace(new).assign(choice=choice, table=name, split=view.split)
+            if view.fixed_cuts:
+                rows.loc[rows["measure"].isin(["plateau", "flatness"]), "part"] = "fixed"
+            frames.append(rows)
+    return pd.concat(frames)
+
+
 def test_nothing_changes_where_a_choice_changes_nothing():
-    """A run whose head is the fixed one and whose random controls are its matched ones."""
+    """A run whose top neurons are those of the fixed cut and whose random controls are its matched ones."""
     tables = tables_for(["a"], plateau=(0, 0))
     for name in ("coordination", "organization", "spectra"):
         tables[name] = tables[name].assign(group="fixed_plateau")
+    for name in ("coordination", "organization"):
+        tables[name] = pd.concat([tables[name], tables[name].assign(against="random")], ignore_index=True)
     spectra = tables["spectra"]
-    tables["spectra"] = pd.concat(
-        [spectra, spectra.assign(measure=spectra["measure"].str.replace(".matched", ".random"))], ignore_index=True
-    )
-    found = effects(tables)
+    values = spectra[spectra["quantity"] == "value"]
+    tables["spectra"] = pd.concat([spectra, values.assign(against="random")], ignore_index=True)
+    found = effects(tables, pd.concat([same_numbers(choice, tables) for choice in NAMES]))
     assert not found["changed"].any()
     assert set(found.loc["fixed cuts"].index) == {"C1", "C2", "C3", "C4", "C7"}
     assert set(found.loc["random controls"].index) == {"C3", "C4", "C7"}
@@ -68,128 +87,137 @@ def test_nothing_changes_where_a_choice_changes_nothing():
 
 def test_fixed_cuts_declare_a_plateau_in_rare_and_common_curves_alike():
     declared = [
-        ("boost", Estimate("mean_abs.auto.flatness", 0.3, "u", 9, 0.2, 0.4)),
-        ("boost", Estimate(PLATEAU_TEST, 1.0, "u", 9)),
+        ("boost", Estimate("flatness", 0.3, "u", 9, 0.2, 0.4, part="fixed")),
+        ("boost", Estimate("plateau", 1.0, "u", 9, part="fixed")),
     ]
     measured = pd.concat([rows_of("fixed cuts", "regimes", declared, condition=c) for c in ("rare", "common")])
     found = effects(tables_for(["a"], plateau=(0, 0), power=(0.9, 0.9)), measured).loc["fixed cuts"]
     assert found.loc["C1", ["proper_verdict", "verdict", "changed"]].tolist() == ["contradicted", "supported", True]
     assert found.loc["C2", ["proper_verdict", "verdict", "changed"]].tolist() == ["supported", "contradicted", True]
     assert found.loc["C1", ["value", "ci_low", "ci_high"]].tolist() == [0.3, 0.2, 0.4]
-    assert found.loc["C1", "statistic"] == "mean_abs.fixed.flatness (boost, rare)"
+    assert np.isnan(found.loc["C1", "p_value"]), "no test, no p"
+    cut = "exponent of the top neurons before the fixed cut over that of the power law (boost, rare)"
+    assert found.loc["C1", "statistic"] == cut
 
 
-def test_fixed_cuts_put_the_fixed_head_in_the_place_of_the_plateau():
+def test_fixed_cuts_look_at_the_neurons_before_the_fixed_cut_even_where_there_is_a_plateau():
     tables = tables_for(["a"], plateau=(1, 0))
     own = dimension_table(q=0.5, gap=(-0.3, 0.1))
     tables["coordination"] = pd.concat([own, dimension_table(group="fixed_plateau", q=0.01)], ignore_index=True)
     found = effects(tables).loc[("fixed cuts", "C3")]
     assert found[["proper_verdict", "verdict"]].tolist() == ["undecided", "supported"]
-    assert found["statistic"] == "effective_dimension.matched.difference over the matched mean (fixed_plateau, rare)"
+    assert found["statistic"] == "effective dimension relative to matched groups (fixed_plateau, rare)"
     assert effects(tables).loc[("reused documents", "C3"), "verdict"] == "undecided"
+    tables["regimes"] = tables_for(["a"])["regimes"]
     tables["groups"] = tables["groups"][tables["groups"]["group"] != "plateau"]  # where none is fitted
-    made = choices.tables_with(NAMES["fixed cuts"], tables, NOTHING, NO_DRAWS, BOUNDS, np.random.default_rng(0))
-    assert (made["groups"]["group"] == "plateau").sum() == (tables["groups"]["group"] == "fixed_plateau").sum()
+    assert effects(tables).loc[("fixed cuts", "C3"), "verdict"] == "supported"
 
 
-def dimension_rows(choice, p, group="plateau"):
-    name = "effective_dimension.matched"
-    estimates = [
-        Estimate(name, 0.2, "u", 50, 0.1, 0.3, p),
-        Estimate(f"{name}.null_mean", 0.6, "u", 200, 0.5, 0.7),
-        Estimate(f"{name}.difference", -0.4, "u", 50, -0.5, -0.3),
-    ]
-    return rows_of(choice, "coordination", [(group, estimate) for estimate in estimates])
+def dimension_rows(choice, p, group=None):
+    """A dimension of 0.2 where control groups have 0.6; the group and the controls are those of the choice."""
+    view = NAMES[choice].view(VIEW, "rare-input")
+    numbers = "effective_dimension", 0.2, 50, (0.1, 0.3), np.nan, (0.6, 0.5, 0.7), (-0.5, -0.3), p
+    group = group or view.group or "plateau"
+    return rows_of(choice, "coordination", [(group, each) for each in compared(*numbers, against=view.controls)])
+
+
+def declared_plateau(choice):
+    """The plateau that the test declares on the choice's own curve, if the choice has one."""
+    if choice not in ("input bands", "reused documents"):
+        return NOTHING.iloc[:0]
+    return rows_of(choice, "regimes", [("boost", Estimate("plateau", 1.0, "u", 9, p_value=0.001, part="test"))])
 
 
 @pytest.mark.parametrize("choice", ["input bands", "random controls", "reused documents", "all together"])
 def test_a_choice_s_own_rows_decide(choice):
     tables = tables_for(["a"], plateau=(1, 0))
     tables["coordination"] = dimension_table(q=0.9, gap=(-0.3, 0.1))
-    found = effects(tables, dimension_rows(choice, 0.001)).xs("C3", level="claim")
+    measured = pd.concat([dimension_rows(choice, 0.001), declared_plateau(choice)])
+    found = effects(tables, measured).xs("C3", level="claim")
     assert found["verdict"].eq("supported").sum() == 1
     assert found.loc[choice, "changed"]
     assert found.loc[choice, ["value", "n"]].tolist() == pytest.approx([-0.4 / 0.6, 50])
     assert found["proper_verdict"].eq("undecided").all()
     named = {
-        "input bands": "effective_dimension.matched.difference over the matched mean (plateau, rare-input)",
-        "random controls": "effective_dimension.random.difference over the random mean (plateau, rare)",
-        "reused documents": "effective_dimension.matched.difference over the matched mean (plateau, rare), discovery",
-        "all together": "effective_dimension.random.difference over the random mean (fixed_plateau, rare-input), "
-        "discovery",
+        "input bands": "effective dimension relative to matched groups (plateau, rare-input)",
+        "random controls": "effective dimension relative to random groups (plateau, rare)",
+        "reused documents": "effective dimension relative to matched groups (plateau, rare, discovery documents)",
+        "all together": "effective dimension relative to random groups (fixed_plateau, rare-input, discovery "
+        "documents)",
     }
     assert found.loc[choice, "statistic"] == named[choice]
 
 
-def test_a_head_that_the_choice_does_not_find_is_not_the_run_s():
-    """The choice's curve has no automatic plateau: the fixed head decides, and not the run's plateau."""
+def test_a_plateau_that_the_choice_does_not_find_is_not_the_run_s():
+    """The choice's curve has no plateau: the neurons before the fixed cut decide, and not the run's plateau."""
     tables = tables_for(["a"], plateau=(1, 0))
     tables["coordination"] = dimension_table(q=0.01)
-    found = effects(tables, dimension_rows("input bands", 0.9, "fixed_plateau")).loc[("input bands", "C3")]
+    measured = dimension_rows("input bands", 0.9, "fixed_plateau")
+    found = effects(tables, measured).loc[("input bands", "C3")]
     assert found[["proper_verdict", "verdict"]].tolist() == ["supported", "undecided"]
+    assert found["statistic"] == "effective dimension relative to matched groups (fixed_plateau, rare-input)"
 
 
-def family(p_of_head):
+def family(p_of_top):
     name = CheckpointName("a", "step16")
-    others = [("rare", f"g{i}", Estimate(f"m.{kind}", 0.1, "u", 9, p_value=p)) for i, (kind, p) in enumerate(TESTS)]
-    head = ("rare", "plateau", Estimate("effective_dimension.matched", 0.2, "u", 9, p_value=p_of_head))
-    return frame_of_tests(name, [*others, head])
+    others = [
+        ("rare", f"g{number}", Estimate("m", 0.1, "u", 9, p_value=p, against=kind))
+        for number, (kind, p) in enumerate(TESTS)
+    ]
+    top = Estimate("effective_dimension", 0.2, "u", 9, p_value=p_of_top, against="matched")
+    return frame_of_tests(name, [*others, ("rare", "plateau", top)])
 
 
 TESTS = [("matched", 0.01), ("matched", 0.03), ("random", 0.001), ("matched", 0.8), ("random", 0.2)]
 
 
 @pytest.mark.oracle
-def test_p_values_are_adjusted_among_the_other_tests_of_the_checkpoint():
-    """As if the choice's p had stood in the table from the start; and nothing moves where no p does."""
-    choice = NAMES["reused documents"]
+@pytest.mark.parametrize(
+    ("table", "measure"), [("coordination", "effective_dimension"), ("organization", "signed_modularity")]
+)
+def test_p_values_are_adjusted_among_the_other_tests_of_the_checkpoint(table, measure):
+    """As if the table had had the choice's p from the start; and nothing moves where no p does."""
     for p in (0.5, 0.004):
-        rows = rows_of(
-            "reused documents", "coordination", [("plateau", Estimate("effective_dimension.matched", 0.2, "u", 9))]
-        )
-        rows["p_value"] = p
-        made = choices.tables_with(choice, {"coordination": family(0.5)}, rows, NO_DRAWS, BOUNDS, None)
+        own = family(0.5).replace({"measure": {"effective_dimension": measure}})
+        top = Estimate(measure, 0.2, "u", 9, p_value=p, against="matched")
+        rows = rows_of("reused documents", table, [("plateau", top)])
+        made = made_with("reused documents", {table: own}, rows)[table]
         expected = family(p).set_index("group")["q_value"]
-        found = made["coordination"].set_index("group")["q_value"]
+        found = made.set_index("group")["q_value"]
         pd.testing.assert_series_equal(found.sort_index(), expected.sort_index())
-    together = family(0.5)
-    rows = rows_of(
-        "reused documents",
-        "organization",
-        [("plateau", Estimate("signed_modularity.matched", 0.2, "u", 9, p_value=0.01))],
-    )
-    made = choices.tables_with(choice, {"organization": together}, rows, NO_DRAWS, BOUNDS, None)["organization"]
-    np.testing.assert_array_equal(made["q_value"], benjamini_hochberg(made["p_value"].to_numpy()))
+
+
+def made_with(choice, tables, rows, draws=NO_DRAWS):
+    return choices.tables_with(NAMES[choice], tables, rows, draws, VIEW, BOUNDS, np.random.default_rng(0))
 
 
 def test_rows_of_other_models_checkpoints_and_conditions_stay():
     tables = {"coordination": pd.concat([dimension_table(model=m, step=s) for m in "ab" for s in (2, 16)])}
     common = tables["coordination"].assign(condition="common")
     tables = {"coordination": pd.concat([*tables.values(), common], ignore_index=True)}
-    made = choices.tables_with(
-        NAMES["reused documents"], tables, dimension_rows("reused documents", 0.3), NO_DRAWS, BOUNDS, None
-    )["coordination"]
+    made = made_with("reused documents", tables, dimension_rows("reused documents", 0.3))["coordination"]
     assert len(made) == len(tables["coordination"])
     mine = (made["model"] == "a") & (made["step"] == 16) & (made["condition"] == "rare")
-    assert made.loc[mine, "value"].tolist() == [0.2, 0.6, -0.4]
-    keys = ["model", "step", "condition", "measure", "value"]
+    assert made.loc[mine, "value"].tolist() == pytest.approx([0.2, -0.4])
+    assert made.loc[mine, "null_mean"].tolist() == pytest.approx([0.6, np.nan], nan_ok=True)
+    assert made.loc[mine, "split"].eq("discovery").all()
+    assert made.loc[~mine, "split"].eq("heldout").all()
+    keys = ["model", "step", "condition", "quantity", "value"]
     kept = tables["coordination"].merge(made.loc[~mine, keys], on=keys)
-    assert len(kept) == len(made) - 3
+    assert len(kept) == len(made) - 2
 
 
 def test_curves_of_other_conditions_groups_and_measures_stay():
     name = CheckpointName("a", "step16")
+    test = Estimate("plateau", 0.0, "u", 9, part="test")
     kept = [
-        ("bottom-half", "boost", Estimate(PLATEAU_TEST, 0.0, "u", 9)),
-        ("rare", "suppress", Estimate(PLATEAU_TEST, 0.0, "u", 9)),
-        ("rare", "boost", Estimate("mean_abs.head.influence_share", 0.5, "u", 9)),
+        ("bottom-half", "boost", test),
+        ("rare", "suppress", test),
+        ("rare", "boost", Estimate("influence_share", 0.5, "u", 9, part="top")),
     ]
-    table = measure_frame(name, [*kept, ("rare", "boost", Estimate(PLATEAU_TEST, 0.0, "u", 9))])
-    rows = rows_of("fixed cuts", "regimes", [("boost", Estimate(PLATEAU_TEST, 1.0, "u", 9))])
-    nothing = table.iloc[:0]
-    others = ("groups", "coordination", "organization", "spectra", "dynamics")
-    tables = {"regimes": table, **dict.fromkeys(others, nothing)}
-    made = choices.tables_with(NAMES["fixed cuts"], tables, rows, NO_DRAWS, BOUNDS, np.random.default_rng(0))["regimes"]
+    tables = {"regimes": measure_frame(name, [*kept, ("rare", "boost", test)])}
+    rows = rows_of("reused documents", "regimes", [("boost", Estimate("plateau", 1.0, "u", 9, part="test"))])
+    made = made_with("reused documents", tables, rows)["regimes"]
     assert made["value"].tolist() == [0.0, 0.0, 0.5, 1.0]
     assert made["condition"].tolist() == ["bottom-half", "rare", "rare", "rare"]
 
@@ -198,24 +226,18 @@ def spectra_run():
     """Hill exponents: the group's falls from 2 to 1.4, random groups stay at 2, matched ones are as the group."""
     frames, draws = [], []
     for step, value in zip((1, 2, 3, 4, 6, 8), (2.0, 1.9, 1.8, 1.7, 1.6, 1.4), strict=True):
-        name = CheckpointName("a", f"step{step}")
+        name, interval = CheckpointName("a", f"step{step}"), (value - 0.1, value + 0.1)
         estimates = []
         for kind, null, p in (("random", 2.0, 0.001), ("matched", value, 0.9)):
-            estimates += [
-                Estimate(f"hill.w_out.{kind}", value, "exponent", 33, value - 0.1, value + 0.1, p),
-                Estimate(f"hill.w_out.{kind}.null_mean", null, "exponent", 200, null - 0.05, null + 0.05),
-            ]
-        estimates += [Estimate("hill.w_out.matched.difference", 0.0, "exponent", 33, -0.1, 0.1)]
-        estimates += [Estimate("hill.w_out.matched.ratio", 1.0, "ratio", 33, 0.9, 1.1)]
+            tested = {"null_mean": null, "null_low": null - 0.05, "null_high": null + 0.05, "null_n": 200}
+            number = "hill", value, "exponent", 33, *interval, p
+            estimates.append(Estimate(*number, part="w_out", against=kind, **tested))
+        matched = {"part": "w_out", "against": "matched"}
+        estimates += [Estimate("hill", 0.0, "exponent", 33, -0.1, 0.1, quantity="difference", **matched)]
+        estimates += [Estimate("hill", 1.0, "ratio", 33, 0.9, 1.1, quantity="ratio", **matched)]
         frames.append(frame_of_tests(name, [("rare", "plateau", each) for each in estimates]))
-        drawn = value + np.linspace(-0.01, 0.01, 40)
-        draws.append(
-            name.labelled(
-                pd.DataFrame(
-                    {"condition": "rare", "group": "plateau", "measure": "hill.w_out.matched", "draws": [drawn]}
-                )
-            )
-        )
+        drawn = Draws("hill", value + np.linspace(-0.01, 0.01, 40), part="w_out")
+        draws.append(draws_frame(name, [("rare", "plateau", drawn)]))
     return pd.concat(frames, ignore_index=True), pd.concat(draws, ignore_index=True)
 
 
@@ -223,27 +245,25 @@ def test_random_controls_turn_a_spectrum_like_its_matched_ones_into_a_heavier_ta
     spectra, draws = spectra_run()
     tables = tables_for(["a"], plateau=(1, 0)) | {"spectra": spectra}
     tables["audit"] = tables["audit"].assign(checkpoint="step8")
-    own_trend = Estimate("hill.w_out.matched.ratio.change", 9.0, "ratio", 6)
-    tables["dynamics"] = measure_frame(CheckpointName("a", "all"), [("rare", "plateau", own_trend)])
-    choice = NAMES["random controls"]
-    made = choices.tables_with(choice, tables, NOTHING, draws, BOUNDS, np.random.default_rng(0))
-    last = made["spectra"].query("step == 8").set_index("measure")
+    own_change = Estimate("hill", 9.0, "ratio", 6, part="w_out", quantity="ratio_change", against="matched")
+    tables["dynamics"] = measure_frame(CheckpointName("a", "all"), [("rare", "plateau", own_change)])
+    made = made_with("random controls", tables, NOTHING, draws)
+    last = made["spectra"].query("step == 8 and against == 'random'").set_index("quantity")
     columns = ["value", "ci_low", "ci_high"]
-    assert last.loc["hill.w_out.matched.difference", columns].tolist() == pytest.approx([-0.6, -0.7, -0.5])
-    assert last.loc["hill.w_out.matched.ratio", columns].tolist() == pytest.approx([0.7, 0.65, 0.75])
-    assert last.loc["hill.w_out.matched.null_mean", "value"] == 2
-    assert last.loc["hill.w_out.matched", "q_value"] == 0.001
+    assert last.loc["difference", columns].tolist() == pytest.approx([-0.6, -0.7, -0.5])
+    assert last.loc["ratio", columns].tolist() == pytest.approx([0.7, 0.65, 0.75])
+    assert last.loc["value", "null_mean"] == 2
+    assert last.loc["value", "q_value"] == 0.001
     assert not last.index.duplicated().any()
-    moved = made["dynamics"].set_index("measure")
-    change = moved.loc["hill.w_out.matched.ratio.change"]  # one row: the run's own trend is gone
-    assert change[columns].tolist() == pytest.approx([-0.3, -0.3, -0.3])
-    assert moved.loc["hill.w_out.matched.ratio.trend", "value"] == -1
+    moved = made["dynamics"].query("against == 'random'").set_index("quantity")
+    assert moved.loc["ratio_change", columns].tolist() == pytest.approx([-0.3, -0.3, -0.3])
+    assert moved.loc["ratio_trend", "value"] == -1
     tables["regimes"] = tables["regimes"].replace({"checkpoint": {"step16": "step8"}, "step": {16: 8}})
-    found = choices.effects_of_choices(tables, NOTHING, draws, None, BOUNDS, np.random.default_rng(0))
+    found = choices.effects_of_choices(tables, NOTHING, draws, None, VIEW, BOUNDS, np.random.default_rng(0))
     c7 = found[(found["claim"] == "C7") & (found["choice"] == "random controls")].iloc[0]
     assert c7[["proper_verdict", "verdict"]].tolist() == ["contradicted", "supported"]
     assert c7[["proper_value", "value"]].tolist() == pytest.approx([0, -0.6 / 2])
-    assert c7["statistic"] == "hill.w_out.random.difference over the random mean (plateau, rare)"
+    assert c7["statistic"] == "Hill exponent of w_out relative to random groups (plateau, rare)"
 
 
 def test_markdown_names_the_run_s_own_first_and_changes_in_bold():

@@ -1,13 +1,23 @@
-"""Verdict per claim and model, and over models, with the number behind it and the rule in words.
+"""Verdicts per claim and model, and over models: decided first, then put into words.
 
-``verdicts`` applies the rules: ``plateau`` (C1, C2), ``dimension`` (C3), ``clusters`` (C4), ``routing`` (C5),
-``course`` (C6) and ``tails`` (C7), each of which makes a finding; ``over_models`` sums them up, ``results_section``
-writes them down. ``bounds``, ``measured``, ``findings`` and ``needs`` (what an undecided claim lacks) are what all of
-them stand on, ``matched`` and ``over_training`` what two of them share.
+A claim's rule is a function of tables, view and bounds that returns a decision: a verdict and numbers, without words.
+The rules are ``plateau`` (C1, C2), ``dimension`` (C3), ``clusters`` (C4), ``routing`` (C5), ``course`` (C6) and
+``tails`` (C7); ``over_models`` sums up a claim's decisions. ``verdicts`` has the register of claims and applies them.
+``sentences`` has all English, and ``results_section`` lays it out.
+
+``view`` says which neurons, controls, rows and documents are meant, and looks numbers up. ``decision``, ``interval``
+and ``requirements`` (what would decide an undecided claim) are what the rules are made of; ``below_controls`` and
+``over_training`` are what two of them share.
+
+A new claim takes a module with its rule, an entry in ``verdicts.CLAIMS`` and its wording in ``sentences.WORDING``.
 """
 
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.results_section import claims_markdown
+from rareneurons.claims.sentences import WORDING
 from rareneurons.claims.verdicts import CLAIMS, decide
+from rareneurons.claims.view import View
 
-__all__ = ["CLAIMS", "Bounds", "claims_markdown", "decide"]
+TITLES = {claim.name: WORDING[claim.name].title for claim in CLAIMS}
+
+__all__ = ["CLAIMS", "TITLES", "Bounds", "View", "claims_markdown", "decide"]

@@ -1,155 +1,242 @@
 """C6: does specialization emerge gradually in training?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from rareneurons.claims.bounds import Bounds, Claim, Verdict
-from rareneurons.claims.findings import Finding, no_number
-from rareneurons.claims.measured import Finder, finder, head_of, n_checkpoints, percent, with_interval
-from rareneurons.claims.needs import LEAST_CHECKPOINTS, Sample, more_documents, standard_error, times_as_many
+from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.decision import Decision, Statistic, Verdict
+from rareneurons.claims.dimension import DIMENSION
+from rareneurons.claims.interval import NAN, UNKNOWN, Interval
 from rareneurons.claims.over_training import (
-    followed_back,
     follows_step,
     more_checkpoints,
     movement,
     times_to_follow_step,
     times_to_tell_movement,
 )
-from rareneurons.tables import FINAL_PREFIX, PLATEAU_TEST
+from rareneurons.claims.requirements import LEAST_CHECKPOINTS, MoreDocuments, Option, more_documents
+from rareneurons.claims.view import Finder, Tables, View, n_checkpoints
+from rareneurons.dynamics.trends import FIRST_STEP
+from rareneurons.regimes.estimates import PLATEAU, SHARE
+from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, VALUE, Movement, over_training
 
-COURSE_CLAIM = Claim("C6", "Specialization emerges gradually in training", "dynamics", "mean_abs.head.influence_share")
-DIMENSION = "effective_dimension.matched"
 N_MEASURES = 2  # that C6 looks at; alpha is shared by them
-SAMPLE = Sample("held-out documents")
 Answer = Literal["gradual", "abrupt", "none", "open"]
+Why = Literal["unknown", "small", "unclear", "gradual", "unsteady", "excursion", "abrupt", "apart", "uncertain"]
+
+
+@dataclass(frozen=True)
+class LargestStep:
+    """The largest part of a change between two neighbouring checkpoints, as a ``share`` of it, and their steps."""
+
+    share: Interval
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """Evidence: how a measure moved over ``n`` checkpoints.
+
+    ``answer`` and ``why``: gradually; abruptly; not at all (less than the ``margin``); or open, because its course is
+    ``unknown``, its change is ``unclear``, its trend ``unsteady``, it went further and came back (``excursion``), the
+    checkpoints are too far ``apart``, or the largest step is ``uncertain``. ``trend``: rank correlation with step, and
+    ``p_value`` its p, adjusted for the two measures. ``options``: what would decide it where it is open.
+    """
+
+    statistic: Statistic
+    margin: float
+    n: int
+    answer: Answer
+    why: Why
+    change: Interval = UNKNOWN
+    trend: Interval | None = None
+    p_value: float = NAN
+    largest: LargestStep | None = None
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True)
+class Courses:
+    """Evidence of C6: the courses of both measures, and which of them the verdict shows.
+
+    ``tracked``: the trend of the last checkpoint's neurons tracked backwards; ``plateau_step``: the first step at which
+    the plateau test passes, NaN if at none.
+    """
+
+    courses: tuple[Course, ...]
+    shown: Course
+    tracked: "TrackedTrend | None"
+    plateau_step: float
+
+
+@dataclass(frozen=True)
+class TrackedTrend:
+    """Rank correlation with step of the last checkpoint's neurons tracked backwards, and its p; it decides nothing."""
+
+    trend: Interval
+    p_value: float
+
+
+@dataclass(frozen=True)
+class LaterCheckpoints:
+    """Requirement: checkpoints after the last one, since the measure went too far and came back."""
+
+    largest: LargestStep
+
+
+@dataclass(frozen=True)
+class CheckpointsBetween:
+    """Requirement: ``n`` more checkpoints between two steps."""
+
+    n: int
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
+class CheckpointsAtTheJump:
+    """Requirement: checkpoints at steps that differ by less than ``factor``, where one of two measures jumps."""
+
+    factor: float
 
 
 @dataclass(frozen=True)
 class _Measure:
-    """One of the two measures that C6 looks at.
+    """One of the two measures: its rows in the dynamics table, direction of specialization, smallest change."""
 
-    ``words``; ``find`` its numbers in the dynamics table; ``sign`` the direction of specialization; ``margin`` smallest
-    change that matters, with that sign.
-    """
-
-    words: str
+    statistic: Statistic
     find: Finder
     sign: int
     margin: float
 
-
-@dataclass(frozen=True)
-class _Course:
-    """How a measure moved: in short, at length, and what would tell where that is ``open``."""
-
-    answer: Answer
-    plain: str
-    told: str
-    need: str
-    change: pd.Series
-    p: float
-    n: int
+    def row(self, name: Movement) -> pd.Series | None:
+        return self.find(over_training(DIFFERENCE, name))
 
 
-def _course_of(measure: _Measure, here: int, bounds: Bounds) -> _Course:
-    """Course of a measure over ``here`` checkpoints with a step."""
-    change, trend = measure.find(".change"), measure.find(".trend")
-    if change is None or change["n"] < LEAST_CHECKPOINTS:
-        unknown = f"{measure.words} is not known at four checkpoints"
-        alpha = bounds.alpha / N_MEASURES
-        need = " and ".join(more_checkpoints(None, measure.sign, alpha, bounds.permutations, here))
-        return _Course("open", unknown, unknown, need, no_number(), np.nan, here)
-    answer, meaning, need = _reading(measure, change, trend, bounds)
-    n, p = int(change["n"]), np.nan if trend is None else min(1.0, N_MEASURES * float(trend["p_value"]))
-    changed = f"{measure.words} changed by {with_interval(change)} over {n} checkpoints"
-    follows = "" if trend is None else f", rank correlation with step {with_interval(trend)}, adjusted p = {p:.2g}"
-    return _Course(answer, f"{changed}: {meaning}", f"{changed}{follows}: {meaning}", need, change, p, n)
+def decide_course(tables: Tables, view: View, bounds: Bounds) -> Decision:
+    """C6: do the top neurons come to matter more for rare targets, or to act together, and how fast?"""
+    top, here = view.top_group(tables), n_checkpoints(tables["audit"])
+    courses = [_course_of(measure, here, bounds) for measure in _measures(tables, view, bounds, top.name)]
+    verdict, deciding = _verdict({course.answer for course in courses})
+    shown = next(course for course in courses if course.answer == deciding)
+    dynamics = tables["dynamics"]
+    first = view.finder(dynamics, "boost", *PLATEAU)(FIRST_STEP)
+    final = view.finder(dynamics, f"{FINAL_PREFIX}{top.name}", DIMENSION, against=view.controls)
+    evidence = Courses(
+        tuple(courses),
+        shown,
+        tracked_trend(final(over_training(DIFFERENCE, "trend"))),
+        np.nan if first is None else float(first["value"]),
+    )
+    return Decision(
+        verdict,
+        shown.statistic,
+        evidence,
+        _options(courses, bounds),
+        shown.change,
+        shown.p_value,
+        shown.n,
+        bound=shown.margin,
+        neurons=top,
+    )
 
 
-def _reading(measure: _Measure, change: pd.Series, trend: pd.Series | None, bounds: Bounds) -> tuple[Answer, str, str]:
-    """Answer, what it means, and what would tell where it is open; a measure that never changes has no trend."""
-    margin, share = abs(measure.margin), bounds.abrupt_share
-    moved = movement(measure.find, measure.sign, margin)
-    if moved == "none":
-        return "none", f"less than the {measure.margin:+.2g} that would matter", ""
-    part, first, last = (measure.find(f".largest_step{end}") for end in ("", ".from", ".to"))
-    if moved == "open" or trend is None or part is None or first is None or last is None:
-        times = times_to_tell_movement(change, measure.sign, margin)
-        return "open", "perhaps nothing, perhaps enough to matter", more_documents(times, SAMPLE)
-    between = f"between step {first['value']:.0f} and {last['value']:.0f}"
-    interval = f"(95 % interval {percent(part['ci_low'])} to {percent(part['ci_high'])})"
-    largest = f"{percent(part['value'])} of it {interval} {between}"
-    if part["ci_high"] < share:
-        return _gradual(measure, trend, largest, bounds)
-    if part["ci_low"] > 1:
-        times, low, high = (part[key] for key in ("value", "ci_low", "ci_high"))
-        back = f"{times:.1f} times as far (95 % interval {low:.1f} to {high:.1f}) {between} and came back"
-        need = f"checkpoints after the last one, to see where it settles: it went {back}"
-        return "open", f"{back}, so neither gradually nor abruptly", need
-    if part["ci_low"] > share:
-        ratio = (last["value"] + 1) / (first["value"] + 1)
-        if ratio <= bounds.abrupt_factor:
-            return "abrupt", f"abruptly, {largest}", ""
-        lacking = ceil(log(ratio) / log(bounds.abrupt_factor)) - 1
-        return "open", f"{largest}, too far apart to tell gradual from abrupt", f"{lacking} more checkpoints {between}"
-    times = times_as_many(part["value"], standard_error(part), above=share, below=share)
-    return "open", f"{largest}, too uncertain to tell gradual from abrupt", more_documents(times, SAMPLE)
+def tracked_trend(trend: pd.Series | None) -> TrackedTrend | None:
+    """The trend of the last checkpoint's neurons, from its row in the dynamics table."""
+    return None if trend is None else TrackedTrend(Interval.of(trend), float(trend["p_value"]))
 
 
-def _gradual(measure: _Measure, trend: pd.Series, largest: str, bounds: Bounds) -> tuple[Answer, str, str]:
-    """The reading of a change no part of which is large: gradual, if it follows step."""
-    alpha = bounds.alpha / N_MEASURES
-    if follows_step(trend, measure.sign, alpha):
-        return "gradual", f"gradually, at most {largest}", ""
-    times = times_to_follow_step(trend, measure.sign)
-    needs = [more_documents(times, SAMPLE)] if times != 1 else []
-    needs += more_checkpoints(trend, measure.sign, alpha, bounds.permutations, int(trend["n"]))
-    return "open", f"at most {largest}, but not steadily enough for a trend", " and ".join(needs)
-
-
-def course_finding(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> Finding:
-    """C6: does the head come to matter for rare targets more than for common ones, or to act together; how fast?"""
-    claim, dynamics, condition = COURSE_CLAIM, tables["dynamics"], bounds.condition
-    both, head, here = f"{condition}-{bounds.contrast}", head_of(tables, bounds), n_checkpoints(tables["audit"])
-    null = finder(head.group, DIMENSION, tables["coordination"], condition)(".null_mean")
-    reduction = bounds.dimension_reduction * (np.nan if null is None else float(null["value"]))
-    measures = {
-        f"{claim.measure} (boost, {both})": _Measure(
-            f"the share of all influence that the most influential neurons have on {condition} rows, less that on "
-            f"{bounds.contrast} rows,",
-            finder("boost", claim.measure, dynamics, both),
+def _measures(tables: Tables, view: View, bounds: Bounds, group: str) -> list[_Measure]:
+    """The top neurons' share of the influence, rare less common, and their dimension less that of the controls."""
+    dynamics = tables["dynamics"]
+    level = view.finder(tables["coordination"], group, DIMENSION, against=view.controls)(VALUE)
+    reduction = bounds.dimension_reduction * (np.nan if level is None else float(level["null_mean"]))
+    quantity = over_training(DIFFERENCE, "change")
+    return [
+        _Measure(
+            Statistic(SHARE[0], "boost", view.difference, view.split, SHARE[1], quantity),
+            view.finder(dynamics, "boost", *SHARE, condition=view.difference),
             1,
             bounds.specialization_margin,
         ),
-        f"{DIMENSION}.difference ({head.group}, {condition})": _Measure(
-            f"the effective dimension of {head.words}, less that of matched groups,",
-            finder(head.group, f"{DIMENSION}.difference", dynamics, condition),
+        _Measure(
+            Statistic(DIMENSION, group, view.condition, view.split, quantity=quantity, against=view.controls),
+            view.finder(dynamics, group, DIMENSION, against=view.controls),
             -1,
             -reduction,
         ),
-    }
-    courses = {name: _course_of(measure, here, bounds) for name, measure in measures.items()}
-    answers = {course.answer for course in courses.values()}
-    verdict, deciding = _verdict(answers)
-    statistic, shown = next((name, course) for name, course in courses.items() if course.answer == deciding)
-    plain = shown.plain if len(answers) > 1 else "; and ".join(course.plain for course in courses.values())
-    return Finding(
-        verdict,
-        statistic,
-        plain,
-        _rule(bounds),
-        f"{'; '.join(course.told for course in courses.values())}{_beside(head.group, dynamics, condition)}",
-        _need(courses.values(), bounds),
-        shown.change,
-        shown.p,
-        shown.n,
-        measures[statistic].margin,
+    ]
+
+
+def _course_of(measure: _Measure, here: int, bounds: Bounds) -> Course:
+    """Course of a measure over ``here`` checkpoints with a step."""
+    change, trend = measure.row("change"), measure.row("trend")
+    if change is None or change["n"] < LEAST_CHECKPOINTS:
+        needed = more_checkpoints(None, measure.sign, bounds.alpha / N_MEASURES, bounds.permutations, here)
+        option = Option(tuple(needed))
+        return Course(measure.statistic, measure.margin, here, "open", "unknown", options=(option,))
+    changed, largest = Interval.of(change), _largest_step(measure)
+    answer, why, needed_too = _reading(measure, changed, trend, largest, bounds)
+    return Course(
+        measure.statistic,
+        measure.margin,
+        int(change["n"]),
+        answer,
+        why,
+        changed,
+        None if trend is None else Interval.of(trend),
+        np.nan if trend is None else min(1.0, N_MEASURES * float(trend["p_value"])),
+        largest,
+        (Option(tuple(needed_too)),) if needed_too else (),
     )
+
+
+def _largest_step(measure: _Measure) -> LargestStep | None:
+    share, first, last = measure.row("largest_step"), measure.row("largest_step_from"), measure.row("largest_step_to")
+    if share is None or first is None or last is None:
+        return None
+    return LargestStep(Interval.of(share), float(first["value"]), float(last["value"]))
+
+
+def _reading(
+    measure: _Measure, change: Interval, trend: pd.Series | None, largest: LargestStep | None, bounds: Bounds
+) -> tuple[Answer, Why, Sequence[Any]]:
+    """Answer, why, and what would decide it where it is open; a measure that never changes has no trend."""
+    margin, bound = abs(measure.margin), bounds.abrupt_share
+    moved = movement(change, measure.sign, margin)
+    if moved == "none":
+        return "none", "small", []
+    if moved == "open" or trend is None or largest is None:
+        return "open", "unclear", [MoreDocuments(times_to_tell_movement(change, measure.sign, margin), "heldout")]
+    share = largest.share
+    if share.ci_high < bound:
+        return _if_gradual(measure, trend, bounds)
+    if share.ci_low > 1:
+        return "open", "excursion", [LaterCheckpoints(largest)]
+    if share.ci_low > bound:
+        ratio = (largest.last + 1) / (largest.first + 1)
+        if ratio <= bounds.abrupt_factor:
+            return "abrupt", "abrupt", []
+        lacking = ceil(log(ratio) / log(bounds.abrupt_factor)) - 1
+        return "open", "apart", [CheckpointsBetween(lacking, largest.first, largest.last)]
+    return "open", "uncertain", [more_documents(share, "heldout", above=bound, below=bound)]
+
+
+def _if_gradual(measure: _Measure, trend: pd.Series, bounds: Bounds) -> tuple[Answer, Why, Sequence[Any]]:
+    """The reading of a change no part of which is large: gradual, if it follows step."""
+    alpha = bounds.alpha / N_MEASURES
+    if follows_step(trend, measure.sign, alpha):
+        return "gradual", "gradual", []
+    times = times_to_follow_step(trend, measure.sign)
+    needed: list[Any] = [MoreDocuments(times, "heldout")] if times != 1 else []
+    needed += more_checkpoints(trend, measure.sign, alpha, bounds.permutations, int(trend["n"]))
+    return "open", "unsteady", needed
 
 
 def _verdict(answers: set[Answer]) -> tuple[Verdict, Answer]:
@@ -163,31 +250,7 @@ def _verdict(answers: set[Answer]) -> tuple[Verdict, Answer]:
     return "undecided", "open" if "open" in answers else "gradual"
 
 
-def _rule(bounds: Bounds) -> str:
-    return (
-        "a measure emerges if the interval of its change from first to last checkpoint is clear of zero; gradually if "
-        f"less than {percent(bounds.abrupt_share)} of the change lies between two neighbouring checkpoints and it "
-        f"follows step (rank correlation, adjusted p at most {bounds.alpha:g}); abruptly if more lies between two "
-        f"whose steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more than all of it, as in a "
-        "measure that comes back; all by interval. Supported if one of two measures emerges gradually and none "
-        "abruptly; contradicted if the other way round, or if both change by less than would matter "
-        f"({bounds.specialization_margin:g} of the influence, {percent(bounds.dimension_reduction)} of the dimension); "
-        "p adjusted over the two measures (Bonferroni); n counts checkpoints"
-    )
-
-
-def _beside(group: str, dynamics: pd.DataFrame, condition: str) -> str:
-    """What stands beside the two courses and decides nothing."""
-    first = finder("boost", f"{PLATEAU_TEST}.first_step", dynamics, condition)("")
-    known = first is not None and np.isfinite(first["value"])
-    passes = f"from step {first['value']:.0f}" if first is not None and known else "at no checkpoint"
-    final = finder(f"{FINAL_PREFIX}{group}", f"{DIMENSION}.difference", dynamics, condition)
-    return f"{followed_back(final)}; the plateau test passes {passes}"
-
-
-def _need(courses: Iterable[_Course], bounds: Bounds) -> str:
+def _options(courses: Sequence[Course], bounds: Bounds) -> tuple[Option, ...]:
     """What the open measures would take; two that disagree need the checkpoints that tell them apart."""
-    return "; or ".join(dict.fromkeys(course.need for course in courses if course.answer == "open")) or (
-        "checkpoints between those where the one measure jumps, at steps that differ by less than a factor of "
-        f"{bounds.abrupt_factor:g}, to see whether it grows there as gradually as the other"
-    )
+    found = [option for course in courses if course.answer == "open" for option in course.options]
+    return tuple(dict.fromkeys(found)) or (Option((CheckpointsAtTheJump(bounds.abrupt_factor),)),)

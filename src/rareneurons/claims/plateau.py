@@ -1,92 +1,130 @@
 """C1 and C2: is there a plateau for rare targets, and none for common ones?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from rareneurons.claims.bounds import Bounds, Claim, Verdict
-from rareneurons.claims.findings import Finding, no_number, unmeasured
-from rareneurons.claims.measured import finder, percent, plateau_test
+from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.decision import Decision, Statistic, Verdict
+from rareneurons.claims.interval import UNKNOWN, Interval
+from rareneurons.claims.requirements import Option
+from rareneurons.claims.view import Finder, Tables, View
+from rareneurons.regimes.estimates import AUTO, FIXED, FLATNESS, MORE, N_NEURONS, POWER, power_part
 from rareneurons.regimes.local_exponent import LEAST_NEURONS
+from rareneurons.tables import VALUE
 
-FLATNESS, POWER = "mean_abs.auto.flatness", "mean_abs.test.power"
-PLATEAU_CLAIMS = (
-    Claim("C1", "Rare targets: influence has a plateau, a power law and a rapid decay", "regimes", FLATNESS),
-    Claim("C2", "Common targets: no plateau", "regimes", FLATNESS),
-)
+TABLE = "regimes"
+PartFinder = Callable[[str, str], Finder]  # of a curve: by measure and part
 
 
-def plateau_finding(claim: Claim, tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> Finding:
-    """C1 and C2: the plateau test's answer; a "no" counts only where the test would have found a planted plateau."""
-    rare, table = claim.name == "C1", tables[claim.table]
-    condition = bounds.condition if rare else bounds.contrast
-    statistic = f"{claim.measure} (boost, {condition})"
-    checkpoints = bounds.alpha / bounds.plateau_alpha
-    rule = (
-        "a plateau is found if the three-regime curve has the smallest information criterion, the head departs from "
-        f"a curve without a plateau (adjusted p at most {bounds.alpha:g}), its exponent is at most "
-        f"{bounds.flatness:g} of the power law's, and it is the head on held-out documents too; that none is found "
-        f"counts where the test finds at least {percent(bounds.power)} of planted ones; p adjusted over the "
-        f"{checkpoints:.0f} checkpoints that regimes.alpha allows for (Bonferroni); n counts blocks of held-out "
-        "documents"
-    )
-    find = finder("boost", "", table, condition)
-    test, power, curve = plateau_test(table, condition), find(POWER), find("mean_abs.n_neurons")
-    n_neurons = 0 if curve is None else curve["value"]
+@dataclass(frozen=True)
+class Curve:
+    """Evidence: what the plateau test says of the curve of the ``condition``, and with which power it says it.
+
+    ``p_value``: before adjustment; ``power_wanted``: the power with which a negative answer counts.
+    """
+
+    condition: str
+    found: bool
+    p_value: float
+    power: float
+    power_wanted: float
+
+
+@dataclass(frozen=True)
+class ShortCurve:
+    """Evidence where a curve is too short to be fitted."""
+
+    n_neurons: int
+
+
+@dataclass(frozen=True)
+class LongerCurve:
+    """Requirement: a last MLP with at least ``n_neurons`` boost neurons."""
+
+    n_neurons: int = LEAST_NEURONS
+
+
+@dataclass(frozen=True)
+class KnownPower:
+    """Requirement: the test's power, which was not simulated."""
+
+
+@dataclass(frozen=True)
+class MoreForPower:
+    """Requirement: what the simulations tried to raise the test's power to the one that is ``wanted``.
+
+    ``tried``: ``documents`` or ``neurons`` -> the largest multiple that was tried, and the power with it;
+    ``n_neurons``: number of boost neurons here.
+    """
+
+    tried: dict[str, tuple[int, float]]
+    wanted: float
+    n_neurons: int
+
+
+def decide_rare_curve(tables: Tables, view: View, bounds: Bounds) -> Decision:
+    """C1: there is a plateau for rare targets."""
+    return _decide_curve(tables, view, bounds, view.condition, "supported", "contradicted")
+
+
+def decide_common_curve(tables: Tables, view: View, bounds: Bounds) -> Decision:
+    """C2: there is none for common targets."""
+    return _decide_curve(tables, view, bounds, view.contrast, "contradicted", "supported")
+
+
+def _decide_curve(
+    tables: Tables, view: View, bounds: Bounds, condition: str, if_found: Verdict, if_not: Verdict
+) -> Decision:
+    """The plateau test's answer; a negative one counts only where the test would have found a planted plateau."""
+    measure, part = FLATNESS[0], FIXED if view.fixed_cuts else AUTO
+    statistic = Statistic(measure, "boost", condition, view.split, part)
+
+    def finder(measure: str, part: str) -> Finder:
+        return view.finder(tables[TABLE], "boost", measure, part, condition=condition)
+
+    test, power = view.plateau(tables[TABLE], condition), finder(*POWER)(VALUE)
+    curve, flatness = finder(*N_NEURONS)(VALUE), finder(measure, part)(VALUE)
+    n_neurons = 0 if curve is None else int(curve["value"])
     if test is None:
-        why = f"a curve of {n_neurons:.0f} boost neurons is too short to fit"
-        need = f"a last MLP with at least {LEAST_NEURONS} boost neurons"
-        return unmeasured(statistic, rule, bounds.flatness, why, need)
-    found, share = test["value"] == 1, np.nan if power is None else power["value"]
+        option = Option((LongerCurve(),))
+        return Decision("undecided", statistic, ShortCurve(n_neurons), (option,), bound=bounds.flatness)
+    found, share = bool(test["value"] == 1), np.nan if power is None else float(power["value"])
     verdict: Verdict = "undecided"
-    if found or share >= bounds.power:
-        verdict = "supported" if found == rare else "contradicted"
-    flatness = find(claim.measure)
-    number = no_number() if flatness is None else flatness
-    p = min(1.0, float(test["p_value"]) * checkpoints)
-    steep = (
-        f"the most influential neurons fall off {number['value']:.2g} times as steeply as the power law after them "
-        f"(95 % interval {number['ci_low']:.2g} to {number['ci_high']:.2g}; {test['n']:.0f} blocks of held-out "
-        f"documents; adjusted p = {p:.2g})"
-    )
-    share_found = "an unknown share" if np.isnan(share) else percent(share)
     if found:
-        plain = f"on {condition} rows there is a plateau: {steep}, where up to {bounds.flatness:g} is flat"
-    elif verdict == "undecided":
-        plain = (
-            f"on {condition} rows no plateau can be told from chance: {steep}, but the test would find only "
-            f"{share_found} of planted plateaus, and its no counts from {percent(bounds.power)} on"
-        )
-    else:
-        planted = f"the test would find {share_found} of planted plateaus"
-        plain = f"on {condition} rows there is no plateau: {steep}, and {planted}"
-    told = (
-        f"{'a' if found else 'no'} plateau is found among the boost neurons, p = {test['p_value']:.2g}, adjusted "
-        f"{p:.2g}; power {percent(share)}"
+        verdict = if_found
+    elif share >= bounds.power:
+        verdict = if_not
+    return Decision(
+        verdict,
+        statistic,
+        Curve(condition, found, float(test["p_value"]), share, bounds.power),
+        (_more_power(finder, bounds.power, n_neurons),),
+        UNKNOWN if flatness is None else Interval.of(flatness),
+        adjusted_for_checkpoints(float(test["p_value"]), bounds),
+        test["n"],
+        share,
+        bounds.flatness,
     )
-    need = _need(table, condition, bounds.power, n_neurons)
-    return Finding(verdict, statistic, plain, rule, told, need, number, p, test["n"], bounds.flatness)
 
 
-def _need(table: pd.DataFrame, condition: str, power: float, n_neurons: float) -> str:
-    """The simulated documents or neurons at which the test's "no" would count."""
-    last = table[(table["condition"] == condition) & table["measure"].str.startswith(f"{POWER}.")]
-    tried: dict[str, tuple[int, float]] = {}  # kind -> the largest multiple, and the power there
-    for measure, found in zip(last["measure"], last["value"], strict=True):
-        kind, times = measure.rsplit(".", 1)[1].split("_")
-        tried[kind] = max(tried.get(kind, (0, 0.0)), (int(times), found))
-    if not tried:
-        return "the test's power (`regimes.power_draws` above 0)"
-    words = {
-        "documents": "{0} times as many documents",
-        "neurons": f"a last MLP {{0}} times as wide as the one with {n_neurons:,.0f} boost neurons here",
-    }
-    said = {
-        kind: f"{words[kind].format(times)} ({percent(found)} of planted plateaus found in simulations)"
-        for kind, (times, found) in tried.items()
-    }
-    enough = [kind for kind, (_, found) in tried.items() if found >= power]
-    if not enough:
-        return f"more than {' or '.join(said.values())}"
-    return said[enough[0]] + "".join(f"; {said[kind]} would not do" for kind in tried if kind not in enough)
+def n_tested_checkpoints(bounds: Bounds) -> float:
+    """Number of checkpoints that the test's own level allows for."""
+    return bounds.alpha / bounds.plateau_alpha
+
+
+def adjusted_for_checkpoints(p_value: float, bounds: Bounds) -> float:
+    """The p of one checkpoint's test, adjusted for all of them (Bonferroni); NaN where no test was made."""
+    return float(np.minimum(1.0, p_value * n_tested_checkpoints(bounds)))
+
+
+def _more_power(finder: PartFinder, wanted: float, n_neurons: int) -> Option:
+    """The simulated documents or neurons at which the test's negative answer would count."""
+    tried: dict[str, tuple[int, float]] = {}
+    for kind, multiples in MORE.items():
+        for times in multiples:
+            simulated = finder(POWER[0], power_part(kind, times))(VALUE)
+            if simulated is not None:
+                tried[kind] = times, float(simulated["value"])
+    return Option((MoreForPower(tried, wanted, n_neurons) if tried else KnownPower(),))

@@ -1,70 +1,60 @@
 """The verdicts as a results section to read: claim by claim, sentence by sentence, then what they rest on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pandas as pd
 
-from rareneurons.claims.bounds import Claim
-from rareneurons.claims.findings import HERE
-from rareneurons.claims.measured import percent
-from rareneurons.claims.needs import CHANCE
+from rareneurons.claims.sentences import HOW_DECIDED, INTRODUCTION, OVER_MODELS, WORDING, undecided_introduction
 from rareneurons.conventions import ALL_MODELS
 
-INTRODUCTION = (
-    "Each claim of the paper is *supported*, *contradicted* or *undecided* for each model at its last checkpoint, by a "
-    "rule whose bounds stand in the configuration (`claims`). Intervals hold 95 %. What would decide the undecided "
-    "stands at the end."
-)
 
-
-def claims_markdown(claims: pd.DataFrame, texts: Sequence[Claim]) -> str:
+def claims_markdown(claims: pd.DataFrame) -> str:
     """The table of verdicts as Markdown.
 
     Args:
         claims: ``CLAIM_COLUMNS``.
-        texts: the claims, in order.
     """
-    lines = ["# Claims", "", INTRODUCTION, "", *_overview(claims, texts), ""]
-    for claim in texts:
-        lines += [f"## {claim.name}. {claim.text}", "", *_section(claims[claims["claim"] == claim.name])]
-    return "\n".join([*lines, *_needs(claims), ""])
+    lines = ["# Claims", "", INTRODUCTION, "", *_overview(claims), ""]
+    for claim, rows in claims.groupby("claim", sort=False):
+        lines += [f"## {claim}. {WORDING[str(claim)].title}", "", *_section(rows)]
+    return "\n".join([*lines, *_requirements(claims), ""])
 
 
-def _overview(claims: pd.DataFrame, texts: Sequence[Claim]) -> list[str]:
+def _overview(claims: pd.DataFrame) -> list[str]:
     models = sorted(claims["model"].unique(), key=lambda model: model != ALL_MODELS)
-    verdicts = claims.set_index(["claim", "model"])["verdict"].to_dict()
     heads = ["claim", *map(_name, models)]
-    rows = [[f"{claim.name}. {claim.text}", *(verdicts[claim.name, model] for model in models)] for claim in texts]
+    rows = []
+    for claim, part in claims.groupby("claim", sort=False):
+        verdicts = part.set_index("model")["verdict"]
+        rows.append([f"{claim}. {WORDING[str(claim)].title}", *(verdicts[model] for model in models)])
     return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
 
 
 def _name(model: str) -> str:
-    return "over models" if model == ALL_MODELS else model
+    return OVER_MODELS if model == ALL_MODELS else model
 
 
 def _section(rows: pd.DataFrame) -> Iterator[str]:
     """Sentences, over models first; then the rules, each with the numbers it was applied to."""
     rows = rows.sort_values("model", key=lambda models: models != ALL_MODELS, kind="stable")
-    for sentence in rows["sentence"]:
-        verdict, rest = sentence.split(" ", 1)
-        yield f"- **{verdict}** {rest}"
+    for verdict, sentence in zip(rows["verdict"], rows["sentence"], strict=True):
+        yield f"- **{verdict}**: {sentence}"
     yield ""
-    reasons = rows["reason"].str.split(HERE, n=1, expand=True).set_axis(["rule", "told"], axis=1)
-    for rule, part in rows[["model"]].join(reasons).groupby("rule", sort=False):
-        over_models = " over models" * (ALL_MODELS in set(part["model"]))
-        yield f"How it is decided{over_models}: {str(rule).removeprefix('rule: ')}."
+    for rule, part in rows.groupby("rule", sort=False):
+        over_models = f" {OVER_MODELS}" * (ALL_MODELS in set(part["model"]))
+        yield f"{HOW_DECIDED}{over_models}: {rule}."
         yield ""
-        yield from (f"- {_name(model)}: {told}." for model, told in zip(part["model"], part["told"], strict=True))
+        yield from (f"- {_name(model)}: {found}." for model, found in zip(part["model"], part["evidence"], strict=True))
         yield ""
 
 
-def _needs(claims: pd.DataFrame) -> Iterator[str]:
+def _requirements(claims: pd.DataFrame) -> Iterator[str]:
     undecided = claims[claims["verdict"] == "undecided"]
     if undecided.empty:
         return
-    yield "## What would decide the undecided"
+    yield "## What would decide the undecided claims"
     yield ""
-    yield f"By this run's numbers, with a chance of {percent(CHANCE)}, under the assumptions in `docs/methods.md`."
+    yield undecided_introduction()
     yield ""
     for claim, model, need in zip(undecided["claim"], undecided["model"], undecided["need"], strict=True):
         yield f"- {claim}, {_name(model)}: {need}."

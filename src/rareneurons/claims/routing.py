@@ -1,90 +1,103 @@
 """C5: does no attention head route rare tokens to the plateau neurons?"""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from rareneurons.claims.bounds import Bounds, Claim, Verdict
-from rareneurons.claims.findings import NUMBERS, Finding, unmeasured
-from rareneurons.claims.measured import Finder, finder, head_of, percent
-from rareneurons.claims.needs import Sample, more_documents, times_as_many
+from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
+from rareneurons.claims.interval import Interval
+from rareneurons.claims.requirements import MoreDocuments, Option, times_as_many
+from rareneurons.claims.view import Finder, Tables, View
 from rareneurons.stats import NORMAL_95
+from rareneurons.tables import VALUE
 
-ROUTING_CLAIM = Claim(
-    "C5",
-    "No dedicated attention routing to the plateau neurons",
-    "attention",
-    "largest_routing.mean.matched",
-)
+TABLE, ROUTING, ABLATION = "attention", "largest_routing", "mean"
 
 
-def routing_finding(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> Finding:
-    """C5: can any head move the group on rare rows, beyond common rows, matched groups and the other heads?"""
-    claim, head, condition = ROUTING_CLAIM, head_of(tables, bounds), bounds.condition
-    both, margin, table = f"{condition}-{bounds.contrast}", bounds.routing_margin, tables[claim.table]
-    statistic = f"{claim.measure} over a mean head's effect ({head.group}, {both})"
-    rule = (
-        f"supported if the upper ends of all heads' intervals are below {margin:g} of a mean head's effect; "
-        "contradicted if not, and a head routes: its selectivity's adjusted p and its p against matched groups are at "
-        "most attention.alpha, and both intervals lie above 0; p is the smallest of all heads against matched groups, "
-        "adjusted over heads (Westfall-Young); n counts held-out rows"
-    )
-    compared, on_rare = (finder(head.group, "", table, name) for name in (both, condition))
-    number, size = compared(claim.measure), on_rare("head_effect.mean.matched")
-    named, selective = compared("routing_heads.mean"), compared("selective_heads.mean")
+@dataclass(frozen=True)
+class Concentration:
+    """How unequal the heads' effects on rare rows are.
+
+    ``gini`` of the effects, its mean ``gini_null`` over the control groups and the ``p_value`` against them;
+    ``largest_share``: the effect of a layer's strongest head alone, as a share of the layer's effect.
+    """
+
+    gini: float
+    gini_null: float
+    p_value: float
+    largest_share: float
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Evidence: of ``n`` attention heads, those that are ``selective`` and those that route (``routing``).
+
+    ``largest``: the strongest routing, in standard deviations of the neurons' activations.
+    """
+
+    n: int
+    selective: int
+    routing: int
+    largest: float
+    concentration: Concentration | None
+
+
+@dataclass(frozen=True)
+class ClearRouting:
+    """Requirement: documents until the strongest head is clear of zero, if its ``p_value`` is small enough then."""
+
+    documents: MoreDocuments
+    p_value: float
+
+
+def decide_routing(tables: Tables, view: View, bounds: Bounds) -> Decision:
+    """C5: can any head move the group on rare rows, beyond common rows, control groups and the other heads?"""
+    top, margin, table = view.top_group(tables), bounds.routing_margin, tables[TABLE]
+    statistic = Statistic(ROUTING, top.name, view.difference, view.split, ABLATION, against=view.controls)
+
+    def find(measure: str, condition: str, against: str = "") -> Finder:
+        return view.finder(table, top.name, measure, ABLATION, against, condition)
+
+    number = find(ROUTING, view.difference, view.controls)(VALUE)
+    size = find("head_effect", view.condition, view.controls)(VALUE)
+    routing, selective = (find(name, view.difference)(VALUE) for name in ("routing_heads", "selective_heads"))
     if number is None:
-        return unmeasured(statistic, rule, margin, f"{head.words} have no row in tables/{claim.table}.csv")
-    if size is None or named is None or selective is None or not np.isfinite(number["value"]):
-        return unmeasured(statistic, rule, margin, str(number["reason"]))
-    share = number[NUMBERS] / size["value"]
+        return unmeasured(statistic, margin, top, absent_from=TABLE)
+    if size is None or routing is None or selective is None or not np.isfinite(number["value"]):
+        return unmeasured(statistic, margin, top, reason=str(number["reason"]))
+    share = Interval.of(number).over(size["value"])
     verdict: Verdict = "undecided"
-    if share["ci_high"] < margin:
+    if share.ci_high < margin:
         verdict = "supported"
-    elif named["value"] > 0:
+    elif routing["value"] > 0:
         verdict = "contradicted"
-    who = {
-        "supported": "no attention head routes",
-        "contradicted": f"{named['value']:.0f} of {named['n']:.0f} attention heads route",
-        "undecided": "an attention head may route",
-    }[verdict]
-    plain = (
-        f"{who} {condition} rows to {head.words}: the strongest moves them by {share['value']:.2g} of a mean head's "
-        f"effect more than {bounds.contrast} rows, matched groups and the other heads explain (95 % interval from "
-        f"{share['ci_low']:.2g}, no head more than {share['ci_high']:.2g}; {number['n']:,.0f} rows), where {margin:g} "
-        "would be dedicated routing"
+    gini, largest = (
+        find("gini", view.condition, view.controls)(VALUE),
+        find("largest_head_share", view.condition)(VALUE),
     )
-    told = (
-        f"of {named['n']:.0f} heads {selective['value']:.0f} move {head.group} more on {condition} rows and "
-        f"{named['value']:.0f} route; the strongest moves it by {number['value']:.2g} standard deviations more than is "
-        f"explained, p = {number['p_value']:.2g}{_concentration(on_rare, condition)}"
+    concentration = None
+    if gini is not None and largest is not None and np.isfinite(gini["null_mean"]):
+        concentration = Concentration(gini["value"], gini["null_mean"], gini["p_value"], largest["value"])
+    counts = int(routing["n"]), int(selective["value"]), int(routing["value"])
+    return Decision(
+        verdict,
+        statistic,
+        Heads(*counts, float(number["value"]), concentration),
+        (_option(share, margin, number["n"], float(number["p_value"])),),
+        share,
+        number["p_value"],
+        number["n"],
+        bound=margin,
+        neurons=top,
     )
-    need = _need(share, number, margin)
-    return Finding(verdict, statistic, plain, rule, told, need, share, number["p_value"], number["n"], margin)
 
 
-def _need(share: pd.Series, number: pd.Series, margin: float) -> str:
+def _option(share: Interval, margin: float, rows: float, p_value: float) -> Option:
     """Documents until no head can reach the margin; where the strongest may reach it, until it is clear of zero."""
-    sample = Sample("documents (`attention.documents`)", number["n"])
-    upper, lower = (abs(share[end] - share["value"]) / NORMAL_95 for end in ("ci_high", "ci_low"))
-    times = times_as_many(share["value"], upper, below=margin)
+    upper, lower = (abs(end - share.value) / NORMAL_95 for end in (share.ci_high, share.ci_low))
+    times = times_as_many(share.value, upper, below=margin)
     if not np.isinf(times):
-        return f"for a yes, {more_documents(times, sample)}"
-    times = times_as_many(share["value"], lower, above=0)
-    return (
-        f"for a no, {more_documents(times, sample)}, if the strongest head's adjusted p (here {number['p_value']:.2g}) "
-        "and that of its selectivity are then at most attention.alpha; for a yes it lies too near the bound"
-    )
-
-
-def _concentration(find: Finder, condition: str) -> str:
-    """Gini coefficient and the layers' strongest heads in words, empty where they were not measured."""
-    gini, null = find("gini.mean.matched"), find("gini.mean.matched.null_mean")
-    share = find("largest_head_share.mean")
-    if gini is None or null is None or share is None:
-        return ""
-    return (
-        f"; on {condition} rows the Gini coefficient of heads' effects is {gini['value']:.2g} ({null['value']:.2g} on "
-        f"matched groups, p = {gini['p_value']:.2g}), the strongest head of a layer alone has "
-        f"{percent(share['value'])} of the layer's effect"
-    )
+        return Option((MoreDocuments(times, "attention", rows),), "supported")
+    times = times_as_many(share.value, lower, above=0)
+    return Option((ClearRouting(MoreDocuments(times, "attention", rows), p_value),), "contradicted")

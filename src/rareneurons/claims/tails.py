@@ -1,80 +1,89 @@
 """C7: are the spectra of plateau neurons' weights heavier-tailed, increasingly so?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from rareneurons.claims.bounds import Bounds, Claim, Verdict
-from rareneurons.claims.findings import Finding, unmeasured
-from rareneurons.claims.matched import FAMILY, Comparison, below_matched
-from rareneurons.claims.measured import Finder, Head, finder, head_of, n_checkpoints, percent, with_interval
-from rareneurons.claims.needs import Sample, more_documents
+from rareneurons.claims.below_controls import Comparison, below_controls
+from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.course import TrackedTrend, tracked_trend
+from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
+from rareneurons.claims.interval import NAN, Interval
 from rareneurons.claims.over_training import (
-    followed_back,
     follows_step,
     more_checkpoints,
     movement,
     times_to_follow_step,
     times_to_tell_movement,
 )
-from rareneurons.tables import FINAL_PREFIX
+from rareneurons.claims.requirements import AnyOf, MoreDocuments, Option
+from rareneurons.claims.view import Finder, Tables, TopGroup, View, n_checkpoints
+from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, RATIO, VALUE, over_training
 
-TAIL_CLAIM = Claim("C7", "Plateau neurons' weights have heavier-tailed spectra, increasingly so", "spectra", "hill")
-SAMPLE = Sample("discovery documents")  # they choose the neurons
-DISAGREE = "more models or seeds, to see whether their matrices disagree too: here one supports it, one contradicts it"
+TABLE, HILL = "spectra", "hill"
 
 
 @dataclass(frozen=True)
-class _Matrix:
-    """What C7 finds in one weight matrix: the level at the last checkpoint, and how it changed, in short and more."""
+class Growth:
+    """How the ratio to the control groups changed over ``n`` checkpoints: change, rank correlation with step, its p."""
 
-    name: str
+    change: Interval
+    n: int
+    trend: Interval
+    p_value: float
+    tracked: TrackedTrend | None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What there is in one weight matrix: the level at the last checkpoint, and how it changed, if that is known."""
+
+    part: str
     verdict: Verdict
     level: Comparison
-    change: str
-    trend: str
-    need: str
+    growth: Growth | None
+    option: Option
 
 
-def tail_finding(tables: Mapping[str, pd.DataFrame], bounds: Bounds) -> Finding:
-    """C7: the paper's Hill exponent below that of matched groups at the last checkpoint, further and further."""
-    claim, spectra, head = TAIL_CLAIM, tables[TAIL_CLAIM.table], head_of(tables, bounds)
-    measures = spectra.loc[spectra["group"] == head.group, "measure"].unique()
-    names = [name.split(".")[1] for name in measures if name.startswith("hill.") and name.endswith(".matched")]
-    each = (_matrix_of(name, head, tables, bounds, len(names)) for name in names)
+@dataclass(frozen=True)
+class Tails:
+    """Evidence: each weight matrix, and which of them the verdict shows."""
+
+    matrices: tuple[Matrix, ...]
+    shown: Matrix
+
+
+@dataclass(frozen=True)
+class MoreModels:
+    """Requirement: more models or seeds, since one weight matrix supports the claim and one contradicts it."""
+
+
+def decide_tails(tables: Tables, view: View, bounds: Bounds) -> Decision:
+    """C7: the paper's Hill exponent is below that of control groups at the last checkpoint, and ever further below."""
+    top, spectra, bound = view.top_group(tables), tables[TABLE], -bounds.hill_reduction
+    mine = spectra[(spectra["group"] == top.name) & (spectra["measure"] == HILL) & (spectra["quantity"] == VALUE)]
+    parts = mine.loc[mine["against"] == view.controls, "part"].unique()
+    each = (_matrix(str(part), top, tables, view, bounds, len(parts)) for part in parts)
     found = [one for one in each if one is not None]
-    where, bound = f"({head.group}, {bounds.condition})", -bounds.hill_reduction
+
+    def statistic(part: str) -> Statistic:
+        return Statistic(HILL, top.name, view.condition, view.split, part, DIFFERENCE, view.controls)
+
     if not found:
-        why = f"{head.words} have no row in tables/{claim.table}.csv"
-        return unmeasured(f"{claim.measure} {where}", _rule(bounds), bound, why)
+        return unmeasured(statistic(""), bound, top, absent_from=TABLE)
     verdict = _verdict([one.verdict for one in found])
     shown = next((one for one in found if one.verdict == verdict), found[0])
     undecided = [one for one in found if one.verdict == "undecided"]
     promising = [one for one in undecided if one.level.may_be_met] or undecided
-    return Finding(
+    return Decision(
         verdict,
-        f"{claim.measure}.{shown.name}.matched.difference over the matched mean {where}",
-        _plain(shown, head),
-        _rule(bounds),
-        "; ".join(f"{one.name}: Hill exponent {one.level.told}; {one.change}{one.trend}" for one in found),
-        "; or ".join(f"{one.name}: {one.need}" for one in promising) or DISAGREE,
+        statistic(shown.part),
+        Tails(tuple(found), shown),
+        tuple(one.option for one in promising) or (Option((MoreModels(),)),),
         shown.level.relative,
         shown.level.p_value,
-        head.size,
-        bound,
-    )
-
-
-def _rule(bounds: Bounds) -> str:
-    return (
-        f"for each weight matrix, heavier-tailed if the adjusted p is at most {bounds.alpha:g} and the Hill exponent "
-        f"below the matched groups' mean, not so if a reduction by {percent(bounds.hill_reduction)} of it is excluded "
-        "and would lie outside the central 95 % of these groups; increasingly if the ratio of both falls with step "
-        f"(intervals of change and rank correlation below zero, p at most {bounds.alpha:g} over the number of "
-        "matrices), not so if its change excludes such a reduction. Supported if both hold for one matrix and neither "
-        f"fails for another; contradicted if one fails for every matrix; {FAMILY}; n counts neurons"
+        top.size,
+        bound=bound,
+        neurons=top,
     )
 
 
@@ -84,50 +93,33 @@ def _verdict(verdicts: list[Verdict]) -> Verdict:
     return "contradicted" if set(verdicts) == {"contradicted"} else "undecided"
 
 
-def _plain(shown: _Matrix, head: Head) -> str:
-    relative = shown.level.relative
-    if not np.isfinite(relative["value"]):
-        return f"the {shown.name} weights of {head.words} have no tail exponent: {shown.level.told}"
-    below = relative["value"] < 0
-    return (
-        f"in the spectrum of their {shown.name} weights, {head.words} have a tail exponent "
-        f"{percent(abs(relative['value']))} {'below' if below else 'above'} that of matched groups, a "
-        f"{'heavier' if below else 'lighter'} tail (95 % interval {percent(relative['ci_low'], '+')} to "
-        f"{percent(relative['ci_high'], '+')}; adjusted p = {shown.level.p_value:.2g}), and {shown.change}"
-    )
-
-
-def _matrix_of(
-    name: str, head: Head, tables: Mapping[str, pd.DataFrame], bounds: Bounds, n_matrices: int
-) -> _Matrix | None:
+def _matrix(part: str, top: TopGroup, tables: Tables, view: View, bounds: Bounds, n_matrices: int) -> Matrix | None:
     """C7 on one weight matrix; None where nothing is measured."""
-    measure, condition, reduction = f"{TAIL_CLAIM.measure}.{name}.matched", bounds.condition, bounds.hill_reduction
-    level = below_matched(
-        finder(head.group, measure, tables["spectra"], condition), head, bounds.alpha, reduction, SAMPLE
-    )
+    reduction, alpha = bounds.hill_reduction, bounds.alpha / n_matrices
+    find = view.finder(tables[TABLE], top.name, HILL, part, view.controls)
+    level = below_controls(find, top.size, bounds.alpha, reduction, "discovery", NAN)
     if level is None:
         return None
 
     def ratio(group: str) -> Finder:
-        return finder(group, f"{measure}.ratio", tables["dynamics"], condition)
+        return view.finder(tables["dynamics"], group, HILL, part, view.controls)
 
-    find, alpha = ratio(head.group), bounds.alpha / n_matrices
-    moved, change, trend = movement(find, -1, reduction), find(".change"), find(".trend")
-    increasing = trend is not None and moved == "yes" and follows_step(trend, -1, alpha)
+    change, trend = (ratio(top.name)(over_training(RATIO, name)) for name in ("change", "trend"))
+    changed = None if change is None else Interval.of(change)
+    moved = movement(changed, -1, reduction)
     verdict: Verdict = "undecided"
     if level.answer == "contradicted" or moved == "none":
         verdict = "contradicted"
-    elif level.answer == "supported" and increasing:
+    elif level.answer == "supported" and moved == "yes" and trend is not None and follows_step(trend, -1, alpha):
         verdict = "supported"
-    needs = [] if level.answer == "supported" else [level.need]
-    if change is None or trend is None:
-        needs += more_checkpoints(None, -1, alpha, bounds.permutations, n_checkpoints(tables["audit"]))
-        return _Matrix(name, verdict, level, "its course is not known at four checkpoints", "", "; and ".join(needs))
-    moving = 1.0 if moved == "yes" else times_to_tell_movement(change, -1, reduction)
+    needed: list[Any] = [] if level.answer == "supported" else [AnyOf(level.options)]
+    if change is None or changed is None or trend is None:
+        needed += more_checkpoints(None, -1, alpha, bounds.permutations, n_checkpoints(tables["audit"]))
+        return Matrix(part, verdict, level, None, Option(tuple(needed), part=part))
+    moving = 1.0 if moved == "yes" else times_to_tell_movement(changed, -1, reduction)
     times = max(moving, times_to_follow_step(trend, -1))
-    needs += [more_documents(times, SAMPLE)] if times != 1 else []
-    needs += more_checkpoints(trend, -1, alpha, bounds.permutations, int(trend["n"]))
-    changed = f"the ratio of both changed by {with_interval(change)} over {change['n']:.0f} checkpoints"
-    final = followed_back(ratio(f"{FINAL_PREFIX}{head.group}"))
-    trending = f", rank correlation with step {with_interval(trend)}, p = {trend['p_value']:.2g}{final}"
-    return _Matrix(name, verdict, level, changed, trending, "; and ".join(needs))
+    needed += [MoreDocuments(times, "discovery")] if times != 1 else []
+    needed += more_checkpoints(trend, -1, alpha, bounds.permutations, int(trend["n"]))
+    tracked = tracked_trend(ratio(f"{FINAL_PREFIX}{top.name}")(over_training(RATIO, "trend")))
+    growth = Growth(changed, int(change["n"]), Interval.of(trend), float(trend["p_value"]), tracked)
+    return Matrix(part, verdict, level, growth, Option(tuple(needed), part=part))

@@ -1,11 +1,11 @@
 """What changes when the authors' choices are made, one at a time, on the same run.
 
-A choice is switched on by giving the run's own estimators another input at each model's last checkpoint
-(``choice_measures``), or by rows that the run has anyway in the place of others (:func:`tables_with`). Then the
-verdicts' rules speak about tables that differ in nothing else (:func:`effects_of_choices`).
+A choice is another view of the verdicts, and other numbers where the run's tables do not have them: measured by the
+run's own estimators at each model's last checkpoint (``choice_measures``), or computed from rows of the tables
+(:func:`tables_with`). The verdicts' rules then look at tables that differ in nothing else (:func:`effects_of_choices`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,18 +13,23 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.bands import PRESETS
-from rareneurons.claims import Bounds, decide
+from rareneurons.claims import CLAIMS, Bounds, View, decide
+from rareneurons.claims.clusters import MODULARITY
+from rareneurons.claims.dimension import DIMENSION
+from rareneurons.claims.tails import HILL
+from rareneurons.claims.view import FIXED_PLATEAU
 from rareneurons.dynamics.trends import measure_trends
-from rareneurons.groups import FIXED_PREFIX, HEADS
-from rareneurons.stats import adjusted_in_families, benjamini_hochberg
-from rareneurons.tables import FINAL_PREFIX, IDENTITY, PLATEAU_TEST
+from rareneurons.groups import TOP_GROUPS
+from rareneurons.regimes.estimates import FLATNESS, N_NEURONS, PLATEAU, POWER
+from rareneurons.stats import adjusted_in_families
+from rareneurons.tables import DIFFERENCE, IDENTITY, RATIO, VALUE
 
-HEAD = HEADS[0]
-# What the verdicts read of a table; a choice's rows take the place of the run's.
+RANDOM = "random"
+# The measures of a table that verdicts read; those of a choice take the place of the run's.
 READ = {
-    "regimes": ("mean_abs.auto.flatness", PLATEAU_TEST, "mean_abs.test.power"),
-    "coordination": ("effective_dimension.matched",),
-    "organization": ("signed_modularity.matched",),
+    "regimes": (FLATNESS[0], PLATEAU[0], POWER[0], N_NEURONS[0]),
+    "coordination": (DIMENSION,),
+    "organization": (MODULARITY,),
 }
 NUMBERS = ["value", "ci_low", "ci_high", "p_value", "n", "verdict"]
 COLUMNS = ["choice", "claim", "model", "statistic", *NUMBERS, *(f"proper_{name}" for name in NUMBERS), "changed"]
@@ -46,9 +51,25 @@ class Choice:
     random_controls: bool = False
     reused_documents: bool = False
 
+    def view(self, own: View, by_input: str | None) -> View:
+        """What verdicts look at under this choice.
 
-# Not C5, whose heads would have to be ablated again for every choice, nor C6 and, for bands of input tokens, C7: their
-# groups would have to be chosen again at every checkpoint. Weights know no documents.
+        Args:
+            own: the run's own view.
+            by_input: the run's condition by input token.
+        """
+        view = own
+        if self.input_band and by_input is not None:
+            view = replace(view, condition=by_input)
+        if self.fixed_cuts:
+            view = replace(view, group=FIXED_PLATEAU)
+        if self.random_controls:
+            view = replace(view, controls=RANDOM)
+        return replace(view, split="discovery") if self.reused_documents else view
+
+
+# Not C5, because heads would have to be ablated again for every choice. Not C6 and, for bands of input tokens, C7,
+# because groups would have to be chosen again at every checkpoint. Weights do not depend on documents.
 INPUT_BANDS = Choice("input bands", ("C1", "C3", "C4"), input_band=True)
 CHOICES = (
     INPUT_BANDS,
@@ -77,6 +98,7 @@ def effects_of_choices(
     measured: pd.DataFrame,
     spectra_draws: pd.DataFrame,
     by_input: str | None,
+    own: View,
     bounds: Bounds,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -87,36 +109,31 @@ def effects_of_choices(
         measured: as ``choice_measures`` returns it, all models.
         spectra_draws: bootstrap draws of the spectra at the checkpoints that trends are about.
         by_input: the run's condition by input token.
+        own: the run's own view.
         bounds: decision bounds.
         rng: draws permutations for trends.
 
     Returns:
-        ``COLUMNS``: one row a choice, claim and model; ``proper_...`` is the run's own, ``changed`` whether the
+        ``COLUMNS``: one row per choice, claim and model; ``proper_...`` is the run's own, ``changed`` whether the
         verdicts differ.
     """
     keys = ["claim", "model"]
     models = tables["regimes"]["model"].unique()
-    proper = decide(tables, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
+    proper = decide(tables, own, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
     frames = []
     for choice in choices_for(by_input):
-        made = tables_with(choice, tables, measured, spectra_draws, bounds, rng)
-        verdicts = decide(made, bounds)
-        verdicts = verdicts[verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(models)]
-        statistic = [_named(text, choice, bounds.condition, str(by_input)) for text in verdicts["statistic"]]
-        frames.append(verdicts.assign(choice=choice.name, statistic=statistic))
+        made = tables_with(choice, tables, measured, spectra_draws, own, bounds, rng)
+        touched = [claim for claim in CLAIMS if claim.name in choice.touches]
+        verdicts = decide(made, choice.view(own, by_input), bounds, touched)
+        frames.append(verdicts[verdicts["model"].isin(models)].assign(choice=choice.name))
     found = pd.concat(frames, ignore_index=True).merge(proper, on=keys)
     return found.assign(changed=found["verdict"] != found["proper_verdict"])[COLUMNS]
 
 
-def _named(statistic: str, choice: Choice, condition: str, by_input: str) -> str:
-    """A statistic's name with what the choice put in its place."""
-    if choice.fixed_cuts:
-        statistic = statistic.replace(".auto.", ".fixed.").replace(f"({HEAD},", f"({FIXED_PREFIX}{HEAD},")
-    if choice.random_controls:
-        statistic = statistic.replace(".matched", ".random").replace("the matched mean", "the random mean")
-    if choice.input_band:
-        statistic = statistic.replace(f", {condition})", f", {by_input})")
-    return f"{statistic}, discovery" if choice.reused_documents else statistic
+def read_by_verdicts(name: str, table: pd.DataFrame) -> pd.Series:
+    """Which rows of a measure's table verdicts read, as a mask; of parts of the rows or weights they read nothing."""
+    read = table["measure"].isin(READ[name])
+    return read if name == "regimes" else read & (table["part"] == "")
 
 
 def tables_with(
@@ -124,69 +141,66 @@ def tables_with(
     tables: Mapping[str, pd.DataFrame],
     measured: pd.DataFrame,
     spectra_draws: pd.DataFrame,
+    own: View,
     bounds: Bounds,
     rng: np.random.Generator,
 ) -> dict[str, pd.DataFrame]:
-    """The run's tables as they would be with a choice made; arguments as :func:`effects_of_choices` takes them."""
+    """The run's tables with what a choice needs; arguments as :func:`effects_of_choices` takes them.
+
+    Tables that were measured under the choice get a column ``split``: the documents that a row is about.
+    """
     made = dict(tables)
     if choice.random_controls and "C7" in choice.touches:
         made |= _against_random(tables, spectra_draws, bounds.permutations, rng)
-    if choice.fixed_cuts:
-        of_groups = ("groups", "coordination", "organization", "spectra", "dynamics")
-        made |= {name: _with_fixed_head(made[name]) for name in of_groups}
     mine = measured[measured["choice"] == choice.name]
     for name, rows in mine.groupby("table"):
-        made[str(name)] = _with_rows(str(name), made[str(name)], rows, bounds.condition)
+        made[str(name)] = _with_rows(str(name), made[str(name)], rows, own)
     return made
 
 
-def _with_rows(name: str, table: pd.DataFrame, rows: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """The table with a choice's rows in the place of the run's, and p-values adjusted anew."""
+def _with_rows(name: str, table: pd.DataFrame, rows: pd.DataFrame, own: View) -> pd.DataFrame:
+    """The table with a choice's rows in the place of the run's, and p-values adjusted again."""
     places = table["model"] + "/" + table["checkpoint"]
-    here = places.isin(rows["model"] + "/" + rows["checkpoint"]) & table["measure"].str.startswith(READ[name])
+    here = places.isin(rows["model"] + "/" + rows["checkpoint"]) & read_by_verdicts(name, table)
     if name == "regimes":
         here &= (table["group"] == "boost") & table["condition"].isin(rows["condition"])
-        return pd.concat([table[~here], rows], ignore_index=True)[table.columns]
-    here &= table["group"].isin(HEADS) & (table["condition"] == condition)
-    merged = pd.concat([table[~here], rows], ignore_index=True)[table.columns]
+    else:
+        here &= table["group"].isin(TOP_GROUPS) & table["condition"].isin([own.condition, *rows["condition"]])
+        here &= table["against"].isin(rows["against"])
+    merged = pd.concat([table[~here].assign(split=own.split), rows], ignore_index=True)[[*table.columns, "split"]]
     for index in merged.groupby(["model", "checkpoint"]).indices.values():
-        part = merged.iloc[index]
-        by_family = name == "coordination"
-        adjusted = adjusted_in_families(part) if by_family else benjamini_hochberg(part["p_value"].to_numpy(float))
-        merged.loc[index, "q_value"] = adjusted
+        merged.loc[index, "q_value"] = adjusted_in_families(merged.iloc[index])
     return merged
-
-
-def _with_fixed_head(table: pd.DataFrame) -> pd.DataFrame:
-    """The head before the first fixed cut under the name of the plateau, too."""
-    names = {f"{FIXED_PREFIX}{HEAD}": HEAD, f"{FINAL_PREFIX}{FIXED_PREFIX}{HEAD}": f"{FINAL_PREFIX}{HEAD}"}
-    fixed = table[table["group"].isin(list(names))].replace({"group": names})
-    return pd.concat([table[~table["group"].isin(list(names.values()))], fixed], ignore_index=True)
 
 
 def _against_random(
     tables: Mapping[str, pd.DataFrame], draws: pd.DataFrame, n_permutations: int, rng: np.random.Generator
 ) -> dict[str, pd.DataFrame]:
-    """Spectra and their trends, with Hill exponents held against random groups under the name of matched ones."""
-    spectra, dynamics = tables["spectra"], tables["dynamics"]
-    parts = spectra["measure"].str.extract(r"^(?P<own>hill\.\w+)\.(?P<kind>random|matched)(?P<rest>\..+)?$")
-    keys = [*IDENTITY, "condition", "group", "own"]
-    random = spectra.assign(own=parts["own"], rest=parts["rest"])[parts["kind"] == "random"]
-    null, own = random[random["rest"] == ".null_mean"], random[random["rest"].isna()]
-    means = null.set_index(keys)["value"].rename("mean")
-    own = own.join(means, on=keys)
-    held = [own.assign(measure=own["own"] + ".matched"), null.assign(measure=null["own"] + ".matched.null_mean")]
-    for end, against in ((".difference", np.subtract), (".ratio", np.divide)):
-        beside = {column: against(own[column], own["mean"]) for column in ("value", "ci_low", "ci_high")}
-        held.append(own.assign(**beside, measure=own["own"] + f".matched{end}", p_value=np.nan, q_value=np.nan))
-    replaced = pd.concat([spectra[parts["kind"] != "matched"], *held], ignore_index=True)[spectra.columns]
-    mine = draws[draws["measure"].str.fullmatch(r"hill\.\w+\.matched")]
-    mine = mine.assign(own=mine["measure"].str.removesuffix(".matched")).join(means, on=keys)
-    ratio_draws = mine.assign(draws=mine["draws"] / mine["mean"], measure=mine["measure"] + ".ratio")
-    ratios = held[-1].merge(ratio_draws[keys], on=keys)
-    trends = measure_trends([ratios], ratio_draws, n_permutations, rng)
-    old = dynamics["measure"].str.match(r"hill\.\w+\.matched\.ratio\.")
-    return {"spectra": replaced, "dynamics": pd.concat([dynamics[~old], trends], ignore_index=True)}
+    """Spectra and their trends with differences and ratios of Hill exponents to random groups added.
+
+    The run has them for matched groups alone. They are computed from the values and the random groups' mean.
+    """
+    spectra, keys = tables["spectra"], [*IDENTITY, "condition", "group", "measure", "part"]
+    values = spectra[(spectra["measure"] == HILL) & (spectra["quantity"] == VALUE) & (spectra["against"] == RANDOM)]
+    differences = _compared(values, DIFFERENCE, np.subtract)
+    ratios = _compared(values, RATIO, np.divide)
+    mine = draws[(draws["measure"] == HILL) & (draws["quantity"] == VALUE)]
+    mine = mine.merge(values[[*keys, "null_mean"]], on=keys)
+    mine = mine.assign(draws=mine["draws"] / mine["null_mean"], quantity=RATIO, against=RANDOM)
+    trends = measure_trends([ratios.merge(mine[keys], on=keys)], mine, n_permutations, rng)
+    return {
+        "spectra": pd.concat([spectra, differences, ratios], ignore_index=True),
+        "dynamics": pd.concat([tables["dynamics"], trends], ignore_index=True),
+    }
+
+
+def _compared(
+    values: pd.DataFrame, quantity: str, compare: Callable[[pd.Series, pd.Series], pd.Series]
+) -> pd.DataFrame:
+    """Rows of values, and of their intervals, compared with the mean of the control groups."""
+    numbers = {name: compare(values[name], values["null_mean"]) for name in ("value", "ci_low", "ci_high")}
+    unknown = dict.fromkeys(("null_mean", "null_low", "null_high", "p_value", "q_value"), np.nan)
+    return values.assign(quantity=quantity, **numbers, **unknown)
 
 
 def choices_markdown(choices: pd.DataFrame) -> str:

@@ -15,11 +15,11 @@ from rareneurons.figures.style import label_line, legend_below, models_of, panel
 
 OWN = "none"
 LABELS = {
-    "C1": "exponents' ratio",
-    "C2": "exponents' ratio",
-    "C3": "dimension, share",
-    "C4": "modularity",
-    "C7": "Hill exponent, share",
+    "C1": "ratio of exponents",
+    "C2": "ratio of exponents",
+    "C3": "relative dimension",
+    "C4": "modularity difference",
+    "C7": "relative Hill exponent",
 }
 # Shapes and filling tell verdicts apart, not colour, which means rare, common or a group.
 MARKERS = {"supported": ("o", "black"), "contradicted": ("s", "black"), "undecided": ("o", "white")}
@@ -27,7 +27,7 @@ CHANGED = "#e0e0e0"
 
 
 def effects_of_choices(choices: pd.DataFrame) -> Figure:
-    """Value, interval and verdict of each claim under each choice; a row a claim, a column a model.
+    """Value, interval and verdict of each claim under each choice; one row per claim, one column per model.
 
     Rows whose verdict is not the run's own are shaded; the dotted line is the run's own value.
 

@@ -10,7 +10,7 @@ import yaml
 from docutils.core import publish_parts
 from markupsafe import Markup
 
-from rareneurons.claims import CLAIMS
+from rareneurons.claims import TITLES
 from rareneurons.planning.captions import filled
 from rareneurons.planning.figures import FIGURES, Figure
 from rareneurons.planning.report_sections import MORE, SECTIONS, Section
@@ -112,13 +112,12 @@ def run_times(benchmarks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict_matrix(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row a claim: its name, text and section, and model -> what the cell says."""
-    texts = {claim.name: claim.text for claim in CLAIMS}
+    """One row per claim: its name, title and section, and model -> what the cell says."""
     places: dict[str, str] = {name: _anchor(section.title) for section in SECTIONS for name in section.claims}
     return [
         {
             "claim": claim,
-            "text": texts.get(str(claim), ""),
+            "text": TITLES.get(str(claim), ""),
             "place": places.get(str(claim)),
             "cells": {row["model"]: _cell(row) for _, row in part.iterrows()},
         }
@@ -127,11 +126,11 @@ def _verdict_matrix(claims: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _cell(row: pd.Series) -> dict[str, str]:
-    """Verdict, value with interval, and p, n and bound, as text; numbers that are missing are left out."""
+    """Verdict, statistic, value with interval, and p, n, power and bound, as text, without missing numbers."""
     value = _number(row["value"])
     if value and pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
         value += f" [{_number(row['ci_low'])}, {_number(row['ci_high'])}]"
-    details = [("p", row["p_value"]), ("n", row["n"]), ("bound", row["bound"])]
+    details = [("p", row["p_value"]), ("n", row["n"]), ("power", row["power"]), ("bound", row["bound"])]
     numbers = ", ".join(f"{name} {_number(number)}" for name, number in details if _number(number))
     return {"verdict": str(row["verdict"]), "statistic": str(row["statistic"]), "value": value, "numbers": numbers}
 
@@ -159,7 +158,7 @@ def _section(
         "verdicts": [
             {
                 key: _text(row.get(key))
-                for key in ("claim", "model", "statistic", "verdict", "sentence", "reason", "need")
+                for key in ("claim", "model", "statistic", "verdict", "sentence", "rule", "evidence", "need")
             }
             for row in mine.to_dict("records")
         ],

@@ -1,22 +1,23 @@
-"""What a run would need: by simulation of the need supplied."""
+"""What would decide a claim: simulations of runs that have what was asked for."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from rareneurons.claims.needs import (
+from rareneurons.claims.interval import Interval
+from rareneurons.claims.requirements import (
     CHANCE,
-    Sample,
+    LargerGroup,
+    MoreControls,
+    MoreDocuments,
+    MorePermutations,
     checkpoints_for_trend,
-    group_of,
     more_documents,
     more_neurons,
     more_permutations,
-    rounded,
-    standard_error,
     times_as_many,
 )
+from rareneurons.claims.sentences import requirement
 from rareneurons.stats import spearman_trend
 
 
@@ -58,20 +59,20 @@ def test_documents_that_are_asked_for_decide(truth, margin):
     """40 documents of unit scatter that leave a mean undecided; as many as asked for decide in at least 70 %."""
     rng = np.random.default_rng(7)
 
-    def interval(n: int) -> pd.Series:
+    def interval(n: int) -> Interval:
         values = truth + rng.normal(size=n)
         half = 1.96 * values.std() / np.sqrt(n)
-        return pd.Series({"value": values.mean(), "ci_low": values.mean() - half, "ci_high": values.mean() + half})
+        return Interval(values.mean(), values.mean() - half, values.mean() + half)
 
-    def is_decided(found: pd.Series) -> bool:
-        return bool(found["ci_high"] < margin or found["ci_low"] > margin)
+    def is_decided(found: Interval) -> bool:
+        return bool(found.ci_high < margin or found.ci_low > margin)
 
     decided = []
     while len(decided) < 300:
         found = interval(40)
         if is_decided(found):
             continue
-        times = times_as_many(found["value"], standard_error(found), above=margin, below=margin)
+        times = more_documents(found, "heldout", above=margin, below=margin).times
         decided.append(is_decided(interval(int(40 * times))))
     assert np.mean(decided) >= 0.7
     if abs(truth - margin) > 0.1:
@@ -83,35 +84,33 @@ def test_neurons_that_are_asked_for_differ():
     """Mean of n neurons 0.45 below that of controls of unit scatter: p <= 0.05 in at least 70 %."""
     rng = np.random.default_rng(9)
 
-    def tested(n: int) -> tuple[float, pd.Series, pd.Series]:
+    def tested(n: int) -> tuple[float, dict[str, float]]:
         group, controls = -0.45 + rng.normal() / np.sqrt(n), rng.normal(size=199) / np.sqrt(n)
         p = (np.sum(controls <= group) + 1) / 200
         low, high = np.quantile(controls, [0.025, 0.975])
-        null = pd.Series({"value": controls.mean(), "ci_low": low, "ci_high": high, "n": 199})
-        return group - controls.mean(), null, pd.Series({"p_value": p, "q_value": p})
+        numbers = {"p_value": p, "q_value": p, "null_low": low, "null_high": high, "null_n": 199}
+        return group - controls.mean(), numbers
 
     found = []
     while len(found) < 200:
-        effect, null, numbers = tested(8)
+        effect, numbers = tested(8)
         if numbers["q_value"] <= 0.05 or effect >= 0:
             continue
-        needed = more_neurons(effect, null, numbers, 0.05, 8)
-        n = int(needed.removeprefix("a group of ").split(" ")[0].replace(",", "")) if needed else 8000
-        found.append(tested(n)[2]["p_value"] <= 0.05)
+        needed = more_neurons(effect, numbers, 0.05, 8)
+        n = 8000 if needed is None else int(np.ceil(needed.times * needed.size))
+        found.append(tested(n)[1]["p_value"] <= 0.05)
     assert np.mean(found) >= 0.7
 
 
 def test_too_few_controls_are_asked_for_first_and_more_for_two_sides():
-    null = pd.Series({"value": 1.0, "ci_low": 0.8, "ci_high": 1.2, "n": 19})
-    tested = pd.Series({"p_value": 0.05, "q_value": 0.1})
-    assert more_neurons(-0.3, null, tested, 0.05, 10) == "39 control groups (`groups.controls`; 19 here)"
-    assert more_neurons(-0.3, null, tested, 0.05, 10, sides=2) == "79 control groups (`groups.controls`; 19 here)"
-    null["n"] = 39
-    assert more_neurons(-0.3, null, tested, 0.05, 10).startswith("a group of ")
-    assert more_neurons(-0.01, null, tested, 0.05, 10) == ""
-    null["n"] = 199
-    assert more_neurons(-0.3, null, tested, 0.05, 100) == "a group of 120 neurons (100 here)"
-    assert more_neurons(-0.3, null, tested, 0.05, 100, sides=2) == "a group of 150 neurons (100 here)"
+    tested = {"p_value": 0.05, "q_value": 0.1, "null_low": 0.8, "null_high": 1.2, "null_n": 19}
+    assert more_neurons(-0.3, tested, 0.05, 10) == MoreControls(39, 19)
+    assert more_neurons(-0.3, tested, 0.05, 10, sides=2) == MoreControls(79, 19)
+    assert isinstance(more_neurons(-0.3, tested | {"null_n": 39}, 0.05, 10), LargerGroup)
+    assert more_neurons(-0.01, tested | {"null_n": 39}, 0.05, 10) is None
+    enough = tested | {"null_n": 199}
+    assert requirement(more_neurons(-0.3, enough, 0.05, 100)) == "a group of 120 neurons (100 here)"
+    assert requirement(more_neurons(-0.3, enough, 0.05, 100, sides=2)) == "a group of 150 neurons (100 here)"
 
 
 @pytest.mark.calibration
@@ -141,14 +140,27 @@ def test_least_checkpoints_are_those_of_a_permutation_test():
 
 
 def test_words():
-    assert [rounded(number) for number in (1.2, 9.1, 12, 12.3, 123, 4960, 10000)] == [
-        *("2", "10", "12", "13", "130", "5,000", "10,000")
+    sizes = (1.2, 9.1, 12, 12.3, 123)
+    assert [requirement(LargerGroup(size, 1)) for size in sizes] == [
+        f"a group of {size} neurons (1 here)" for size in ("2", "10", "12", "13", "130")
     ]
-    assert more_documents(2.55, Sample("documents", 800)) == "2.5 times as many documents (2,100 rows instead of 800)"
-    assert more_documents(3.0, Sample("documents")) == "3.0 times as many documents"
-    assert "more than 1,000 times" in more_documents(np.inf, Sample("documents"))
-    assert "ten bootstrap draws" in more_documents(np.nan, Sample("documents"))
-    assert group_of(2, 33) == "a group of 66 neurons (33 here)"
-    assert "more than 1,000 times" in group_of(2000, 33)
+    assert requirement(LargerGroup(496, 10)) == "a group of 5,000 neurons (10 here)"
+    assert requirement(LargerGroup(1000, 10)) == "a group of 10,000 neurons (10 here)"
+    rows = "2.5 times as many held-out documents (2,100 rows instead of 800)"
+    assert requirement(MoreDocuments(2.55, "heldout", 800)) == rows
+    assert requirement(MoreDocuments(3.0, "discovery")) == "3.0 times as many discovery documents"
+    assert requirement(MoreDocuments(np.inf, "heldout")) == (
+        "more than 1,000 times as many held-out documents: the estimate is at or beyond the bound"
+    )
+    assert "ten bootstrap draws" in requirement(MoreDocuments(np.nan, "heldout"))
+    assert requirement(LargerGroup(2, 33)) == "a group of 66 neurons (33 here)"
+    assert "more than 1,000 times" in requirement(LargerGroup(2000, 33))
+    assert requirement(MoreControls(1199, 200)) == "1,199 control groups (`groups.controls`; 200 here)"
     assert list(more_permutations(0.01, 99)) == []
-    assert list(more_permutations(0.01, 50)) == ["99 permutations (`dynamics.permutations`; 50 here)"]
+    assert list(more_permutations(0.01, 50)) == [MorePermutations(99, 50)]
+    assert requirement(MorePermutations(99, 50)) == "99 permutations (`dynamics.permutations`; 50 here)"
+
+
+def test_a_requirement_without_words_is_an_error():
+    with pytest.raises(TypeError, match="register a function"):
+        requirement(object())

@@ -1,0 +1,760 @@
+"""All English about verdicts: title, statistic, rule, finding and evidence of each claim, and what would decide it.
+
+``WORDING`` has an entry per claim; ``requirement`` has a sentence per class of requirement. Nothing reads these texts
+back: whatever a program needs is in a column of its own.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from rareneurons.claims import course, over_models, plateau, requirements, routing, tails
+from rareneurons.claims.below_controls import Comparison
+from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.decision import Decision, Statistic, Unmeasured
+from rareneurons.claims.interval import Interval
+from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
+from rareneurons.claims.view import TopGroup, View
+from rareneurons.conventions import ALL_MODELS
+
+INTRODUCTION = (
+    "Each claim of the paper is *supported*, *contradicted* or *undecided* for each model at its last checkpoint. The "
+    "bounds of the rules are part of the configuration (`claims`). Intervals are 95 % intervals. The last section says "
+    "what would decide the undecided claims."
+)
+HOW_DECIDED = "How it is decided"
+OVER_MODELS = "over models"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The texts of one claim.
+
+    ``title``: the claim. ``statistic``: name of the number that its verdict rests on. ``rule``: how it is decided.
+    ``finding``: the rest of the sentence that begins with the verdict; it needs no knowledge of the rule.
+    ``evidence``: the numbers that went into the verdict. ``effect``: name of the number where models are averaged.
+    """
+
+    title: str
+    statistic: Callable[[Statistic], str]
+    rule: Callable[[View, Bounds], str]
+    finding: Callable[[Decision, View], str]
+    evidence: Callable[[Decision, View], str]
+    effect: str = ""
+
+
+def claim_texts(
+    claim: str, model: str, checkpoint: str, decision: Decision, view: View, bounds: Bounds, note: str = ""
+) -> dict[str, str]:
+    """The text columns of a row of ``claims.csv``.
+
+    Args:
+        claim: its id.
+        model: name of the model, or ``ALL_MODELS``.
+        checkpoint: the model's last checkpoint.
+        decision: the decision.
+        view: what it looks at.
+        bounds: decision bounds.
+        note: what else belongs to the evidence.
+    """
+    wording = WORDING[claim]
+    if model == ALL_MODELS:
+        about, statistic = "over all models", _statistic_over_models(wording, decision)
+        rule, finding = _rule_over_models(decision), _finding_over_models(wording, decision)
+        evidence = _evidence_over_models(decision)
+    else:
+        about, statistic = f"for {model} at {checkpoint}", wording.statistic(decision.statistic)
+        rule = wording.rule(view, bounds)
+        finding, evidence = _finding_and_evidence(wording, decision, view)
+    return {
+        "statistic": statistic,
+        "rule": rule,
+        "evidence": "; ".join(part for part in (evidence, note) if part),
+        "sentence": f"{decision.verdict.capitalize()} {about}: {finding}.",
+        "need": options_text(decision.options) if decision.verdict == "undecided" else "",
+    }
+
+
+def _finding_and_evidence(wording: Wording, decision: Decision, view: View) -> tuple[str, str]:
+    if isinstance(decision.evidence, Unmeasured):
+        reason = _why_unmeasured(decision.evidence.reason, decision.evidence.absent_from)
+        who = "" if decision.neurons is None else f" for {neurons(decision.neurons)}"
+        return f"it was not measured{who}: {reason}", f"not measured: {reason}"
+    evidence = wording.evidence(decision, view)
+    if decision.neurons is not None and not decision.neurons.is_plateau and view.group is None:
+        evidence += "; no plateau is declared, so these are the neurons before the paper's fixed cut"
+    return wording.finding(decision, view), evidence
+
+
+def _why_unmeasured(reason: str, absent_from: str) -> str:
+    return f"there is no row of this group in tables/{absent_from}.csv" if absent_from else reason
+
+
+# Numbers and names
+
+
+def percent(share: float, sign: str = "") -> str:
+    """A share in percent; ``sign`` "+" shows the sign of positive ones too."""
+    return f"{round(100 * share, 1):{sign}g} %"
+
+
+def with_interval(number: Interval) -> str:
+    """Value and interval."""
+    return f"{number.value:.2g} (95 % interval {number.ci_low:.2g} to {number.ci_high:.2g})"
+
+
+def neurons(top: TopGroup) -> str:
+    """Name of the neurons that a claim is decided on."""
+    return f"the {top.size} plateau neurons" if top.is_plateau else f"the {top.size} most influential neurons"
+
+
+def _share_of_plateaus(power: float) -> str:
+    return "an unknown share" if np.isnan(power) else percent(power)
+
+
+def _rounded_up(number: float) -> str:
+    """A number of things, rounded up to two digits."""
+    place = 10 ** max(0, int(np.floor(np.log10(number))) - 1)
+    return f"{int(np.ceil(number / place - 1e-9)) * place:,}"
+
+
+def _where(statistic: Statistic) -> str:
+    """The group, condition and documents of a statistic."""
+    documents = ", discovery documents" * (statistic.split == "discovery")
+    return f"({statistic.group}, {statistic.condition}{documents})"
+
+
+def _family(view: View) -> str:
+    return f"p is adjusted over all tests of the checkpoint against {view.controls} groups (Benjamini-Hochberg)"
+
+
+def _against_controls(found: Comparison, view: View) -> str:
+    """A measure against its control groups, with all numbers."""
+    row = found.measured
+    if row is None:
+        return found.reason
+    return (
+        f"{row['value']:.3g}, mean of {row['null_n']:.0f} {view.controls} groups {row['null_mean']:.3g} (95 % of them: "
+        f"{row['null_low']:.3g} to {row['null_high']:.3g}), difference relative to that mean "
+        f"{with_interval(found.relative)}, p = {row['p_value']:.2g}, adjusted {row['q_value']:.2g}"
+    )
+
+
+# C1 and C2
+
+
+def _curve_statistic(statistic: Statistic) -> str:
+    cut = " before the fixed cut" * (statistic.part == "fixed")
+    return f"exponent of the top neurons{cut} over that of the power law {_where(statistic)}"
+
+
+def _curve_rule(view: View, bounds: Bounds) -> str:
+    if view.fixed_cuts:
+        return "the neurons before the first fixed cut are called a plateau, without a test"
+    return (
+        "a plateau is found if four conditions hold: the curve with three regimes has the smallest information "
+        f"criterion; the top neurons depart from a curve without a plateau (adjusted p at most {bounds.alpha:g}); "
+        f"their exponent is at most {bounds.flatness:g} of the power law's; and they are top neurons on held-out "
+        "documents too. A negative result counts only if the test finds at least "
+        f"{percent(bounds.power)} of planted plateaus. p is adjusted over the "
+        f"{plateau.n_tested_checkpoints(bounds):.0f} checkpoints that regimes.alpha allows for (Bonferroni). n counts "
+        "blocks of held-out documents"
+    )
+
+
+def _curve_finding(decision: Decision, view: View) -> str:
+    curve, number = decision.evidence, decision.number
+    if isinstance(curve, plateau.ShortCurve):
+        return f"it was not measured: {_short(curve)}"
+    steepness = (
+        f"the most influential neurons fall off {number.value:.2g} times as steeply as the power law after them (95 % "
+        f"interval {number.ci_low:.2g} to {number.ci_high:.2g}; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
+        f"; adjusted p = {decision.p_value:.2g})"
+    )
+    if curve.found:
+        return f"on {curve.condition} rows there is a plateau: {steepness}, and up to {decision.bound:g} counts as flat"
+    planted = f"the test would find {{0}}{_share_of_plateaus(curve.power)} of planted plateaus"
+    if decision.verdict == "undecided":
+        return (
+            f"on {curve.condition} rows no plateau can be told from chance: {steepness}, but "
+            f"{planted.format('only ')}, and a negative result counts only if the test's power is at least "
+            f"{percent(curve.power_wanted)}"
+        )
+    return f"on {curve.condition} rows there is no plateau: {steepness}, and {planted.format('')}"
+
+
+def _curve_evidence(decision: Decision, view: View) -> str:
+    curve = decision.evidence
+    if isinstance(curve, plateau.ShortCurve):
+        return f"not measured: {_short(curve)}"
+    power = "unknown" if np.isnan(curve.power) else percent(curve.power)
+    return (
+        f"{'a' if curve.found else 'no'} plateau is found among the boost neurons, p = {curve.p_value:.2g}, adjusted "
+        f"{decision.p_value:.2g}; power {power}"
+    )
+
+
+def _short(curve: plateau.ShortCurve) -> str:
+    return f"a curve of {curve.n_neurons} boost neurons is too short to be fitted"
+
+
+# C3
+
+
+def _dimension_statistic(statistic: Statistic) -> str:
+    return f"effective dimension relative to {statistic.against} groups {_where(statistic)}"
+
+
+def _dimension_rule(view: View, bounds: Bounds) -> str:
+    return (
+        f"supported if the adjusted p is at most {bounds.alpha:g} and the dimension is below the mean of the "
+        f"{view.controls} groups; contradicted if the interval excludes a reduction by "
+        f"{percent(bounds.dimension_reduction)} of that mean, and such a reduction would lie outside the central 95 % "
+        f"of these groups; {_family(view)}; n counts rows"
+    )
+
+
+def _dimension_finding(decision: Decision, view: View) -> str:
+    relative, top = decision.number, _named(decision)
+    threshold = f"; threshold for a relevant reduction: {percent(-decision.bound)}"
+    return (
+        f"the activity of {top} has {percent(abs(relative.value))} {'fewer' if relative.value < 0 else 'more'} "
+        f"dimensions than that of {view.controls} groups (95 % interval {percent(relative.ci_low, '+')} to "
+        f"{percent(relative.ci_high, '+')}; {decision.n:,.0f} rows; adjusted p = {decision.p_value:.2g}"
+        f"{threshold * (decision.verdict != 'supported')})"
+    )
+
+
+def _dimension_evidence(decision: Decision, view: View) -> str:
+    return f"effective dimension over number of neurons {_against_controls(decision.evidence, view)}"
+
+
+def _named(decision: Decision) -> str:
+    return "the neurons" if decision.neurons is None else neurons(decision.neurons)
+
+
+# C4
+
+
+def _clusters_statistic(statistic: Statistic) -> str:
+    return f"signed modularity minus that of {statistic.against} groups {_where(statistic)}"
+
+
+def _clusters_rule(view: View, bounds: Bounds) -> str:
+    margin = bounds.modularity_margin
+    return (
+        f"supported if the upper end of the difference's interval is below {margin:g}; contradicted if its lower end "
+        f"is above {margin:g} and the adjusted p is at most {bounds.alpha:g}; {_family(view)}; n counts rows"
+    )
+
+
+def _clusters_finding(decision: Decision, view: View) -> str:
+    difference = decision.number
+    return (
+        f"signed modularity of {_named(decision)} is {abs(difference.value):.2g} "
+        f"{'lower' if difference.value < 0 else 'higher'} than in {view.controls} groups (95 % interval "
+        f"{difference.ci_low:+.2g} to {difference.ci_high:+.2g}; {decision.n:,.0f} rows; threshold for clusters: "
+        f"{decision.bound:+.2g})"
+    )
+
+
+def _clusters_evidence(decision: Decision, view: View) -> str:
+    row = decision.evidence
+    return (
+        f"signed modularity {row['value']:.3g}, mean of {row['null_n']:.0f} {view.controls} groups "
+        f"{row['null_mean']:.3g}, adjusted p = {row['q_value']:.2g}"
+    )
+
+
+# C5
+
+
+def _routing_statistic(statistic: Statistic) -> str:
+    return f"largest routing by one attention head over a mean head's effect {_where(statistic)}"
+
+
+def _routing_rule(view: View, bounds: Bounds) -> str:
+    margin = bounds.routing_margin
+    return (
+        f"supported if the upper ends of all heads' intervals are below {margin:g} of a mean head's effect; "
+        "contradicted if not, and a head routes: the adjusted p of its selectivity and its p against "
+        f"{view.controls} groups are at most attention.alpha, and both intervals lie above 0; p is the smallest of all "
+        f"heads against {view.controls} groups, adjusted over heads (Westfall-Young); n counts rows"
+    )
+
+
+def _routing_finding(decision: Decision, view: View) -> str:
+    heads, share = decision.evidence, decision.number
+    which = {
+        "supported": "no attention head routes",
+        "contradicted": f"{heads.routing} of {heads.n} attention heads route",
+        "undecided": "an attention head may route",
+    }[decision.verdict]
+    return (
+        f"{which} {view.condition} rows to {_named(decision)}: the strongest head moves them by {share.value:.2g} of a "
+        f"mean head's effect beyond what {view.contrast} rows, {view.controls} groups and the other heads explain (95 "
+        f"% interval from {share.ci_low:.2g}; no head more than {share.ci_high:.2g}; {decision.n:,.0f} rows; threshold "
+        f"for dedicated routing: {decision.bound:g})"
+    )
+
+
+def _routing_evidence(decision: Decision, view: View) -> str:
+    heads = decision.evidence
+    return (
+        f"of {heads.n} attention heads {heads.selective} move these neurons more on {view.condition} rows than on "
+        f"{view.contrast} rows, and {heads.routing} route; the strongest moves them by {heads.largest:.2g} standard "
+        f"deviations more than is explained, p = {decision.p_value:.2g}"
+        f"{_concentration(heads.concentration, view)}"
+    )
+
+
+def _concentration(found: routing.Concentration | None, view: View) -> str:
+    """Gini coefficient and the layers' strongest heads, empty where they were not measured."""
+    if found is None:
+        return ""
+    return (
+        f"; on {view.condition} rows the Gini coefficient of the heads' effects is {found.gini:.2g} "
+        f"({found.gini_null:.2g} on {view.controls} groups, p = {found.p_value:.2g}), and the strongest head of a "
+        f"layer alone has {percent(found.largest_share)} of the layer's effect"
+    )
+
+
+# C6
+
+
+def _course_statistic(statistic: Statistic) -> str:
+    if statistic.measure == course.SHARE[0]:
+        return f"change in training of the top neurons' share of all influence {_where(statistic)}"
+    what = f"effective dimension minus that of {statistic.against} groups"
+    return f"change in training of the {what} {_where(statistic)}"
+
+
+def _course_rule(view: View, bounds: Bounds) -> str:
+    return (
+        "two measures are followed over training: the top neurons' share of all influence, and their effective "
+        "dimension. A measure emerges if the interval of its change from first to last checkpoint excludes zero. It "
+        f"emerges gradually if less than {percent(bounds.abrupt_share)} of the change lies between two neighbouring "
+        f"checkpoints and it follows step (rank correlation, adjusted p at most {bounds.alpha:g}). It emerges abruptly "
+        f"if more lies between two whose steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more "
+        "than all of the change, as in a measure that comes back. All of this is judged by intervals. Supported if one "
+        "measure emerges gradually and none abruptly; contradicted if one emerges abruptly and none gradually, or if "
+        f"both change by less than would matter ({bounds.specialization_margin:g} of the influence, "
+        f"{percent(bounds.dimension_reduction)} of the dimension). p is adjusted over the two measures (Bonferroni). n "
+        "counts checkpoints"
+    )
+
+
+def _course_finding(decision: Decision, view: View) -> str:
+    found = decision.evidence
+    alike = len({each.answer for each in found.courses}) == 1
+    return "; and ".join(
+        _course(each, decision, view, trend=False) for each in (found.courses if alike else [found.shown])
+    )
+
+
+def _course_evidence(decision: Decision, view: View) -> str:
+    found = decision.evidence
+    first = "at no checkpoint" if np.isnan(found.plateau_step) else f"first at step {found.plateau_step:.0f}"
+    courses = "; ".join(_course(each, decision, view, trend=True) for each in found.courses)
+    return f"{courses}{_tracked(found.tracked)}; the plateau test passes {first}"
+
+
+def _course(found: course.Course, decision: Decision, view: View, trend: bool) -> str:
+    """How one measure moved, with or without its trend."""
+    if found.statistic.measure == course.SHARE[0]:
+        measure = (
+            f"the share of all influence that the most influential neurons have on {view.condition} rows, minus that "
+            f"on {view.contrast} rows,"
+        )
+    else:
+        measure = f"the effective dimension of {_named(decision)}, minus that of {view.controls} groups,"
+    if found.why == "unknown":
+        return f"{measure} is not known at four checkpoints"
+    follows = ""
+    if trend and found.trend is not None:
+        follows = f", rank correlation with step {with_interval(found.trend)}, adjusted p = {found.p_value:.2g}"
+    return f"{measure} changed by {with_interval(found.change)} over {found.n} checkpoints{follows}: {_reading(found)}"
+
+
+def _reading(found: course.Course) -> str:
+    """What a course means."""
+    if found.largest is None or found.why in ("small", "unclear"):
+        return {
+            "small": f"less than the {found.margin:+.2g} that would matter",
+            "unclear": "this may be nothing or enough to matter",
+        }[found.why]
+    step = found.largest
+    share = f"{percent(step.share.value)} of it {_percent_interval(step.share)} {_between(step.first, step.last)}"
+    return {
+        "gradual": f"gradually, at most {share}",
+        "unsteady": f"at most {share}, but not steadily enough for a trend",
+        "excursion": f"{_excursion(step)}, so neither gradually nor abruptly",
+        "abrupt": f"abruptly, {share}",
+        "apart": f"{share}, too far apart to tell gradual from abrupt",
+        "uncertain": f"{share}, too uncertain to tell gradual from abrupt",
+    }[found.why]
+
+
+def _percent_interval(number: Interval) -> str:
+    return f"(95 % interval {percent(number.ci_low)} to {percent(number.ci_high)})"
+
+
+def _between(first: float, last: float) -> str:
+    return f"between steps {first:.0f} and {last:.0f}"
+
+
+def _excursion(step: course.LargestStep) -> str:
+    share = step.share
+    interval = f"(95 % interval {share.ci_low:.1f} to {share.ci_high:.1f})"
+    return f"it went {share.value:.1f} times as far {interval} {_between(step.first, step.last)} and came back"
+
+
+def _tracked(found: course.TrackedTrend | None) -> str:
+    """The trend of the last checkpoint's neurons; empty where there is none."""
+    if found is None:
+        return ""
+    return f" (the final neurons tracked backwards: {with_interval(found.trend)}, p = {found.p_value:.2g})"
+
+
+# C7
+
+
+def _tails_statistic(statistic: Statistic) -> str:
+    of_matrix = f" of {statistic.part}" * bool(statistic.part)
+    return f"Hill exponent{of_matrix} relative to {statistic.against} groups {_where(statistic)}"
+
+
+def _tails_rule(view: View, bounds: Bounds) -> str:
+    reduction = percent(bounds.hill_reduction)
+    return (
+        f"a weight matrix has heavier tails if the adjusted p is at most {bounds.alpha:g} and the Hill exponent is "
+        f"below the mean of the {view.controls} groups; it does not if the interval excludes a reduction by "
+        f"{reduction} of that mean, and such a reduction would lie outside the central 95 % of these groups. The tails "
+        "grow if the ratio to that mean falls with step (intervals of change and rank correlation below zero, p at "
+        f"most {bounds.alpha:g} over the number of matrices); they do not if the ratio's change excludes such a "
+        "reduction. Supported if both hold for one matrix and neither fails for another; contradicted if one fails for "
+        f"every matrix; {_family(view)}; n counts neurons"
+    )
+
+
+def _tails_finding(decision: Decision, view: View) -> str:
+    shown = decision.evidence.shown
+    relative, weights = shown.level.relative, f"the {shown.part} weights of {_named(decision)}"
+    if not np.isfinite(relative.value):
+        return f"{weights} have no tail exponent: {shown.level.reason}"
+    below = relative.value < 0
+    return (
+        f"the Hill exponent of {weights} is {percent(abs(relative.value))} {'below' if below else 'above'} that of "
+        f"{view.controls} groups, which is a {'heavier' if below else 'lighter'} tail (95 % interval "
+        f"{percent(relative.ci_low, '+')} to {percent(relative.ci_high, '+')}; adjusted p = "
+        f"{shown.level.p_value:.2g}), and {_growth(shown.growth)}"
+    )
+
+
+def _tails_evidence(decision: Decision, view: View) -> str:
+    return "; ".join(
+        f"{each.part}: Hill exponent {_against_controls(each.level, view)}; {_growth(each.growth)}{_trend(each.growth)}"
+        for each in decision.evidence.matrices
+    )
+
+
+def _growth(growth: tails.Growth | None) -> str:
+    if growth is None:
+        return "its course is not known at four checkpoints"
+    return f"the ratio of the two changed by {with_interval(growth.change)} over {growth.n} checkpoints"
+
+
+def _trend(growth: tails.Growth | None) -> str:
+    if growth is None:
+        return ""
+    trend = f", rank correlation with step {with_interval(growth.trend)}, p = {growth.p_value:.2g}"
+    return f"{trend}{_tracked(growth.tracked)}"
+
+
+# Over models
+
+
+def _statistic_over_models(wording: Wording, decision: Decision) -> str:
+    if isinstance(decision.evidence, over_models.Mean):
+        return f"random-effects mean over models: {wording.effect}"
+    return "share of models that support it"
+
+
+def _rule_over_models(decision: Decision) -> str:
+    evidence, either, above, below = decision.evidence, "", "", ""
+    value = (
+        "the value is the share of models that support it, with the interval of Clopper and Pearson; p is that of the "
+        "sign test among decided models"
+    )
+    if isinstance(evidence, over_models.Mean):
+        bound, either = f"{decision.bound:g}", "either "
+        above = f" or the interval of their mean lies below {bound}"
+        below = f", or the interval lies above {evidence.contradicted_above:g}"
+        value = (
+            "the value is the random-effects mean (Paule-Mandel), with the interval of Hartung and Knapp for models "
+            "like these, which is no narrower than errors that all models share would make it; p is that of a mean of "
+            f"{bound}"
+        )
+    return (
+        f"supported if no model contradicts it and {either}more than half of the models support it{above}; "
+        f"contradicted the other way round{below}; {value}; one test per claim; n counts models"
+    )
+
+
+def _tally(decision: Decision) -> over_models.Tally:
+    evidence = decision.evidence
+    return evidence.tally if isinstance(evidence, over_models.Mean) else evidence
+
+
+def _finding_over_models(wording: Wording, decision: Decision) -> str:
+    tally, mean, evidence = _tally(decision), decision.number, decision.evidence
+    counts = (
+        f"supported in {tally.count('supported')} of {tally.n} models, contradicted in {tally.count('contradicted')}, "
+        f"undecided in {tally.count('undecided')}"
+    )
+    if not isinstance(evidence, over_models.Mean):
+        return counts
+    return (
+        f"{counts}; {wording.effect} is {mean.value:+.2g} on average (95 % interval for models like these "
+        f"{mean.ci_low:+.2g} to {mean.ci_high:+.2g}; {decision.n:.0f} models), and models differ from one another by "
+        f"{evidence.spread:.2g}"
+    )
+
+
+def _evidence_over_models(decision: Decision) -> str:
+    evidence = decision.evidence
+    tally = "; ".join(
+        f"{verdict}: {', '.join(models) or 'none'}" for verdict, models in _tally(decision).models.items()
+    )
+    if not isinstance(evidence, over_models.Mean):
+        return tally
+    left_out = f"; {evidence.left_out} without an interval left out of the mean" * (evidence.left_out > 0)
+    heterogeneity = f"I squared {100 * evidence.heterogeneity:.0f} %"
+    return f"standard deviation between models {evidence.spread:.2g}, {heterogeneity}; {tally}{left_out}"
+
+
+# What would decide it
+
+TOWARDS = {"supported": "to support it, ", "contradicted": "to contradict it, ", "": ""}
+DOCUMENTS = {
+    "heldout": "held-out documents",
+    "discovery": "discovery documents",
+    "attention": "documents (`attention.documents`)",
+}
+
+
+def options_text(options: Iterable[Option], joint: str = "; or ") -> str:
+    """What would decide a claim: one option after the other."""
+    return joint.join(map(_option, options))
+
+
+def _option(option: Option) -> str:
+    nested = any(isinstance(each, requirements.AnyOf) for each in option.requirements)
+    parts = ("; and " if nested else " and ").join(requirement(each) for each in option.requirements)
+    return f"{option.part}{': ' * bool(option.part)}{TOWARDS[option.towards]}{parts}"
+
+
+@singledispatch
+def requirement(needed: Any) -> str:
+    """One requirement in words; each class has a function of its own."""
+    raise TypeError(f"no words for {type(needed).__name__}; register a function with sentences.requirement")
+
+
+@requirement.register
+def _(needed: requirements.AnyOf) -> str:
+    return options_text(needed.options, "; or ")
+
+
+@requirement.register
+def _(needed: requirements.MoreDocuments) -> str:
+    documents = DOCUMENTS[needed.documents]
+    if np.isnan(needed.times):
+        return "an interval to begin with: at least ten bootstrap draws that have a value"
+    if np.isinf(needed.times):
+        return f"more than {MOST_TIMES:,} times as many {documents}: the estimate is at or beyond the bound"
+    rows = needed.rows
+    now = f" ({_rounded_up(needed.times * rows)} rows instead of {rows:,.0f})" if np.isfinite(rows) else ""
+    return f"{needed.times:.1f} times as many {documents}{now}"
+
+
+@requirement.register
+def _(needed: requirements.LargerGroup) -> str:
+    if np.isnan(needed.times):
+        return "at least ten control groups that have a value"
+    if needed.times > MOST_TIMES:
+        return f"more than {MOST_TIMES:,} times as many neurons as the {needed.size} here"
+    return f"a group of {_rounded_up(needed.times * needed.size)} neurons ({needed.size} here)"
+
+
+@requirement.register
+def _(needed: requirements.MoreControls) -> str:
+    return f"{needed.needed:,} control groups (`groups.controls`; {needed.here} here)"
+
+
+@requirement.register
+def _(needed: requirements.MoreCheckpoints) -> str:
+    return f"{needed.needed:,} checkpoints with a known step ({needed.here} here)"
+
+
+@requirement.register
+def _(needed: requirements.OppositeTrend) -> str:
+    return f"a trend in the other direction (rank correlation {needed.correlation:.2g} here)"
+
+
+@requirement.register
+def _(needed: requirements.MorePermutations) -> str:
+    return f"{needed.needed:,} permutations (`dynamics.permutations`; {needed.here:,} here)"
+
+
+@requirement.register
+def _(needed: requirements.Measurable) -> str:
+    return f"a group that can be measured; here: {_why_unmeasured(needed.reason, needed.absent_from)}"
+
+
+@requirement.register
+def _(needed: requirements.NothingPromising) -> str:
+    return (
+        f"more neurons or {DOCUMENTS[needed.documents]} are unlikely to resolve this: the difference, "
+        f"{needed.number:+.2g}, lies well within the spread of the control groups and is too close to the bound, "
+        f"{needed.bound:+g}"
+    )
+
+
+@requirement.register
+def _(needed: plateau.LongerCurve) -> str:
+    return f"a last MLP with at least {needed.n_neurons} boost neurons"
+
+
+@requirement.register
+def _(needed: plateau.KnownPower) -> str:
+    return "the test's power (`regimes.power_draws` above 0)"
+
+
+@requirement.register
+def _(needed: plateau.MoreForPower) -> str:
+    wider = f"a last MLP {{0}} times as wide as the one with {needed.n_neurons:,} boost neurons here"
+    what = {"documents": "{0} times as many documents", "neurons": wider}
+    tried = {
+        kind: f"{what[kind].format(times)} ({percent(power)} of planted plateaus found in simulations)"
+        for kind, (times, power) in needed.tried.items()
+    }
+    enough = [kind for kind, (_, power) in needed.tried.items() if power >= needed.wanted]
+    if not enough:
+        return f"more than {' or '.join(tried.values())}"
+    return tried[enough[0]] + "".join(f"; {tried[kind]} would not be enough" for kind in tried if kind not in enough)
+
+
+@requirement.register
+def _(needed: routing.ClearRouting) -> str:
+    return (
+        f"{requirement(needed.documents)}, provided that the strongest head's adjusted p ({needed.p_value:.2g} here) "
+        "and that of its selectivity are then at most attention.alpha; supporting the claim is not feasible: the "
+        "estimate is too close to the bound"
+    )
+
+
+@requirement.register
+def _(needed: course.LaterCheckpoints) -> str:
+    return f"checkpoints after the last one, to see where the measure settles: {_excursion(needed.largest)}"
+
+
+@requirement.register
+def _(needed: course.CheckpointsBetween) -> str:
+    return f"{needed.n} more checkpoints {_between(needed.first, needed.last)}"
+
+
+@requirement.register
+def _(needed: course.CheckpointsAtTheJump) -> str:
+    return (
+        "checkpoints between those where the one measure jumps, at steps that differ by less than a factor of "
+        f"{needed.factor:g}, to see whether it grows there as gradually as the other"
+    )
+
+
+@requirement.register
+def _(needed: tails.MoreModels) -> str:
+    return (
+        "more models or seeds, to see whether their weight matrices disagree too: here one supports the claim and one "
+        "contradicts it"
+    )
+
+
+@requirement.register
+def _(needed: over_models.MoreVerdicts) -> str:
+    verdict = f"the verdict {needed.verdict}" if needed.verdict else "the same verdict"
+    return f"{verdict} for {needed.n} more of {', '.join(needed.models)} (see their rows)"
+
+
+@requirement.register
+def _(needed: over_models.ModelsBetween) -> str:
+    return (
+        f"models between {', '.join(needed.supporting)} (supported) and {', '.join(needed.contradicting)} "
+        "(contradicted) in size or training, to see where it turns"
+    )
+
+
+@requirement.register
+def _(needed: over_models.MoreModelsLikeThese) -> str:
+    if needed.needed is None:
+        return f"more than {needed.most:,} models: their mean is too close to the bound"
+    return f"{needed.needed:,} models like these ({needed.here} here)"
+
+
+WORDING: dict[str, Wording] = {
+    "C1": Wording(
+        "Rare targets: influence has a plateau, a power law and a rapid decay",
+        _curve_statistic,
+        _curve_rule,
+        _curve_finding,
+        _curve_evidence,
+    ),
+    "C2": Wording("Common targets: no plateau", _curve_statistic, _curve_rule, _curve_finding, _curve_evidence),
+    "C3": Wording(
+        "Plateau neurons act together: reduced effective dimension",
+        _dimension_statistic,
+        _dimension_rule,
+        _dimension_finding,
+        _dimension_evidence,
+        "relative difference in effective dimension from the control groups",
+    ),
+    "C4": Wording(
+        "Plateau neurons form no discrete clusters",
+        _clusters_statistic,
+        _clusters_rule,
+        _clusters_finding,
+        _clusters_evidence,
+        "signed modularity minus that of the control groups",
+    ),
+    "C5": Wording(
+        "No dedicated attention routing to the plateau neurons",
+        _routing_statistic,
+        _routing_rule,
+        _routing_finding,
+        _routing_evidence,
+    ),
+    "C6": Wording(
+        "Specialization emerges gradually in training",
+        _course_statistic,
+        _course_rule,
+        _course_finding,
+        _course_evidence,
+    ),
+    "C7": Wording(
+        "Plateau neurons' weights have heavier-tailed spectra, increasingly so",
+        _tails_statistic,
+        _tails_rule,
+        _tails_finding,
+        _tails_evidence,
+    ),
+}
+
+
+def undecided_introduction() -> str:
+    """What the last section of ``claims.md`` begins with."""
+    return (
+        f"These are computed from this run's numbers, for a chance of {percent(CHANCE)} of a decision, under the "
+        "assumptions in `docs/methods.md`."
+    )

@@ -1,0 +1,104 @@
+"""Which neurons, controls, rows and documents verdicts are about, and the numbers looked up accordingly."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from rareneurons.groups import FIXED_PREFIX, ControlKind
+from rareneurons.tables import VALUE, last_checkpoints, rows_of
+
+Split = Literal["discovery", "heldout"]
+Tables = Mapping[str, pd.DataFrame]  # of one model: name of a measure -> its table
+Finder = Callable[[str], pd.Series | None]  # row of a measure by the quantity that is wanted; None if there is none
+PLATEAU = "plateau"
+FIXED_PLATEAU = FIXED_PREFIX + PLATEAU
+
+
+@dataclass(frozen=True)
+class TopGroup:
+    """The ``size`` top neurons that claims about plateau neurons are decided on; ``name`` is their group's."""
+
+    name: str
+    size: int
+
+    @property
+    def is_plateau(self) -> bool:
+        """Whether they are a plateau that the test declares; otherwise the fixed cut has chosen them."""
+        return self.name == PLATEAU
+
+
+@dataclass(frozen=True)
+class View:
+    """What verdicts look at.
+
+    ``condition``: the rows that neurons are chosen and described on (rare); ``contrast``: those they are compared with
+    (common). ``group``: the neurons; None takes the plateau where the test declares one, and otherwise the top neurons
+    by the paper's fixed cut. With ``fixed_plateau`` as the group, whatever comes before the first fixed cut is called a
+    plateau. ``controls``: the kind of control groups. ``split``: the documents that neurons are described on.
+    """
+
+    condition: str
+    contrast: str
+    group: str | None = None
+    controls: ControlKind = "matched"
+    split: Split = "heldout"
+
+    @property
+    def difference(self) -> str:
+        """Name under which the tables have the difference between the two conditions."""
+        return f"{self.condition}-{self.contrast}"
+
+    @property
+    def fixed_cuts(self) -> bool:
+        """Whether a plateau is what the fixed cuts say, without a test."""
+        return self.group == FIXED_PLATEAU
+
+    def finder(
+        self, table: pd.DataFrame, group: str, measure: str, part: str = "", against: str = "", condition: str = ""
+    ) -> Finder:
+        """Function of a quantity (``value``, ``difference``, ...) that looks its row up.
+
+        Args:
+            table: a measure's table of one model's last checkpoint. A table with a column ``split`` may hold rows of
+                both splits; all others are about held-out documents.
+            group: group of neurons.
+            measure: what is measured.
+            part: of what.
+            against: what it is compared with.
+            condition: the view's own condition if empty.
+        """
+        mine = table[(table["condition"] == (condition or self.condition)) & (table["group"] == group)]
+        if "split" in mine:
+            mine = mine[mine["split"] == self.split]
+
+        def find(quantity: str) -> pd.Series | None:
+            found = rows_of(mine, measure, part, quantity, against)
+            return None if found.empty else found.iloc[0]
+
+        return find
+
+    def plateau(self, regimes: pd.DataFrame, condition: str) -> pd.Series | None:
+        """Row that says whether the boost neurons have a plateau: 1 or 0, with the p of the test, if one is made."""
+        part = "fixed" if self.fixed_cuts else "test"
+        return self.finder(regimes, "boost", PLATEAU, part, condition=condition)(VALUE)
+
+    def top_group(self, tables: Tables) -> TopGroup:
+        """The view's group; where it names none, the declared plateau or else the top neurons by the fixed cut."""
+        name = self.group
+        if name is None:
+            test = self.plateau(tables["regimes"], self.condition)
+            name = PLATEAU if test is not None and test["value"] == 1 else FIXED_PLATEAU
+        return TopGroup(name, int((tables["groups"]["group"] == name).sum()))
+
+
+def tables_of(model: str, tables: Tables) -> Tables:
+    """What verdicts on a model look at: its last checkpoint's rows, and its whole audit."""
+    mine = {name: table[table["model"] == model] for name, table in tables.items()}
+    return {name: table if name == "audit" else last_checkpoints(table) for name, table in mine.items()}
+
+
+def n_checkpoints(audit: pd.DataFrame) -> int:
+    """Interval of checkpoints whose training step is known and that the audit has not left out."""
+    return int(((audit["step"] >= 0) & ~audit["left_out"]).sum())
