@@ -58,7 +58,7 @@ TABLES: dict[str, Table] = {
         Table("attention", ATTENTION, joined=True, measure=True),
         Table("dynamics", COURSE_OF_TRAINING),
         Table("final_top", COURSE_OF_TRAINING),
-        Table("paper_table_2", SPECTRA, function="spectra.estimates:paper_table", reads=("spectra", "dynamics")),
+        Table("paper_table_2", SPECTRA, function="spectra.paper_table:paper_table", reads=("spectra", "dynamics")),
         Table("spectra", SPECTRA, joined=True, measure=True),
         Table("weightwatcher", SPECTRA, joined=True),
         Table("paper_comparison", BESIDE_THE_PAPER),
