@@ -2,7 +2,6 @@
 
 import pandas as pd
 from job import checkpoint_name, generator, read_array, run, write_parquet
-from rareneurons.organization.settings import OrganizationSettings
 from safetensors.numpy import load_file
 
 from rareneurons.comparison.choice_measures import ChoiceSettings, Selection, choice_measures
@@ -10,6 +9,7 @@ from rareneurons.comparison.choices import input_condition
 from rareneurons.coordination.estimates import CoordinationSettings
 from rareneurons.evidence import Evidence
 from rareneurons.influence.sums import sums_of_arrays
+from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings
 
 

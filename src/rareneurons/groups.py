@@ -226,7 +226,7 @@ def controlled_groups(groups: pd.DataFrame, controls: pd.DataFrame) -> dict[str,
     found = {}
     for name in [name for name in MEASURED if name in members]:
         size = len(members[name])
-        by_kind = {}
+        by_kind: dict[str, np.ndarray] = {}
         for kind in CONTROL_KINDS:
             prefix = "random_" if kind == "random" else f"matched_{name}_"
             mine = [control[:size] for key, control in drawn.items() if key.startswith(prefix) and len(control) >= size]

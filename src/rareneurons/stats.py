@@ -144,10 +144,11 @@ def adjusted_in_families(frame: pd.DataFrame) -> np.ndarray:
     and must not help those against matched ones. Nor must groups that are tracked backwards from the last checkpoint.
     A p-value that belongs to no kind of controls is not adjusted (NaN).
     """
-    followed = frame["group"].str.startswith(FINAL_PREFIX).map({True: FINAL_PREFIX, False: ""})
-    p_value, adjusted = frame["p_value"].to_numpy(dtype=float), np.full(len(frame), np.nan)
-    for (_, against), family in frame.groupby([followed.to_numpy(), frame["against"].to_numpy()]).indices.items():
-        if against:
+    tracked = frame["group"].str.startswith(FINAL_PREFIX).to_numpy(dtype=bool)
+    against, p_value = frame["against"].to_numpy(), frame["p_value"].to_numpy(dtype=float)
+    adjusted = np.full(len(frame), np.nan)
+    for kind in set(against) - {""}:
+        for family in (tracked & (against == kind), ~tracked & (against == kind)):
             adjusted[family] = benjamini_hochberg(p_value[family])
     return adjusted
 

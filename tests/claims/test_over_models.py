@@ -11,8 +11,8 @@ from rareneurons.claims.decision import Decision, Statistic
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.over_models import SHARE_OF_MODELS, MoreModelsLikeThese, over_models
 from rareneurons.claims.sentences import claim_texts
-from rareneurons.stats import random_effects
 from rareneurons.conventions import ALL_MODELS
+from rareneurons.stats import random_effects
 
 SHORT = {"y": "supported", "n": "contradicted", "u": "undecided"}
 STATISTIC = Statistic(MODULARITY, "plateau", "rare", "heldout")

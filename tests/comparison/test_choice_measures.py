@@ -156,7 +156,8 @@ def test_a_plateau_of_the_input_band_is_found_under_that_choice_alone(measured):
 
 def test_reused_documents_describe_the_discovery_curve(evidence, selection):
     """With held-out effects in another order no top neurons would be found again; on the documents that chose them they
-    are."""
+    are.
+    """
     rng = np.random.default_rng(3)
     plateau = -0.8 * np.maximum(np.log(np.arange(1, N + 1)), np.log(20))
     sums = dict(evidence.sums) | {

@@ -16,8 +16,8 @@ from rareneurons.claims.routing import decide_routing
 from rareneurons.claims.sentences import claim_texts
 from rareneurons.claims.tails import decide_tails
 from rareneurons.claims.view import Tables, View, tables_of
-from rareneurons.models.audit import left_out_note
 from rareneurons.conventions import ALL_MODELS
+from rareneurons.models.audit import left_out_note
 from rareneurons.tables import CLAIM_COLUMNS
 
 Rule = Callable[[Tables, View, Bounds], Decision]

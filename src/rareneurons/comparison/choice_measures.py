@@ -121,7 +121,7 @@ def fixed_flatness(sums: InfluenceSums, weights: np.ndarray, cuts: tuple[float, 
 
     interval = percentile_interval(np.array([flatness(weight) for weight in weights]))
     value = flatness(np.ones(len(sums.n_rows)))
-    return curve_estimate("mean_abs", (FLATNESS[0], FIXED), value, len(sums.n_rows), *interval)
+    return curve_estimate("mean_abs", (FLATNESS[0], FIXED), value, len(sums.n_rows), interval)
 
 
 def _groups(

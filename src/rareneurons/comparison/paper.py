@@ -136,12 +136,11 @@ def _line_numbers(sums: InfluenceSums, weights: np.ndarray, asked: pd.DataFrame)
     rows = (weights @ sums.n_rows)[:, None]
     means = list(zip(weights @ sums.signed / rows, weights @ sums.absolute / rows, strict=True))
     found: dict[Hashable, tuple[float, ...]] = {}
-    for (sign, statistic), part in asked.groupby(["group", "statistic"]):
-        curves = [rank_curve(*each, sign, statistic) for each in means]
-        for number in part.itertuples():
-            read = (number.measure, number.low, number.high, number.at)
-            value, *draws = (on_curve(curve, *read) for curve in curves)
-            found[number.Index] = value, *percentile_interval(np.array(draws)), len(sums.n_rows)
+    for number, asked_for in asked.to_dict("index").items():
+        curves = [rank_curve(*each, asked_for["group"], asked_for["statistic"]) for each in means]
+        read = (asked_for["measure"], asked_for["low"], asked_for["high"], asked_for["at"])
+        value, *draws = (on_curve(curve, *read) for curve in curves)
+        found[number] = value, *percentile_interval(np.array(draws)), len(sums.n_rows)
     return found
 
 

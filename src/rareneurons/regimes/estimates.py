@@ -85,10 +85,17 @@ def measure_of(statistic: Statistic, measure: str) -> str:
     return measure if statistic == "mean_abs" else f"{statistic}_{measure}"
 
 
-def curve_estimate(statistic: Statistic, number: Number, value: float, n: int, *interval_and_p: float) -> Estimate:
-    """One number of a curve with its unit; ``interval_and_p``: lower end, upper end and p-value, as far as known."""
+def curve_estimate(
+    statistic: Statistic,
+    number: Number,
+    value: float,
+    n: int,
+    interval: tuple[float, float] = (float("nan"), float("nan")),
+    p: float = float("nan"),
+) -> Estimate:
+    """One number of a curve with its unit, its 95 % interval and its p-value, as far as they are known."""
     measure, part = number
-    return Estimate(measure_of(statistic, measure), value, UNITS[measure], n, *interval_and_p, part=part)
+    return Estimate(measure_of(statistic, measure), value, UNITS[measure], n, *interval, p, part=part)
 
 
 @dataclass(frozen=True)
@@ -335,7 +342,7 @@ def _with_intervals(
     estimates = []
     for number, value in values.items():
         interval = percentile_interval(np.asarray([draw.get(number, np.nan) for draw in draws]))
-        estimates.append(curve_estimate(statistic, number, value, n_documents, *interval))
+        estimates.append(curve_estimate(statistic, number, value, n_documents, interval))
     return estimates
 
 
@@ -349,7 +356,7 @@ def _differences(
     estimates = []
     for number in (values[0].keys() & values[1].keys()).difference(OF_CANDIDATES):
         differences = np.asarray([a.get(number, np.nan) - b.get(number, np.nan) for a, b in zip(*draws, strict=True)])
-        tested = *percentile_interval(differences), bootstrap_p(differences)
+        tested = percentile_interval(differences), bootstrap_p(differences)
         found = curve_estimate(statistic, number, values[0][number] - values[1][number], n_documents, *tested)
         estimates.append(replace(found, quantity=DIFFERENCE))
     return sorted(estimates, key=lambda each: (not each.part, each.part, each.measure))  # a set has no order
