@@ -27,7 +27,7 @@ if config["other_layers"]["layers"]:
 
 
 include: "workflow/rules/regimes.smk"
-include: "workflow/rules/coordination.smk"
+include: "workflow/rules/measures.smk"
 include: "workflow/rules/organization.smk"
 include: "workflow/rules/attention.smk"
 include: "workflow/rules/spectra.smk"

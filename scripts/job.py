@@ -121,15 +121,21 @@ def progress(description: str) -> Callable[[Iterable], Iterable]:
     return wrap
 
 
+def computed(job) -> str:
+    """What a job computes: the measure, where one rule computes several, else what its rule is named after."""
+    return job.wildcards.get("measure", job.rule)
+
+
 def generator(job) -> np.random.Generator:
-    """Random generator of this job: the run's seed, the rule and the wildcards decide it."""
-    name = "/".join([job.rule, *map(str, job.wildcards)])
+    """Random generator of this job: the run's seed, what is computed and the other wildcards decide it."""
+    others = [value for name, value in job.wildcards.items() if name != "measure"]
+    name = "/".join([computed(job), *map(str, others)])
     return np.random.default_rng([job.params.seed, zlib.crc32(name.encode())])
 
 
 def shared_generator(job) -> np.random.Generator:
-    """Random generator in the same state for all jobs of this rule: the run's seed and the rule decide it."""
-    return np.random.default_rng([job.params.seed, zlib.crc32(job.rule.encode())])
+    """Random generator in the same state for all jobs that compute the same: the run's seed and that decide it."""
+    return np.random.default_rng([job.params.seed, zlib.crc32(computed(job).encode())])
 
 
 def checkpoint_name(job) -> CheckpointName:

@@ -2,6 +2,7 @@
 
 import inspect
 from pkgutil import resolve_name
+from typing import get_type_hints
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from snakemake.utils import update_config
 
 from rareneurons.planning.figures import FIGURES, figures_of_run
 from rareneurons.planning.report_sections import SECTIONS
-from rareneurons.planning.tables import MEASURES, TABLES, tables_of_run
+from rareneurons.planning.tables import MEASURE_FUNCTIONS, MEASURES, TABLES, tables_of_run
 
 
 def load(overlay: str | None = None) -> dict:
@@ -46,6 +47,15 @@ def test_paper_tables_have_a_function_of_as_many_tables_and_a_caption(table):
     assert set(table.reads) <= set(TABLES)
     assert not table.joined
     assert (PROJECT / f"workflow/report/{table.name}.rst").exists()
+
+
+@pytest.mark.parametrize("measure", MEASURE_FUNCTIONS.values(), ids=MEASURE_FUNCTIONS)
+def test_functions_of_measures_have_the_one_shape_and_settings_that_the_configuration_gives(measure):
+    function = resolve_name(f"rareneurons.{measure.function}")
+    assert function.__module__ == measure.module
+    assert list(inspect.signature(function).parameters) == ["evidence", "groups", "settings", "rng"]
+    get_type_hints(function)["settings"](**measure.settings(CONFIG))
+    assert measure.bootstrap(CONFIG) >= 10
 
 
 def test_measures_are_joined_tables_in_the_order_in_which_dynamics_draws():

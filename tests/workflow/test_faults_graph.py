@@ -106,7 +106,7 @@ def test_killed_job_and_a_second_run_meanwhile(project, smoke_run):
     """The second run is refused, the killed job named, nothing of it left; the rerun equals the undisturbed run."""
     for file in [*COORDINATION, TABLE]:
         (project / file).unlink()
-    with held_job(project, "coordination.py", *SMOKE, "--", TABLE) as (run, job):
+    with held_job(project, "measure.py", *SMOKE, "--", TABLE) as (run, job):
         second = snakemake(project, *SMOKE, "--", TABLE, check=False)
         assert second.returncode
         assert "Directory cannot be locked" in second.stderr
@@ -115,14 +115,14 @@ def test_killed_job_and_a_second_run_meanwhile(project, smoke_run):
         assert run.wait(60)
     said = (project / "output").read_text()
     assert "died with <Signals.SIGKILL: 9>" in said
-    assert re.search(r"- coordination neox-tiny/step\d+: ended without a message, as a job does that is killed", said)
+    assert re.search(r"- measure neox-tiny/step\d+/coordination: ended without a message, as a job does that is killed", said)
     assert not (project / TABLE).exists()
     missing = (project / "results/smoke/missing.md").read_text()
     assert f"- {TABLE} (not there)" in missing
     assert f"snakemake --cores 1 {' '.join(SMOKE)} -- {TABLE}" in missing
     (project / f"{MODEL}/step0/.coordination.parquet.0badc0de.partial").write_text("half a table")
     done = snakemake(project, *SMOKE, "--", TABLE)
-    assert jobs_of(done)["coordination"] == 2
+    assert jobs_of(done)["measure"] == 2
     assert contents(project) == contents(smoke_run)
     assert leftovers(project) == []
     assert not (project / "results/smoke/missing.md").exists()
@@ -136,7 +136,7 @@ def test_killed_snakemake_and_a_changed_configuration(project, smoke_run, tmp_pa
     fresh = copied(smoke_run, tmp_path / "fresh", without=[*COORDINATION, TABLE])
     for folder in (project, fresh):
         changed = overlay(folder, "changed.yaml", coordination={"bootstrap": 25})
-    with held_job(project, "coordination.py", *changed, "--", TABLE) as (run, job):
+    with held_job(project, "measure.py", *changed, "--", TABLE) as (run, job):
         run.send_signal(signal.SIGKILL)
         run.wait()
         locked = snakemake(project, *changed, "--", TABLE, check=False)
@@ -144,7 +144,7 @@ def test_killed_snakemake_and_a_changed_configuration(project, smoke_run, tmp_pa
         assert "It can be removed with the --unlock argument" in locked.stderr
         snakemake(project, *changed, "--unlock")
         done = snakemake(project, *changed, "--", TABLE)
-        assert jobs_of(done) == {"coordination": 2, "table": 1}
+        assert jobs_of(done) == {"measure": 2, "table": 1}
         expected = contents(project)
         assert expected != contents(smoke_run)
         job.resume()
@@ -168,7 +168,7 @@ def test_full_disk(project, smoke_run):
         filler.write_bytes(bytes(shutil.disk_usage(folder).free - 4096))
         done = snakemake(project, *SMOKE, "--", TABLE, check=False)
         assert done.returncode
-        assert re.search(rf"- coordination neox-tiny/step16: {MODEL}/step16: the disk is full or a quota", done.stderr)
+        assert re.search(rf"- measure neox-tiny/step16/coordination: {MODEL}/step16: the disk is full or a quota", done.stderr)
         assert "Traceback" not in done.stdout + done.stderr
         assert not any((project / file).exists() for file in lost)
         assert leftovers(project) == []

@@ -65,7 +65,7 @@ def test_everything_promised_is_there(smoke_run):
         assert set(followed["checkpoint"]) == {"step0", "step16"}
     final = pd.read_csv(results / "tables/final_top.csv")
     assert set(final["step"]) == {0, 16}
-    assert final.loc[final["step"] == 16, "in_head"].any()
+    assert final.loc[final["step"] == 16, "in_top"].any()
     organization = pd.read_csv(results / "tables/organization.csv")
     assert {"random", "matched", "shift"} <= set(organization["against"].dropna())
     for number in (1, 2, 3):
@@ -212,7 +212,7 @@ def overlay(project, name: str, **changes) -> tuple[str, str]:
 def test_new_checkpoint_computes_only_what_is_new(smoke_run):
     more = overlay(smoke_run, "more.yaml", models=lambda models: [{**models[0], "checkpoints": [0, 4, 16]}])
     plan = planned(smoke_run, *more)
-    for rule in ("trace", "influence", "regimes", "groups", "coordination", "attention", "weightwatcher"):
+    for rule in ("trace", "influence", "regimes", "groups", "measure", "attention", "weightwatcher"):
         assert plan[rule] == 1
     assert plan["table"] == len(JOINED_TABLES)
     assert not {"train_model", "corpus", "train_tokenizer", "rows"} & set(plan)
@@ -231,7 +231,7 @@ def test_new_model_leaves_the_old_one_alone(smoke_run):
 def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
     changed = overlay(smoke_run, "boot.yaml", coordination={"bootstrap": 25})
     plan = planned(smoke_run, *changed)
-    assert plan.pop("coordination") == 2
+    assert plan.pop("measure") == 2
     assert set(plan) == {
         *("table", "figure", "paper_table", "dynamics", "claims", "report", "all"),
         *("choice_measures", "choices", "paper_comparison"),

@@ -15,7 +15,7 @@ from rareneurons.planning import configuration, derived_settings
 from rareneurons.planning.captions import CaptionFile
 from rareneurons.planning.code_digest import ProjectCode
 from rareneurons.planning.figures import FIGURES, figures_of_run
-from rareneurons.planning.tables import MEASURES, TABLES, tables_of_run
+from rareneurons.planning.tables import MEASURE_FUNCTIONS, MEASURES, TABLES, tables_of_run
 
 try:
     config = configuration.validated(
@@ -79,8 +79,8 @@ def every_checkpoint(file):
     ]
 
 
-def followed_back(*files):
-    """Input function: files of a model's last checkpoint, whose groups are followed back; none if it is the only one."""
+def tracked_backwards(*files):
+    """Input function: files of a model's last checkpoint, whose groups are tracked backwards; none if it is the only one."""
 
     def inputs(wildcards):
         if len(checkpoints_of(wildcards.model)) == 1:

@@ -12,12 +12,20 @@ def threads(stage):
 
 def needs(stage):
     """The resources `mem_mb` and `runtime` (minutes) of a rule."""
+    return needs_by(lambda wildcards: stage)
 
+
+def needs_of_measure():
+    """The same for rule `measure`: by the measure's own formula, or the one of small jobs where it has none."""
+    return needs_by(lambda wildcards: job_resources.stage_of(wildcards.measure))
+
+
+def needs_by(stage_of):
     def mem_mb(wildcards, input, attempt):
-        return requested(stage, wildcards, input, attempt).mem_mb
+        return requested(stage_of(wildcards), wildcards, input, attempt).mem_mb
 
     def runtime(wildcards, input, attempt):
-        return requested(stage, wildcards, input, attempt).runtime
+        return requested(stage_of(wildcards), wildcards, input, attempt).runtime
 
     return {"mem_mb": mem_mb, "runtime": runtime}
 

@@ -4,7 +4,7 @@
 rule spectra:
     input:
         unpack(
-            followed_back(
+            tracked_backwards(
                 "groups.parquet",
                 "controls.parquet",
                 "influence_by_document.safetensors",

@@ -29,6 +29,11 @@ def request(
     return costs.request(costs.ESTIMATES[stage](sizes, config), attempt, accelerator)
 
 
+def stage_of(measure: str) -> str:
+    """Formula of a measure: the one of its name, or that of small jobs, which grows with the input files."""
+    return measure if measure in costs.ESTIMATES else "small"
+
+
 def sizes_of_files(files: Iterable[str | Path]) -> costs.Sizes:
     """Sizes of a job that reads files, and neither opens a checkpoint nor computes with one's last layer."""
     return costs.Sizes(_megabytes(files))

@@ -19,12 +19,40 @@ from rareneurons.planning.report_sections import (
 )
 
 
+Config = Mapping[str, Any]
+
+
+def no_settings(_config: Config) -> dict[str, Any]:
+    """For a measure that needs none."""
+    return {}
+
+
+@dataclass(frozen=True)
+class MeasureFunction:
+    """How rule ``measure`` computes a measure of a checkpoint's groups.
+
+    ``function`` (``module:name``) of ``rareneurons`` gets the evidence of the trace, the rows and the last layer, the
+    groups with their controls, its settings and a random generator. ``settings``: what the configuration says of them.
+    ``bootstrap``: draws of held-out documents that the evidence brings, the same at every checkpoint.
+    """
+
+    function: str
+    bootstrap: Callable[[Config], int]
+    settings: Callable[[Config], Mapping[str, Any]] = no_settings
+
+    @property
+    def module(self) -> str:
+        """Module of the function, for the digest of the measure's code."""
+        return f"rareneurons.{self.function.partition(':')[0]}"
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of the run.
 
     ``joined``: rule ``table`` puts every checkpoint's Parquet file of this name under one another. ``measure``: such a
-    file is a measure table, of which ``dynamics`` and the claims take their numbers. ``function`` and ``reads``: rule
+    file is a measure table, of which ``dynamics`` and the claims take their numbers. ``computed_by``: the
+    function by which rule ``measure`` computes that file; without one it has a rule of its own. ``function`` and ``reads``: rule
     ``paper_table`` calls this function (``module:name``) of ``rareneurons`` with these tables. Other tables have a rule
     of their own. ``exists``: whether a configuration has it.
     """
@@ -33,14 +61,20 @@ class Table:
     section: Section
     joined: bool = False
     measure: bool = False
+    computed_by: MeasureFunction | None = None
     function: str = ""
     reads: tuple[str, ...] = ()
-    exists: Callable[[Mapping[str, Any]], bool] = always
+    exists: Callable[[Config], bool] = always
 
     @property
     def module(self) -> str:
         """Module of the function, for the digest of the table's code."""
         return f"rareneurons.{self.function.partition(':')[0]}"
+
+
+def coordination_draws(config: Config) -> int:
+    """Bootstrap draws of held-out documents."""
+    return config["coordination"]["bootstrap"]
 
 
 # In the order in which the report shows a section's tables; measures in the order in which dynamics draws for them.
@@ -52,7 +86,13 @@ TABLES: dict[str, Table] = {
         Table("groups", REGIMES, joined=True),
         Table("group_match", REGIMES, joined=True),
         Table("paper_table_1", COORDINATION, function="coordination.estimates:paper_table", reads=("coordination",)),
-        Table("coordination", COORDINATION, joined=True, measure=True),
+        Table(
+            "coordination",
+            COORDINATION,
+            joined=True,
+            measure=True,
+            computed_by=MeasureFunction("coordination.estimates:coordination_estimates", coordination_draws),
+        ),
         Table("paper_table_3", ORGANIZATION, function="organization.estimates:paper_table", reads=("organization",)),
         Table("organization", ORGANIZATION, joined=True, measure=True),
         Table("attention", ATTENTION, joined=True, measure=True),
@@ -71,8 +111,9 @@ TABLES: dict[str, Table] = {
     )
 }
 MEASURES = [table.name for table in TABLES.values() if table.measure]
+MEASURE_FUNCTIONS = {table.name: table.computed_by for table in TABLES.values() if table.computed_by is not None}
 
 
-def tables_of_run(config: Mapping[str, Any]) -> list[Table]:
+def tables_of_run(config: Config) -> list[Table]:
     """The tables that a validated configuration has."""
     return [table for table in TABLES.values() if table.exists(config)]

@@ -210,8 +210,7 @@ def _test_estimates(
         ("top_overlap", TEST): (overlap, float("nan")),
         PLATEAU: (float(found), test.flat_p),
     }
-    nan = float("nan")
-    return [curve_estimate(statistic, number, value, n_documents, nan, nan, p) for number, (value, p) in values.items()]
+    return [curve_estimate(statistic, number, value, n_documents, p=p) for number, (value, p) in values.items()]
 
 
 def power_estimates(
