@@ -115,7 +115,9 @@ def test_killed_job_and_a_second_run_meanwhile(project, smoke_run):
         assert run.wait(60)
     said = (project / "output").read_text()
     assert "died with <Signals.SIGKILL: 9>" in said
-    assert re.search(r"- measure neox-tiny/step\d+/coordination: ended without a message, as a job does that is killed", said)
+    assert re.search(
+        r"- measure neox-tiny/step\d+/coordination: ended without a message, as a job does that is killed", said
+    )
     assert not (project / TABLE).exists()
     missing = (project / "results/smoke/missing.md").read_text()
     assert f"- {TABLE} (not there)" in missing
@@ -168,7 +170,9 @@ def test_full_disk(project, smoke_run):
         filler.write_bytes(bytes(shutil.disk_usage(folder).free - 4096))
         done = snakemake(project, *SMOKE, "--", TABLE, check=False)
         assert done.returncode
-        assert re.search(rf"- measure neox-tiny/step16/coordination: {MODEL}/step16: the disk is full or a quota", done.stderr)
+        assert re.search(
+            rf"- measure neox-tiny/step16/coordination: {MODEL}/step16: the disk is full or a quota", done.stderr
+        )
         assert "Traceback" not in done.stdout + done.stderr
         assert not any((project / file).exists() for file in lost)
         assert leftovers(project) == []

@@ -65,18 +65,23 @@ def run_checks(project: Path, added: list[str], *commands: list[str]) -> None:
     assert broken_contracts(project)[0] == ""
 
 
-def test_measure_of_the_guide_runs(tmp_path, smoke_run):
+def test_measure_of_the_guide_costs_six_places_with_its_figure_and_keeps_the_tests_green(tmp_path, smoke_run):
+    written = written_by("docs/adding_a_measure.md")
+    assert len(written) == 6
     project = copied_with_tests(smoke_run, tmp_path / "project")
-    write(project, written_by("docs/adding_a_measure.md"))
-    added = ["src/rareneurons/kurtosis.py", "scripts/kurtosis.py", "tests/test_kurtosis.py"]
-    run_checks(project, added, ["pytest", "-q", added[2], "tests/planning/test_registries.py"])
+    write(project, written)
+    added = [file for file, language, _ in written if language == "python"]
+    tests = [file for file in added if file.startswith("tests/")] + ["tests/planning", "tests/report/test_captions.py"]
+    checked = ["pytest", "-q", "-m", "not workflow", "--deselect", "tests/planning/test_configuration_fuzz.py", *tests]
+    run_checks(project, added, checked)
     results = "results/smoke"
     wanted = [f"{results}/tables/kurtosis.csv", f"{results}/figures/kurtosis.pdf"]
-    output = snakemake(project, *wanted, "--configfile", "config/smoke.yaml").stderr
-    assert "rule trace:" not in output
-    table = pd.read_csv(project / wanted[0]).query("group == 'fixed_plateau' and measure == 'kurtosis.matched'")
+    done = snakemake(project, *wanted, "--configfile", "config/smoke.yaml")
+    assert set(re.findall(r"^rule (\w+):", done.stderr, flags=re.M)) == {"measure", "table", "figure"}
+    table = pd.read_csv(project / wanted[0]).query("group == 'fixed_plateau' and against == 'matched'")
     assert set(table["checkpoint"]) == {"step0", "step16"}
-    assert table[["value", "ci_low", "ci_high", "p_value", "q_value"]].notna().all(axis=None)
+    assert set(table["measure"]) == {"kurtosis"}
+    assert table[["value", "ci_low", "ci_high", "null_mean", "p_value", "q_value"]].notna().all(axis=None)
 
 
 def test_figure_of_the_guide_costs_four_places_and_keeps_the_tests_green(tmp_path, smoke_run):
