@@ -170,10 +170,10 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
 def planted_attention(name: CheckpointName, with_head: bool, seed: int) -> pd.DataFrame:
     """The attention table of a transformer with, or without, a head that routes rare tokens to ten neurons."""
     blocks, rows = planted_text(seed, n_documents=150)
+    evidence = AttentionEvidence(name, PAIR, rows, architecture=planted_model(seed, with_head), blocks=blocks)
     own = planted_groups(seed, 60)["plateau"]
     groups = {"plateau": own, "fixed_plateau": own}
-    rng = np.random.default_rng(seed)
-    return attention_estimates(planted_model(seed, with_head), name, blocks, rows, PAIR, groups, ATTENTION, rng)[0]
+    return attention_estimates(evidence, groups, ATTENTION, np.random.default_rng(seed)).table
 
 
 def planted_run(seed: int, has_all: bool) -> Mapping[str, pd.DataFrame]:
