@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 from claim_tables import BOUNDS, VIEW
 from planted_head import planted_groups, planted_model, planted_text
-from rareneurons.organization.activations import LayerActivations
-from rareneurons.organization.estimates import group_organization
-from rareneurons.organization.settings import OrganizationSettings
-from rareneurons.spectra.estimates import SpectraSettings, spectra_estimates
 
-from rareneurons.attention.estimates import attention_estimates
+from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.coordination.estimates import CoordinationSettings, activation_coordination
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
 from rareneurons.evidence import Evidence
 from rareneurons.groups import controlled_groups, groups_of_influence, neuron_features, with_redrawn
 from rareneurons.influence.sums import InfluenceSums, influence_frame
+from rareneurons.organization.activations import LayerActivations
+from rareneurons.organization.estimates import group_organization
+from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings, regime_estimates, trending_draws
+from rareneurons.spectra.estimates import SpectraSettings, spectra_estimates
 from rareneurons.stats import document_weights, frame_of_tests
 from rareneurons.tables import CheckpointName, draws_frame, measure_frame
 
@@ -170,10 +170,10 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
 def planted_attention(name: CheckpointName, with_head: bool, seed: int) -> pd.DataFrame:
     """The attention table of a transformer with, or without, a head that routes rare tokens to ten neurons."""
     blocks, rows = planted_text(seed, n_documents=150)
+    evidence = AttentionEvidence(name, PAIR, rows, architecture=planted_model(seed, with_head), blocks=blocks)
     own = planted_groups(seed, 60)["plateau"]
     groups = {"plateau": own, "fixed_plateau": own}
-    rng = np.random.default_rng(seed)
-    return attention_estimates(planted_model(seed, with_head), name, blocks, rows, PAIR, groups, ATTENTION, rng)[0]
+    return attention_estimates(evidence, groups, ATTENTION, np.random.default_rng(seed)).table
 
 
 def planted_run(seed: int, has_all: bool) -> Mapping[str, pd.DataFrame]:

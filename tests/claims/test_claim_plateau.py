@@ -1,5 +1,7 @@
 """C1 and C2 follow the plateau test and its power."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,3 +80,15 @@ def test_a_curve_too_short_to_fit_needs_more_neurons():
     assert row["verdict"] == "undecided"
     assert "a curve of 60 boost neurons is too short to be fitted" in row["sentence"]
     assert row["need"] == "a last MLP with at least 100 boost neurons"
+
+
+def test_fixed_cuts_call_a_plateau_without_a_test():
+    tables = tables_for(["a"])
+    rows = [("plateau", 1.0, np.nan), ("flatness", 0.3, np.nan)]
+    fixed = [frame("a", 16, "rare", "boost", measure, "fixed", value, p) for measure, value, p in rows]
+    tables["regimes"] = pd.concat([tables["regimes"], *fixed])
+    row = decide(tables, replace(VIEW, group="fixed_plateau"), BOUNDS).set_index("claim").loc["C1"]
+    assert (row["verdict"], row["value"]) == ("supported", 0.3)
+    assert np.isnan(row["p_value"])
+    assert "without a test" in row["rule"]
+    assert "p = " not in row["sentence"] + row["evidence"]

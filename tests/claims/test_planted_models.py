@@ -23,8 +23,9 @@ def test_a_model_with_all_seven_properties_has_them_and_one_with_none_has_none(t
     routing = claims.loc["C5"]  # config.yaml gives these as the reason for its bound
     assert routing["ci_high"] < 0.2 if model == "with-all" else routing["ci_low"] > 2
     top = "plateau neurons" if model == "with-all" else "the 33 most influential neurons"
-    assert claims.loc[["C3", "C4", "C7"], "sentence"].str.contains(top, regex=False).all()
-    assert (top in claims.loc["C5", "sentence"]) == (model == "with-all")
+    assert claims.loc[["C3", "C4", "C5", "C7"], "sentence"].str.contains(top, regex=False).all()
+    fixed_cut = claims.loc[["C3", "C4", "C5", "C7"], "evidence"].str.contains("no plateau is declared", regex=False)
+    assert (fixed_cut == (model == "with-none")).all()
 
 
 @pytest.mark.calibration

@@ -58,11 +58,11 @@ def test_checkpoints_left_out_are_named_where_training_is_spoken_of():
 
 def test_verdict_and_numbers_do_not_depend_on_words(monkeypatch):
     tables = tables_for(["a", "b"])
-    told = decide(tables, VIEW, BOUNDS)
+    with_words = decide(tables, VIEW, BOUNDS)
     monkeypatch.setattr(verdicts, "claim_texts", lambda *_: {})
-    silent = decide(tables, VIEW, BOUNDS)
+    without = decide(tables, VIEW, BOUNDS)
     numbers = ["claim", "model", "value", "ci_low", "ci_high", "p_value", "n", "power", "bound", "verdict"]
-    pd.testing.assert_frame_equal(told[numbers], silent[numbers])
+    pd.testing.assert_frame_equal(with_words[numbers], without[numbers])
 
 
 def test_every_claim_has_words_and_no_words_lack_a_claim():

@@ -35,7 +35,7 @@ def test_a_row_a_claim_and_a_column_a_model():
     assert [axis.get_ylabel() for axis in figure.axes] == ["C1, choice", "", "C3, choice", ""]
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert ticks == ["none", "fixed cuts", "random controls"]
-    assert figure.axes[2].get_xlabel() == "dimension, share"
+    assert figure.axes[2].get_xlabel() == "relative dimension"
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["supported", "contradicted", "undecided", "another verdict"]
 

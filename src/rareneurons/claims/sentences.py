@@ -172,7 +172,7 @@ def _curve_finding(decision: Decision, view: View) -> str:
     steepness = (
         f"the most influential neurons fall off {number.value:.2g} times as steeply as the power law after them (95 % "
         f"interval {number.ci_low:.2g} to {number.ci_high:.2g}; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
-        f"; adjusted p = {decision.p_value:.2g})"
+        f"{'' if view.fixed_cuts else f'; adjusted p = {decision.p_value:.2g}'})"
     )
     if curve.found:
         return f"on {curve.condition} rows there is a plateau: {steepness}, and up to {decision.bound:g} counts as flat"
@@ -190,6 +190,8 @@ def _curve_evidence(decision: Decision, view: View) -> str:
     curve = decision.evidence
     if isinstance(curve, plateau.ShortCurve):
         return f"not measured: {_short(curve)}"
+    if view.fixed_cuts:
+        return "no test is made"
     power = "unknown" if np.isnan(curve.power) else percent(curve.power)
     return (
         f"{'a' if curve.found else 'no'} plateau is found among the boost neurons, p = {curve.p_value:.2g}, adjusted "

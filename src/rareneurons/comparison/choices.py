@@ -7,6 +7,7 @@ run's own estimators at each model's last checkpoint (``choice_measures``), or c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import sub, truediv
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from rareneurons.claims.dimension import DIMENSION
 from rareneurons.claims.tails import HILL
 from rareneurons.claims.view import FIXED_PLATEAU
 from rareneurons.dynamics.trends import measure_trends
-from rareneurons.groups import TOP_GROUPS
+from rareneurons.groups import TOP_GROUPS, ControlKind
 from rareneurons.regimes.estimates import FLATNESS, N_NEURONS, PLATEAU, POWER
 from rareneurons.stats import adjusted_in_families
 from rareneurons.tables import DIFFERENCE, IDENTITY, RATIO, VALUE
 
-RANDOM = "random"
+RANDOM: ControlKind = "random"
 # The measures of a table that verdicts read; those of a choice take the place of the run's.
 READ = {
     "regimes": (FLATNESS[0], PLATEAU[0], POWER[0], N_NEURONS[0]),
@@ -182,8 +183,7 @@ def _against_random(
     """
     spectra, keys = tables["spectra"], [*IDENTITY, "condition", "group", "measure", "part"]
     values = spectra[(spectra["measure"] == HILL) & (spectra["quantity"] == VALUE) & (spectra["against"] == RANDOM)]
-    differences = _compared(values, DIFFERENCE, np.subtract)
-    ratios = _compared(values, RATIO, np.divide)
+    differences, ratios = _compared(values, DIFFERENCE, sub), _compared(values, RATIO, truediv)
     mine = draws[(draws["measure"] == HILL) & (draws["quantity"] == VALUE)]
     mine = mine.merge(values[[*keys, "null_mean"]], on=keys)
     mine = mine.assign(draws=mine["draws"] / mine["null_mean"], quantity=RATIO, against=RANDOM)
