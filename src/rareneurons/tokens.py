@@ -111,8 +111,8 @@ def _built_tokenizer(folder: str, where: str) -> PreTrainedTokenizerFast:
             f"{where} holds no tokenizer (found {there or 'no files'}). {SAVED_WITH}; give the folder that has it"
         )
     advice = (
-        "Load the tokenizer with the library that made it and save it as tokenizer.json (a SentencePiece file needs the "
-        "package sentencepiece for that)"
+        "Load the tokenizer with the library that made it and save it as tokenizer.json (a SentencePiece file needs "
+        "the package sentencepiece for that)"
     )
     try:
         built = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
