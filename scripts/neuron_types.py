@@ -2,13 +2,13 @@
 
 import logging
 
-import numpy as np
 import pandas as pd
 import torch
 from device import device_of
 from job import checkpoint_name, progress, read_array, run, write_parquet
 from safetensors.numpy import load_file
 
+from rareneurons.bands import read_counts
 from rareneurons.groups import measured_groups
 from rareneurons.logit_lens import top_tokens
 from rareneurons.models.last_layer import LastLayer
@@ -25,7 +25,7 @@ def main(job):
     heldout = in_condition(rows, condition, "heldout")
     if layer.no_closed_form is not None:
         logging.info("not computed: %s", layer.no_closed_form)
-    direction = unigram_direction(np.load(job.input.counts), len(layer.unembedding))
+    direction = unigram_direction(read_counts(job.input.counts), len(layer.unembedding))
     properties = weight_properties(layer, direction)
     layer = layer.to(device_of(job.params.device, float64=True), torch.float32)
     properties["frequency_effect"] = frequency_effects(
