@@ -12,7 +12,7 @@ from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, vis
 
 def main(job):
     settings, rng = job.params.rows, generator(job)
-    tokenizer = open_tokenizer(job.input.tokenizer)
+    tokenizer = open_tokenizer(job.params.tokenizer)
     counts = read_counts(job.input.counts, len(tokenizer))
     frequencies = frequency_table(counts, special_ids(tokenizer), len(tokenizer))
     conditions = bands(
