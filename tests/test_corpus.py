@@ -283,3 +283,17 @@ def test_a_split_that_leaves_nothing_names_the_key_and_the_documents(rng):
 def test_a_docstring_that_utf8_cannot_hold_is_passed_over(monkeypatch):
     monkeypatch.setattr(corpus, "package_sources", lambda _: iter(['"""fine"""', '"""half \\ud800"""']))
     assert corpus.package_docstrings("any") == ["fine"]
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_file_without_text_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=rf"{name}: holds no text"):
+        corpus.read_documents(str(tmp_path / name))
+
+
+def test_a_column_of_nulls_is_named(tmp_path):
+    pa.parquet.write_table(pa.table({"text": [None] * 4}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=r"a\.parquet: all 4 values of 'text' are null; set corpora"):
+        corpus.read_documents(str(tmp_path / "a.parquet"))

@@ -124,6 +124,9 @@ def read_texts(file: str, text_column: str = "text") -> Texts:
         else:
             found = [_text_of_line(line, place, text_column) for place, line in _lines(file) if line.strip()]
     n_null = found.count(None)
+    if n_null == len(found):
+        found_instead = f"all {n_null} values of {text_column!r} are null; set corpora[].text_column" if n_null else ""
+        raise CorpusError(f"{file}: {found_instead or 'holds no text; give a file with documents'}")
     if n_null:
         logging.getLogger(__name__).info("%s: %d of %d texts are null and left out", file, n_null, len(found))
     return Texts([text for text in found if text is not None], n_null)
