@@ -131,6 +131,7 @@ def whole(backend: Tokenizer) -> bytes:
     return backend.to_str().encode()
 
 
+BROKEN_TABLE = b'{"type": "Precompiled", "precompiled_charsmap": "AAAA"}'
 BROKEN = {
     "empty folder": ({}, r"holds no tokenizer \(found no files\)"),
     "a model's folder": ({"config.json": b'{"model_type": "gpt2"}'}, r"holds no tokenizer \(found config\.json\)"),
@@ -148,6 +149,21 @@ BROKEN = {
         r"tokenizer\.json is a Git LFS pointer",
     ),
     "no vocabulary": ({"tokenizer.json": whole(Tokenizer(models.BPE()))}, "a tokenizer without a vocabulary"),
+    "a broken table": (
+        {"tokenizer.json": whole(byte_level()).replace(b'"normalizer":null', b'"normalizer":' + BROKEN_TABLE)},
+        r"tokenizer\.json cannot be read as a tokenizer",
+    ),
+    "other ids": (
+        {
+            "tokenizer.json": whole(byte_level()).replace(b'"id":1,', b'"id":999,'),
+            "tokenizer_config.json": b'{"eos_token": "<|pad|>"}',
+        },
+        r"added token '<\|pad\|>' the id 999, where its vocabulary has 1",
+    ),
+    "no separator": (
+        {"tokenizer.json": whole(byte_level()), "tokenizer_config.json": b'{"pad_token": "<|pad|>"}'},
+        "names neither bos_token nor eos_token",
+    ),
     "settings that are no JSON": (
         {"tokenizer.json": whole(byte_level()), "tokenizer_config.json": b"{"},
         r"tokenizer_config\.json is not JSON",

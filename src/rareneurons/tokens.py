@@ -17,6 +17,11 @@ from rareneurons.tokenizer_files import tokenizer_files
 END_OF_TEXT = "<|endoftext|>"
 PADDING = "<|padding|>"
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+SEPARATORS = {"bos_token", "eos_token"}
+NO_SEPARATOR = (
+    "names neither bos_token nor eos_token; documents need one before them. Name one of its special tokens in "
+    "tokenizer_config.json"
+)
 TEXTS_A_BATCH = 1000
 SAVED_WITH = "Expected a tokenizer.json, as tokenizer.save_pretrained writes it"
 
@@ -65,11 +70,13 @@ def open_tokenizer(folder: str, where: str | None = None) -> PreTrainedTokenizer
         CorpusError: there is no tokenizer, a file is damaged, or the vocabulary lacks one of its special tokens.
     """
     where = where or f"tokenizers[].folder: {folder!r}"
-    if (Path(folder) / "tokenizer.json").is_file():
-        backend = _backend_of_file(Path(folder) / "tokenizer.json", where)
+    file = Path(folder) / "tokenizer.json"
+    if file.is_file():
+        backend = _backend_of_file(file, where)
         special, known = _named_special_tokens(folder, where), set(backend.get_vocab())
-        if not {"bos_token", "eos_token"} & set(special):
+        if not SEPARATORS & set(special):
             special |= _default_separators(folder, backend, where)
+        _refuse_other_ids(file, backend, set(special.values()), where)
     else:
         built = _built_tokenizer(folder, where)
         backend = built.backend_tokenizer
@@ -84,6 +91,8 @@ def open_tokenizer(folder: str, where: str | None = None) -> PreTrainedTokenizer
             )
     if len(known - set(special.values())) < 2:
         raise CorpusError(f"{where} holds a tokenizer without a vocabulary. {SAVED_WITH}; give the folder that has it")
+    if not SEPARATORS & set(special):
+        raise CorpusError(f"{where} {NO_SEPARATOR}")
     backend.no_truncation()
     backend.no_padding()
     return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
@@ -95,10 +104,23 @@ def _backend_of_file(file: Path, where: str) -> Tokenizer:
         raise CorpusError(f"{where}: {file.name} is a Git LFS pointer, not the file itself; run `git lfs pull` there")
     try:
         return Tokenizer.from_str(content.decode("utf-8"))
-    except Exception as error:  # the library raises no narrower class
+    except BaseException as error:  # the library raises no narrower class, and its panics are no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
         raise CorpusError(
             f"{where}: {file.name} cannot be read as a tokenizer ({_first_line(error)}). {SAVED_WITH}; copy it again"
         ) from error
+
+
+def _refuse_other_ids(file: Path, backend: Tokenizer, separators: set[str], where: str) -> None:
+    """The library numbers added tokens anew where a file's numbers leave a gap; the model knows the file's numbers."""
+    for added in json.loads(file.read_bytes()).get("added_tokens") or []:
+        number = backend.token_to_id(added["content"])
+        if number != added["id"] and (added["content"] in separators or not added["special"]):
+            raise CorpusError(
+                f"{where}: tokenizer.json gives its added token {added['content']!r} the id {added['id']}, where its "
+                f"vocabulary has {number}; give the tokenizer the model was trained with"
+            )
 
 
 def _built_tokenizer(folder: str, where: str) -> PreTrainedTokenizerFast:
@@ -132,7 +154,7 @@ def _read_settings(folder: str, name: str, where: str) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        content = json.loads(file.read_bytes().decode("utf-8"))
+        content = json.loads(file.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: {name} is not JSON ({_first_line(error)}); copy it again") from error
     if not isinstance(content, dict):
@@ -195,10 +217,7 @@ def separator_id(tokenizer: PreTrainedTokenizerBase) -> int:
     for candidate in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if isinstance(candidate, int):
             return candidate
-    raise CorpusError(
-        "tokenizers[].folder: the tokenizer names neither bos_token nor eos_token; documents need one before them. "
-        "Name one of its special tokens in tokenizer_config.json"
-    )
+    raise CorpusError(f"tokenizer: it {NO_SEPARATOR}")
 
 
 def _text_backend(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
