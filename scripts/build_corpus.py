@@ -11,17 +11,18 @@ from rareneurons import corpus
 
 
 def main(job):
-    entry = job.params.corpus
+    entry, n_null = job.params.corpus, 0
     if entry["source"] == "docstrings":
         # Syntax trees are large and free of cycles: collecting them takes as long as parsing.
         # Forked, because a new interpreter would run this script again.
         with ProcessPoolExecutor(job.threads, get_context("fork"), initializer=gc.disable) as pool:
             texts = list(chain.from_iterable(pool.map(corpus.package_docstrings, entry["packages"])))
     else:
-        texts = corpus.read_documents(job.input[0], entry["text_column"])
+        read = corpus.read_texts(job.input[0], entry["text_column"])
+        texts, n_null = read.documents, read.n_null
     built = corpus.build_corpus(texts, entry["min_characters"], entry["evaluation_share"])
     write_parquet(built.documents, job.output.documents)
-    write_json(corpus.manifest(built) | {"source": dict(entry)}, job.output.manifest)
+    write_json(corpus.manifest(built) | {"null_texts": n_null, "source": dict(entry)}, job.output.manifest)
 
 
 run(main, snakemake)

@@ -9,7 +9,7 @@ from rareneurons.tokens import open_tokenizer, token_counts, token_stream
 
 
 def main(job):
-    tokenizer = open_tokenizer(job.input.tokenizer)
+    tokenizer = open_tokenizer(job.params.tokenizer)
     stream = token_stream(tokenizer, training_texts(pd.read_parquet(job.input.documents)))
     arrays = {job.output.stream: stream, job.output.counts: token_counts(stream, len(tokenizer))}
     for path, array in arrays.items():

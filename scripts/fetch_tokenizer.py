@@ -7,15 +7,18 @@ from huggingface_hub import snapshot_download
 from job import atomic, run
 
 from rareneurons.models.hub import hub_errors
-
-FILES = ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"]
+from rareneurons.tokenizer_files import TOKENIZER_FILES
+from rareneurons.tokens import open_tokenizer
 
 
 def main(job):
     repository, revision = job.params.repository, job.params.revision
-    with atomic(job.output.folder) as partial, hub_errors(f"tokenizers[].repository: {repository} at {revision}"):
-        snapshot_download(repository, revision=revision, allow_patterns=FILES, local_dir=partial)
-        shutil.rmtree(Path(partial) / ".cache")
+    where = f"tokenizers[].repository: {repository} at {revision}"
+    with atomic(job.output.folder) as partial:
+        with hub_errors(where):
+            snapshot_download(repository, revision=revision, allow_patterns=[*TOKENIZER_FILES], local_dir=partial)
+            shutil.rmtree(Path(partial) / ".cache")
+        open_tokenizer(partial, where)
 
 
 run(main, snakemake)

@@ -1,12 +1,12 @@
 """Compare a checkpoint's groups with token-frequency and entropy neurons."""
 
-import numpy as np
 import pandas as pd
 import torch
 from device import device_of
 from job import generator, progress, read_array, run
 from measure_job import read_evidence, read_groups, write_measured
 
+from rareneurons.bands import read_counts
 from rareneurons.neuron_types.estimates import NeuronEvidence, NeuronTypeSettings, neuron_type_estimates
 
 
@@ -17,7 +17,7 @@ def main(job):
         residual=read_array(job.input.trace, "residual"),
         reference=read_array(job.input.trace, "mean_activation"),
         influence=pd.read_parquet(job.input.influence),
-        counts=np.load(job.input.counts),
+        counts=read_counts(job.input.counts),
         vocabulary=pd.read_parquet(job.input.frequencies)["token"].to_numpy(),
     )
     settings = NeuronTypeSettings(

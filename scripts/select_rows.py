@@ -5,15 +5,15 @@ import pandas as pd
 from job import atomic, generator, run, write_parquet
 
 from rareneurons import rows as selection
-from rareneurons.bands import ElbowRule, bands, frequency_table
+from rareneurons.bands import ElbowRule, bands, frequency_table, read_counts
 from rareneurons.corpus import evaluation_documents
 from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, visible_tokens
 
 
 def main(job):
     settings, rng = job.params.rows, generator(job)
-    tokenizer = open_tokenizer(job.input.tokenizer)
-    counts = np.load(job.input.counts)
+    tokenizer = open_tokenizer(job.params.tokenizer)
+    counts = read_counts(job.input.counts, len(tokenizer))
     frequencies = frequency_table(counts, special_ids(tokenizer), len(tokenizer))
     conditions = bands(
         settings["conditions"], frequencies, counts, job.params.padded_to, ElbowRule(**settings["elbow"])

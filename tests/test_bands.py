@@ -137,3 +137,98 @@ def test_band_that_the_elbow_turns_around_is_refused():
 def test_band_without_types_is_refused():
     with pytest.raises(ConfigurationError, match="'thin'.* holds none of 5 types"):
         bands_of([{"name": "thin", "band": [0.3, 0.4]}], zipf(5))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        np.array([3, 0, 5], dtype=np.int32),
+        np.array([3, 0, 5], dtype=">u8"),
+        np.array([3.0, 0.0, 5.0]),
+        np.array([3, 0, 5], dtype=np.uint8),
+    ],
+    ids=str,
+)
+def test_whole_numbers_of_any_type_are_counts(tmp_path, counts):
+    np.save(tmp_path / "counts.npy", counts)
+    found = bands.read_counts(str(tmp_path / "counts.npy"), 3)
+    assert found.tolist() == [3, 0, 5]
+    assert found.dtype == np.int64
+    assert bands.read_counts(str(tmp_path / "counts.npy")).tolist() == [3, 0, 5]
+
+
+def test_counts_of_ids_that_only_pad_may_be_zero(tmp_path):
+    np.save(tmp_path / "counts.npy", np.array([3, 0, 5, 0, 0]))
+    assert len(bands.read_counts(str(tmp_path / "counts.npy"), 3)) == 5
+
+
+def overflowed() -> np.ndarray:
+    return np.array([3, 2**31 + 5, 2**32 + 7]).astype(np.int32)
+
+
+NO_COUNTS = {
+    "overflowed": (overflowed(), r"id 1 has the count -2147483643 \(1 such ids\): a type that is too narrow"),
+    "negative": (np.array([1, 2, -1, -1]), r"id 2 has the count -1 \(2 such ids\)"),
+    "nan": (np.array([1, np.nan, 2]), "id 1 has the count nan"),
+    "infinite": (np.array([1, 2, np.inf]), "id 2 has the count inf"),
+    "parts": (np.array([1, 2.5, 2]), r"id 1 has the count 2\.5 .*: expected a whole number"),
+    "probabilities": (np.array([0.5, 0.25, 0.25]), "id 0 has the count 0.5 .*these look like probabilities"),
+    "beyond int64": (np.array([1, 2, 2**63], dtype=np.uint64), "id 2 has the count 9223372036854775808"),
+    "beyond float64": (np.array([1, 2, 1e17]), "id 2 has the count 1e"),
+    "a column": (np.ones((4, 1), dtype=int), r"found int64 of shape \(4, 1\), expected token counts"),
+    "a number": (np.array(5), r"found int64 of shape \(\), expected token counts"),
+    "truth values": (np.ones(4, dtype=bool), r"found bool of shape \(4,\)"),
+    "complex": (np.ones(4, dtype=complex), r"found complex128 of shape \(4,\)"),
+    "texts": (np.array(["a", "b", "c"]), r"found <U1 of shape \(3,\)"),
+    "times": (np.array([1, 2, 3], dtype="m8[s]"), r"found timedelta64\[s\] of shape"),
+    "records": (np.ones(3, dtype=[("id", int), ("count", int)]), r"found \[.*\] of shape \(3,\)"),
+    "objects": (np.array([1, 2, {}], dtype=object), "cannot be read as an array of numbers"),
+    "too few": (np.array([1, 2]), "found 2 token counts, expected one for each of the tokenizer's 3 ids"),
+    "too many": (np.array([1, 2, 3, 0, 4, 5]), r"id 4 has the count 4, but the tokenizer's ids end at 2 \(2 such ids"),
+}
+
+
+@pytest.mark.parametrize("case", NO_COUNTS)
+def test_counts_that_are_no_counts_are_refused_with_file_and_place(tmp_path, case):
+    counts, message = NO_COUNTS[case]
+    file = tmp_path / "counts.npy"
+    np.save(file, counts, allow_pickle=True)
+    with pytest.raises(CorpusError, match=f"^{file}: {message}"):
+        bands.read_counts(str(file), 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"id,count\n0,5\n", b"\x93NUMPY\x01\x00", b"PK\x03\x04"])
+def test_a_file_that_is_no_array_is_named(tmp_path, content):
+    file = tmp_path / "counts.npy"
+    file.write_bytes(content)
+    with pytest.raises(CorpusError, match=f"^{file}: cannot be read as an array of numbers"):
+        bands.read_counts(str(file))
+
+
+def test_several_arrays_in_one_file_are_refused(tmp_path):
+    file = tmp_path / "counts.npy"
+    with open(file, "wb") as handle:
+        np.savez(handle, a=np.ones(3), b=np.ones(3))
+    with pytest.raises(CorpusError, match="cannot be read as an array of numbers"):
+        bands.read_counts(str(file))
+
+
+@pytest.mark.parametrize(
+    ("condition", "rule", "advice"),
+    [
+        (
+            {"preset": "paper_rare"},
+            "kneedle",
+            r"Set `rows\.elbow\.rule: mass` \(elbow at 0\.\d+\) or a `band` with two",
+        ),
+        ({"band": [0.15, "elbow"]}, "kneedle", r"Set `rows\.elbow\.rule: mass` \(elbow at 0\.\d+\) or a `band`"),
+        ({"band": [0.95, "elbow"]}, "mass", r"Set a `band` with two numbers instead"),
+    ],
+)
+def test_a_band_that_the_elbow_leaves_no_room_says_what_would_give_one(condition, rule, advice):
+    counts = zipf(5000, 0.2)
+    counts[400:] = np.round(counts[399] * (np.arange(401, 5001) / 400.0) ** -1.5)
+    elbow = bands.ElbowRule(rule, 0.8, 2000)
+    assert bands.elbow_fraction(table_of(counts), counts, 0, bands.ElbowRule("kneedle", 0.8, 2000)) < 0.15
+    with pytest.raises(ConfigurationError, match=rf"'rare' runs from .*by rows\.elbow\.rule: {rule}\).* {advice}"):
+        bands_of([{"name": "rare", **condition}], counts, elbow)

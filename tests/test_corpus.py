@@ -3,9 +3,12 @@
 import ast
 import gzip
 import json
+import logging
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from rareneurons import corpus
@@ -126,3 +129,171 @@ def test_manifest_counts(rng):
         "characters": {"evaluation": 15},
     }
     assert np.array_equal(built.documents["document"], [0, 1, 2])
+
+
+CHAT = [{"role": "user", "content": "hello"}]
+NO_TEXTS = {
+    "chat": (CHAT, r"a list \(a mapping first\)"),
+    "mapping": ({"content": "x"}, "a mapping"),
+    "texts": (["x", "y"], r"a list \(a text first\)"),
+    "ids": ([5, 6], r"a list \(an integer first\)"),
+    "nothing in it": ([], "a list"),
+    "integer": (7, "an integer"),
+    "number": (0.5, "a number"),
+    "truth": (True, "a truth value"),
+    "bytes": (b"x", "bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TEXTS)
+def test_what_is_no_text_is_refused_with_its_place_and_type(tmp_path, kind):
+    value, said = NO_TEXTS[kind]
+    if kind != "bytes":
+        file = tmp_path / "a.jsonl"
+        file.write_text("".join(json.dumps({"text": each}) + "\n" for each in ("fine", None, value)))
+        with pytest.raises(CorpusError, match=rf"a\.jsonl, line 3: 'text' holds {said}, expected text"):
+            corpus.read_documents(str(file))
+    file = tmp_path / "a.parquet"
+    pa.parquet.write_table(pa.table({"text": [None, None, value, value]}), file, row_group_size=1)
+    with pytest.raises(CorpusError, match=rf"a\.parquet, row 2: 'text' holds {said}, expected text"):
+        corpus.read_documents(str(file))
+
+
+def test_a_date_is_no_text(tmp_path):
+    pd.DataFrame({"text": pd.to_datetime(["2026-01-01"])}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=r"row 0: 'text' holds a value of type \w+, expected text"):
+        corpus.read_documents(str(tmp_path / "a.parquet"))
+
+
+def test_nulls_are_left_out_counted_and_said(tmp_path, caplog):
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}\n{"text": null}\n\n{"text": "None"}\n{"text": null}\n')
+    pd.DataFrame({"text": ["x", None, "None", None]}).to_parquet(tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.parquet"):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            found = corpus.read_texts(str(tmp_path / name))
+        assert found == corpus.Texts(["x", "None"], 2)
+        assert f"{name}: 2 of 4 texts are null and left out" in caplog.text
+
+
+def test_categories_and_long_strings_are_text(tmp_path):
+    for number, texts in enumerate((pd.Categorical(["x", "y", "x"]), pa.array(["x", "y", "x"], pa.large_string()))):
+        file = str(tmp_path / f"{number}.parquet")
+        pa.parquet.write_table(pa.table({"text": texts, "other": [1, 2, 3]}), file)
+        assert corpus.read_documents(file) == ["x", "y", "x"]
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+DAMAGED = {
+    "latin1.jsonl": ('{"text": "a"}\n{"text": "caf\u00e9"}\n'.encode("latin-1"), r", line 2: byte 0xE9 after 13 char"),
+    "latin1.txt": ("one\n\ncaf\u00e9".encode("latin-1"), r", line 3: byte 0xE9 after 3 characters is not UTF-8"),
+    "latin1.jsonl.gz": (gzip.compress(b'{"text": "\xe9"}\n'), r", line 1: byte 0xE9 after 10 characters"),
+    "utf16.txt": ("one".encode("utf-16"), r", line 1: byte 0xFF after 0 characters is not UTF-8"),
+    "utf16le.txt": ("one".encode("utf-16-le"), r", line 1: holds a zero byte"),
+    "surrogate.jsonl": (b'{"text": "fine"}\n{"text": "ab\\ud83d"}\n', r", line 2: 'text' holds half .*ud83d\) after 2"),
+    "encoded.txt": (b"a\xed\xa0\x80", r", line 1: byte 0xED after 1 characters"),
+    "cut.jsonl.gz": (gzip.compress(b'{"text": "x"}\n' * 1000)[:-20], r": damaged, or not what its name says"),
+    "flipped.jsonl.gz": (gzip.compress(b"x")[:10] + b"\xff" * 30, r": damaged, or not what its name says"),
+    "plain.jsonl.gz": (b'{"text": "x"}\n', r": damaged, or not what its name says \(Not a gzipped file"),
+    "cut.parquet": (b"PAR1" + bytes(50), r": damaged, or not what its name says \(Parquet magic bytes"),
+    "zero.parquet": (b"", r": damaged, or not what its name says"),
+    "pointer.parquet": (POINTER, ": a Git LFS pointer"),
+    "pointer.jsonl": (POINTER, ": a Git LFS pointer"),
+    "list.jsonl": (b'["x"]\n', r", line 1: found a list \(a text first\), expected a JSON object"),
+    "array.jsonl": (b'{"text": "x"}\n7\n', r", line 2: found an integer, expected a JSON object"),
+    "deep.jsonl": (b"[" * 100_000, r", line 1: expected a JSON object"),
+    "cut.jsonl": (b'{"text": "x"}\n{"text": "y', r", line 2: expected a JSON object"),
+    "other.jsonl": (b'{"body": "x"}', r"found body\. Set corpora\[\]\.text_column"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_files_are_named_with_the_place(tmp_path, name):
+    content, message = DAMAGED[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=f"^{tmp_path}/{name}{message}" if message[0] in ":," else message):
+        corpus.read_documents(str(tmp_path / name))
+
+
+def test_a_parquet_file_with_a_broken_page_or_text_is_named(tmp_path):
+    file = tmp_path / "a.parquet"
+    pa.parquet.write_table(pa.table({"text": ["some text"] * 50}), file, compression="gzip", use_dictionary=False)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:20] + bytes(20) + whole[40:])
+    with pytest.raises(CorpusError, match=r"a\.parquet: damaged, or not what its name says"):
+        corpus.read_documents(str(file))
+    latin = pa.array([b"fine", b"caf\xe9"], pa.binary()).view(pa.string())
+    pa.parquet.write_table(pa.table({"text": latin}), file)
+    with pytest.raises(CorpusError, match=r"a\.parquet, rows 0 to 1: a text is not UTF-8"):
+        corpus.read_documents(str(file))
+
+
+def test_a_surrogate_in_parquet_and_a_folder_are_refused(tmp_path):
+    (tmp_path / "parts.parquet").mkdir()
+    with pytest.raises(CorpusError, match=r"parts\.parquet: a folder, expected one file"):
+        corpus.read_documents(str(tmp_path / "parts.parquet"))
+    twice = pa.table([pa.array(["x"]), pa.array(["y"])], names=["text", "text"])
+    pa.parquet.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(CorpusError, match="two columns 'text'"):
+        corpus.read_documents(str(tmp_path / "twice.parquet"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"one\nline\n \ntwo\n",
+        b" \n = one\nline \n \n \n two\n\n",  # as WikiText has it
+        b"one\r\nline\r\n\r\ntwo\r\n",
+        b"\xef\xbb\xbfone\nline\n\t\x0c\n\xc2\xa0\ntwo",
+    ],
+)
+def test_white_space_alone_is_a_blank_line(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    found = corpus.read_documents(str(tmp_path / "a.txt"))
+    assert [text.removeprefix("= ").replace(" \n", "\n") for text in found] == ["one\nline", "two"]
+
+
+def test_a_byte_order_mark_and_blank_lines_do_not_count_in_json(tmp_path):
+    lines = b'\xef\xbb\xbf{"text": "x"}\r\n \t\r\n{"text": "y\\r\\n"}\r\n'
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines))
+    for name in ("a.jsonl", "a.jsonl.gz"):
+        assert corpus.read_documents(str(tmp_path / name)) == ["x", "y\r\n"]
+
+
+def test_documents_of_white_space_alone_are_left_out():
+    built = corpus.build_corpus([" \n", "\u3000\u3000", "a text"], 1, 1.0)
+    assert built.documents["text"].tolist() == ["a text"]
+    with pytest.raises(CorpusError, match="no document of at least 1 characters"):
+        corpus.build_corpus([" \n", ""], 1, 1.0)
+
+
+def test_a_split_that_leaves_nothing_names_the_key_and_the_documents(rng):
+    texts = [f"document number {i}" for i in range(10)]
+    documents = corpus.build_corpus(texts, 5, 0.001).documents
+    with pytest.raises(
+        CorpusError, match=r"^corpora\[\]\.evaluation_share: it sets 0 of 10 documents aside .* at least 2 are needed"
+    ):
+        corpus.evaluation_documents(documents, 5, rng)
+    with pytest.raises(CorpusError, match=r"^corpora\[\]\.evaluation_share: 0\.999 of 10 documents sets all"):
+        corpus.build_corpus(texts, 5, 0.999)
+    assert len(corpus.training_texts(corpus.build_corpus(texts, 5, 1.0).documents)) == 10
+
+
+def test_a_docstring_that_utf8_cannot_hold_is_passed_over(monkeypatch):
+    monkeypatch.setattr(corpus, "package_sources", lambda _: iter(['"""fine"""', '"""half \\ud800"""']))
+    assert corpus.package_docstrings("any") == ["fine"]
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_file_without_text_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=rf"{name}: holds no text"):
+        corpus.read_documents(str(tmp_path / name))
+
+
+def test_a_column_of_nulls_is_named(tmp_path):
+    pa.parquet.write_table(pa.table({"text": [None] * 4}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=r"a\.parquet: all 4 values of 'text' are null; set corpora"):
+        corpus.read_documents(str(tmp_path / "a.parquet"))

@@ -5,7 +5,7 @@ condition is a band of rank fraction, given by its edges or by the name of a pre
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,72 @@ import pandas as pd
 from rareneurons.errors import ConfigurationError, CorpusError
 
 By = Literal["target", "input"]
+
+
+MOST_CHECKED = 2**53  # whole numbers up to this are exact in float64
+
+
+def read_counts(file: str, vocabulary_size: int | None = None) -> np.ndarray:
+    """Token counts of a .npy file, int64 (V,); whole numbers of any type, nothing is rounded or cut.
+
+    Args:
+        file: written by ``np.save``.
+        vocabulary_size: ids the tokenizer knows; beyond them counts must be zero. None: not checked.
+
+    Raises:
+        CorpusError: the file is no array of whole numbers from zero up, or counts ids that the tokenizer lacks; names
+            the file and the first place.
+    """
+    counts = _whole_numbers(_array_of(file), file)
+    if vocabulary_size is None:
+        return counts
+    if len(counts) < vocabulary_size:
+        raise CorpusError(
+            f"{file}: found {len(counts)} token counts, expected one for each of the tokenizer's {vocabulary_size} "
+            "ids; give the counts that belong to this tokenizer"
+        )
+    beyond = np.flatnonzero(counts[vocabulary_size:])
+    if len(beyond):
+        first = vocabulary_size + int(beyond[0])
+        raise CorpusError(
+            f"{file}: id {first} has the count {counts[first]}, but the tokenizer's ids end at {vocabulary_size - 1} "
+            f"({len(beyond)} such ids); give the counts that belong to this tokenizer"
+        )
+    return counts
+
+
+def _array_of(file: str) -> np.ndarray:
+    try:
+        with open(file, "rb") as handle:
+            counts = np.lib.format.read_array(handle, allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise CorpusError(
+            f"{file}: cannot be read as an array of numbers ({str(error).splitlines()[0]}); save the token counts with "
+            "np.save, one whole number per token id"
+        ) from error
+    if counts.ndim != 1 or counts.dtype.kind not in "iuf":
+        raise CorpusError(
+            f"{file}: found {counts.dtype} of shape {counts.shape}, expected token counts, one whole number per token "
+            "id"
+        )
+    return counts
+
+
+def _whole_numbers(counts: np.ndarray, file: str) -> np.ndarray:
+    floating = counts.dtype.kind == "f"
+    wrong = ~np.isfinite(counts) | (counts < 0) | (counts > (MOST_CHECKED if floating else np.iinfo(np.int64).max))
+    if floating:
+        wrong |= counts != np.floor(counts)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        hint = "a type that is too narrow overflows" if counts[first] < 0 else "expected a whole number from zero up"
+        if floating and np.isfinite(counts).all() and counts.min() >= 0 and counts.max() <= 1:
+            hint = "these look like probabilities, but counts are needed"
+        raise CorpusError(
+            f"{file}: id {first} has the count {counts[first]} ({int(wrong.sum())} such ids): {hint}. Count the tokens "
+            "in int64 and save the counts as they are"
+        )
+    return counts.astype(np.int64)
 
 
 def frequency_table(counts: np.ndarray, left_out: Iterable[int], vocabulary_size: int) -> pd.DataFrame:
@@ -225,16 +291,32 @@ def elbow_fraction(frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int
     return float(frequencies["rank_fraction"].to_numpy()[rank - 1])
 
 
-def _band_tokens(name: str, preset: Preset, frequencies: pd.DataFrame, elbow: float) -> np.ndarray:
+def _edges(preset: Preset, elbow: float) -> tuple[float, float]:
     low, high = (elbow if edge == "elbow" else float(edge) for edge in (preset.low, preset.high))
-    if not 0 <= low < high <= 1:
-        raise ConfigurationError(
-            f"rows.conditions: band of {name!r} runs from {low:.4f} to {high:.4f} "
-            f"(the elbow is at {elbow:.4f}); expected 0 <= low < high <= 1"
-        )
+    return low, high
+
+
+def _band_tokens(preset: Preset, frequencies: pd.DataFrame, elbow: float) -> np.ndarray:
+    low, high = _edges(preset, elbow)
     fraction = frequencies["rank_fraction"]
     inside = (fraction >= low) & ((fraction < high) | (high == 1))
     return frequencies.loc[inside, "token"].to_numpy()
+
+
+def _other_elbows(
+    preset: Preset, frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int, elbow: ElbowRule
+) -> str:
+    """What would give a band: the other rules with which the edges are in order, and where they put the elbow."""
+    found = []
+    for rule in ("kneedle", "mass"):  # the authors' window is an artefact of their smoothing
+        try:
+            place = elbow_fraction(frequencies, counts, padded_to, replace(elbow, rule=rule))
+        except CorpusError:  # all types are equally frequent
+            continue
+        low, high = _edges(preset, place)
+        if rule != elbow.rule and low < high:
+            found.append(f"`rows.elbow.rule: {rule}` (elbow at {place:.4f})")
+    return " or ".join([*found, "a `band` with two numbers instead"])
 
 
 def bands(
@@ -263,7 +345,14 @@ def bands(
             low, high = entry["band"]
             preset = Preset(low, high, entry.get("by", "target"))
         if preset.rule == "band":
-            tokens = _band_tokens(name, preset, frequencies, place)
+            low, high = _edges(preset, place)
+            if not 0 <= low < high <= 1:
+                raise ConfigurationError(
+                    f"rows.conditions: band of {name!r} runs from {low:.4f} to {high:.4f} "
+                    f"(the elbow is at {place:.4f} by rows.elbow.rule: {elbow.rule}), so it holds no type of this "
+                    f"corpus. Set {_other_elbows(preset, frequencies, counts, padded_to, elbow)}"
+                )
+            tokens = _band_tokens(preset, frequencies, place)
         else:
             tokens = authors_tokens(counts, padded_to, preset, elbow.window)
         if not len(tokens):

@@ -5,17 +5,34 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import logging
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from rareneurons.errors import CorpusError
 
 READABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".json.gz", ".txt", ".parquet")
-
+LEAST_DOCUMENTS = 2  # for evaluation: one for each split
+KINDS = {
+    type(None): "null",
+    str: "a text",
+    dict: "a mapping",
+    list: "a list",
+    bytes: "bytes",
+    bool: "a truth value",
+    int: "an integer",
+    float: "a number",
+}
 
 STATEMENT_LISTS = ("body", "orelse", "finalbody", "handlers", "cases")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -66,45 +83,168 @@ def package_docstrings(package: str) -> list[str]:
     texts: list[str] = []
     for source in package_sources(package):
         try:
-            texts.extend(docstrings(source))
+            texts.extend(text for text in docstrings(source) if _surrogate(text) is None)  # test data of libraries
         except (SyntaxError, ValueError):  # templates and test data that are not meant to parse
             continue
     return texts
 
 
+@dataclass(frozen=True)
+class Texts:
+    """What a file holds: its documents in order, and at how many places there is null instead of a text."""
+
+    documents: list[str]
+    n_null: int
+
+
 def read_documents(file: str, text_column: str = "text") -> list[str]:
+    """Documents of a file, as :func:`read_texts` reads them, without the number of nulls."""
+    return read_texts(file, text_column).documents
+
+
+def read_texts(file: str, text_column: str = "text") -> Texts:
     """Documents of a file: JSON lines (optionally gzipped), Parquet, or plain text with blank lines between documents.
 
+    A line of white space alone is blank. A byte order mark at the beginning of a file is no part of its text.
+
     Raises:
-        CorpusError: unknown suffix, missing column, or a line that is not JSON.
+        CorpusError: unknown suffix, damaged file, missing column, a line that is not JSON, or a value that is no text;
+            names the file and the place.
     """
-    if file.endswith((".jsonl", ".jsonl.gz", ".json.gz")):
-        opener = gzip.open if file.endswith(".gz") else open
-        with opener(file, "rt", encoding="utf-8") as lines:
-            return [
-                _text_of_line(line, number, file, text_column) for number, line in enumerate(lines, 1) if line.strip()
-            ]
-    if file.endswith(".parquet"):
-        frame = pd.read_parquet(file)
-        if text_column not in frame:
-            raise CorpusError(
-                f"{file}: no column {text_column!r}; found {', '.join(map(str, frame.columns))}. "
-                "Set corpora[].text_column"
-            )
-        return [str(text) for text in frame[text_column].dropna()]
-    if file.endswith(".txt"):
-        with open(file, encoding="utf-8") as handle:
-            return [part.strip() for part in handle.read().split("\n\n") if part.strip()]
-    raise CorpusError(f"{file}: cannot read this kind of file; expected one of {', '.join(READABLE_SUFFIXES)}")
-
-
-def _text_of_line(line: str, number: int, file: str, text_column: str) -> str:
-    try:
-        return str(json.loads(line)[text_column])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    if not file.endswith(READABLE_SUFFIXES):
         raise CorpusError(
-            f"{file}, line {number}: expected a JSON object with key {text_column!r} ({error})"
+            f"{file}: cannot read this kind of file; expected a name that ends in {' or '.join(READABLE_SUFFIXES)}"
+        )
+    with _named_damage(file):
+        _refuse_no_file_of_its_own(file)
+        if file.endswith(".parquet"):
+            found = list(_texts_of_parquet(file, text_column))
+        elif file.endswith(".txt"):
+            found = list(_texts_between_blank_lines(file))
+        else:
+            found = [_text_of_line(line, place, text_column) for place, line in _lines(file) if line.strip()]
+    n_null = found.count(None)
+    if n_null == len(found):
+        found_instead = f"all {n_null} values of {text_column!r} are null; set corpora[].text_column" if n_null else ""
+        raise CorpusError(f"{file}: {found_instead or 'holds no text; give a file with documents'}")
+    if n_null:
+        logging.getLogger(__name__).info("%s: %d of %d texts are null and left out", file, n_null, len(found))
+    return Texts([text for text in found if text is not None], n_null)
+
+
+def _refuse_no_file_of_its_own(file: str) -> None:
+    if Path(file).is_dir():
+        raise CorpusError(f"{file}: a folder, expected one file; join the files in it")
+    with open(file, "rb") as handle:
+        if handle.read(30).startswith(b"version https://git-lfs"):
+            raise CorpusError(f"{file}: a Git LFS pointer, not the file itself; run `git lfs pull` in its folder")
+
+
+@contextmanager
+def _named_damage(file: str) -> Iterator[None]:
+    """Turn what the readers of compressed files and of Parquet raise into one message."""
+    try:
+        yield
+    except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk or its permissions, not the file
+            raise
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise CorpusError(
+            f"{file}: damaged, or not what its name says ({reason}); copy or download the file again"
         ) from error
+
+
+def _lines(file: str) -> Iterator[tuple[str, str]]:
+    """Place (file and line number) and text of each line; a line's end of any system becomes a line feed."""
+    opener = gzip.open if file.endswith(".gz") else open
+    with opener(file, "rt", encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, 1):
+            place = f"{file}, line {number}"
+            start = _surrogate(line)  # a byte that is not UTF-8 is read as one
+            if start is not None:
+                raise CorpusError(
+                    f"{place}: byte 0x{ord(line[start]) - 0xDC00:02X} after {start} characters is not UTF-8; convert "
+                    "the file, for instance with `iconv -f LATIN1 -t UTF-8`"
+                )
+            if "\0" in line:
+                raise CorpusError(f"{place}: holds a zero byte, which no UTF-8 text does; convert the file to UTF-8")
+            yield place, line
+
+
+def _texts_between_blank_lines(file: str) -> Iterator[str]:
+    lines = (line for _, line in _lines(file))
+    for blank, part in groupby(lines, key=lambda line: not line.strip()):
+        if not blank:
+            yield "".join(part).strip()
+
+
+def _texts_of_parquet(file: str, text_column: str) -> Iterator[str | None]:
+    with pa.parquet.ParquetFile(file) as parquet:
+        columns = parquet.schema_arrow.names
+        if columns.count(text_column) != 1:
+            found = "two columns" if text_column in columns else "no column"
+            raise CorpusError(f"{file}: {found} {text_column!r}; found {', '.join(columns)}. Set corpora[].text_column")
+        row = 0
+        for batch in parquet.iter_batches(columns=[text_column]):
+            for value in _python_values(batch.column(0), f"{file}, rows {row} to {row + len(batch) - 1}"):
+                yield _text_of(value, f"{file}, row {row}", text_column)
+                row += 1
+
+
+def _python_values(column: pa.Array, place: str) -> list[Any]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{place}: a text is not UTF-8 ({error}); write the file again as UTF-8") from error
+
+
+def _text_of_line(line: str, place: str, text_column: str) -> str | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{place}: expected a JSON object with key {text_column!r} ({error})") from error
+    if not isinstance(record, dict):
+        raise CorpusError(f"{place}: found {_kind(record)}, expected a JSON object with key {text_column!r}")
+    if text_column not in record:
+        keys = ", ".join(list(record)[:8]) or "no keys"
+        raise CorpusError(
+            f"{place}: expected a JSON object with key {text_column!r}; found {keys}. Set corpora[].text_column"
+        )
+    return _text_of(record[text_column], place, text_column)
+
+
+def _text_of(value: Any, place: str, text_column: str) -> str | None:
+    """A text, or None for null; the one place that decides what a document is."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise CorpusError(
+            f"{place}: {text_column!r} holds {_kind(value)}, expected text; make one text per document of it (for "
+            "chat messages: join them), or set corpora[].text_column to a column of texts"
+        )
+    start = _surrogate(value)
+    if start is not None:
+        raise CorpusError(
+            f"{place}: {text_column!r} holds half of a surrogate pair (\\u{ord(value[start]):04x}) after {start} "
+            "characters, which is no character; write the text again as UTF-8"
+        )
+    return value
+
+
+def _surrogate(text: str) -> int | None:
+    """Place of the first code point that is no character and that UTF-8 cannot hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+def _kind(value: Any) -> str:
+    """The type of a value, in words; of a list with that of its first item."""
+    if isinstance(value, list) and value and not isinstance(value[0], list):
+        return f"a list ({_kind(value[0])} first)"
+    return KINDS.get(type(value), f"a value of type {type(value).__name__}")
 
 
 def _digest(text: str) -> str:
@@ -124,7 +264,7 @@ class Corpus:
 
 
 def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: float) -> Corpus:
-    """Drop short texts and repeats, sort, and set documents aside for evaluation.
+    """Drop short or blank texts and repeats, sort, and set documents aside for evaluation.
 
     A document's partition depends on its own text alone (the leading bits of its SHA-256), so adding documents
     moves none across.
@@ -136,9 +276,9 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
             the workflow never see those. 1 where nothing is trained.
 
     Raises:
-        CorpusError: nothing is left.
+        CorpusError: nothing is left, or no document is left for training though some should be.
     """
-    kept = sorted({text for text in texts if len(text) >= min_characters})
+    kept = sorted({text for text in texts if len(text) >= min_characters and text.strip()})
     if not kept:
         raise CorpusError(
             f"corpus: no document of at least {min_characters} characters; "
@@ -147,6 +287,11 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
     digests = [_digest(text) for text in kept]
     threshold = evaluation_share * 16**8
     partitions = ["evaluation" if int(d[:8], 16) < threshold else "train" for d in digests]
+    if evaluation_share < 1 and "train" not in partitions:
+        raise CorpusError(
+            f"corpora[].evaluation_share: {evaluation_share} of {len(kept)} documents sets all of them aside for "
+            "evaluation; lower it, give more text, or use 1 where nothing is trained"
+        )
     documents = pd.DataFrame({"document": np.arange(len(kept)), "text": kept, "partition": partitions})
     return Corpus(documents, hashlib.sha256("".join(digests).encode()).hexdigest())
 
@@ -168,7 +313,20 @@ def training_texts(documents: pd.DataFrame) -> list[str]:
 
 
 def evaluation_documents(documents: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most ``most`` documents of the ``evaluation`` partition, drawn at random, in order of their id."""
+    """At most ``most`` documents of the ``evaluation`` partition, drawn at random, in order of their id.
+
+    Raises:
+        CorpusError: fewer than two documents were set aside for evaluation.
+    """
     available = documents[documents["partition"] == "evaluation"]
+    if len(available) < LEAST_DOCUMENTS:
+        raise CorpusError(
+            f"corpora[].evaluation_share: it sets {len(available)} of {len(documents)} documents aside for evaluation, "
+            f"at least {LEAST_DOCUMENTS} are needed (a discovery and a held-out one); raise it or give more text"
+        )
+    if len(available) < most:
+        logging.getLogger(__name__).info(
+            "rows.documents: asked for %d, the corpus has %d for evaluation", most, len(available)
+        )
     chosen = np.sort(rng.permutation(len(available))[:most])
     return available.iloc[chosen]

@@ -12,7 +12,7 @@ class ConfigurationError(RareNeuronsError):
 
 
 class CorpusError(RareNeuronsError):
-    """A corpus, its documents or its token counts cannot serve."""
+    """A corpus, its documents, a tokenizer or its token counts cannot serve."""
 
 
 class CheckpointError(RareNeuronsError):

@@ -89,7 +89,7 @@ def select_rows(
         for band in bands
         for part in SPLITS
     }
-    _refuse_short({key: len(rows) for key, rows in available.items()}, wanted)
+    _refuse_short({key: len(rows) for key, rows in available.items()}, wanted, len(splits))
     chosen = {band.name: np.zeros(len(candidates), dtype=bool) for band in bands}
     for (name, part), rows in available.items():
         mine = rng.choice(rows, size=wanted, replace=False)
@@ -110,7 +110,7 @@ def select_rows(
     return selected
 
 
-def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int) -> None:
+def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int, n_documents: int) -> None:
     """Name every condition and split that has too few rows, so that one look at the message mends them all."""
     short = [
         f"{name!r} has {n_rows} rows in the {part} split"
@@ -119,8 +119,9 @@ def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int) -> None
     ]
     if short:
         raise CorpusError(
-            f"rows.rows_per_condition: {wanted} rows a split are needed, but condition {'; condition '.join(short)}. "
-            "Lower it, raise rows.documents, widen the bands, or leave these conditions out of rows.conditions"
+            f"rows.rows_per_condition: {wanted} rows a split are needed, but condition {'; condition '.join(short)} "
+            f"({n_documents} documents in both splits). Lower it, raise rows.documents, widen the bands, or leave "
+            "these conditions out of rows.conditions"
         )
 
 

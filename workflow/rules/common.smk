@@ -16,6 +16,9 @@ from rareneurons.planning.captions import CaptionFile
 from rareneurons.planning.code_digest import ProjectCode
 from rareneurons.planning.figures import FIGURES, figures_of_run
 from rareneurons.planning.tables import MEASURE_FUNCTIONS, MEASURES, TABLES, tables_of_run
+from rareneurons.tokenizer_files import tokenizer_files
+
+LARGE_FILE = 64 * 2**20  # bytes
 
 try:
     config = configuration.validated(
@@ -185,6 +188,38 @@ def tokenizer_folder(name):
         if entry["source"] == "local"
         else in_run(f"inputs/tokenizers/{name}")
     )
+
+
+def tokenizer_input(name):
+    """What a job needs on disk before it can open the tokenizer.
+
+    Of a local folder every file, because the folder's own date stays when one of them is rewritten in place.
+    """
+    folder = tokenizer_folder(name)
+    return tokenizer_files(folder) if TOKENIZERS[name]["source"] == "local" else folder
+
+
+def states_of_own_files(corpus=None, tokenizer=None):
+    """File -> what it holds, of the user's own files: Snakemake does not see that an older copy took a file's place."""
+    files = []
+    if corpus is not None and CORPORA[corpus]["source"] == "file":
+        files.append(CORPORA[corpus]["file"])
+    if tokenizer is not None:
+        entry = TOKENIZERS[tokenizer]
+        files += tokenizer_input(tokenizer) if entry["source"] == "local" else []
+        files += (
+            [entry["counts"]["file"]] if entry["counts"]["source"] == "file" else []
+        )
+    return {file: state_of(file, os.stat(file).st_mtime_ns) for file in files}
+
+
+@cache
+def state_of(file, changed):
+    """Digest of a file that changed at that time (ns); of a large one, size in bytes and time."""
+    size = os.path.getsize(file)
+    if size > LARGE_FILE:
+        return f"{size} {changed}"
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 def rows_of_model(file):

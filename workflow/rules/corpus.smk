@@ -48,6 +48,7 @@ rule corpus:
         **needs("corpus"),
     params:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
+        files=lambda wildcards: states_of_own_files(corpus=wildcards.corpus),
         code=code_of("build_corpus"),
     script:
         "../../scripts/build_corpus.py"
@@ -108,7 +109,7 @@ rule token_stream:
         documents=lambda wildcards: in_run(
             f"inputs/corpora/{TOKENIZERS[wildcards.tokenizer]['counts']['corpus']}/documents.parquet"
         ),
-        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        tokenizer=lambda wildcards: tokenizer_input(wildcards.tokenizer),
     output:
         stream=in_run("inputs/counts/{tokenizer}/stream.npy"),
         counts=in_run("inputs/counts/{tokenizer}/counts.npy"),
@@ -124,6 +125,8 @@ rule token_stream:
     resources:
         **needs("token_stream"),
     params:
+        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         code=code_of("count_tokens"),
     script:
         "../../scripts/count_tokens.py"

@@ -4,7 +4,7 @@
 rule rows:
     input:
         documents=in_run(f"inputs/corpora/{config['rows']['corpus']}/documents.parquet"),
-        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        tokenizer=lambda wildcards: tokenizer_input(wildcards.tokenizer),
         counts=lambda wildcards: counts_file(wildcards.tokenizer),
     output:
         blocks=in_run("inputs/rows/{tokenizer}/blocks.npz"),
@@ -21,6 +21,8 @@ rule rows:
     resources:
         **needs("rows"),
     params:
+        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         rows=config["rows"],
         pair=CONDITION_PAIR,
         padded_to=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["counts"].get(

@@ -18,7 +18,6 @@ from rareneurons.planning.report_sections import (
     Section,
 )
 
-
 Config = Mapping[str, Any]
 
 

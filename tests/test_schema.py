@@ -1,0 +1,69 @@
+"""The schema says in words what its regular expressions mean."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from conftest import PROJECT
+
+from rareneurons import configuration
+from rareneurons.corpus import READABLE_SUFFIXES
+from rareneurons.errors import ConfigurationError
+
+SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def shapes(value) -> Iterator[dict]:
+    if isinstance(value, dict):
+        yield value
+        for part in value.values():
+            yield from shapes(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from shapes(part)
+
+
+def with_patterns() -> list[dict]:
+    return [shape for shape in shapes(SCHEMA) if isinstance(shape.get("pattern"), str)]
+
+
+def test_every_pattern_has_words():
+    assert len(with_patterns()) >= 12
+    assert [shape for shape in with_patterns() if not shape.get("expected")] == []
+
+
+@pytest.mark.parametrize("source", ["corpus_file", "corpus_hub"])
+def test_formats_of_a_corpus_are_those_that_are_read(source):
+    shape = SCHEMA["$defs"][source]["properties"]["file"]
+    listed = re.findall(r"\.[a-z]+(?:\.[a-z]+)?", shape["expected"].partition("ends in ")[2])
+    assert set(listed) == set(READABLE_SUFFIXES)
+    for suffix in READABLE_SUFFIXES:
+        assert re.search(shape["pattern"], f"folder/texts{suffix}")
+
+
+FILE = {"name": "mine", "source": "file", "text_column": "text", "min_characters": 5, "evaluation_share": 1}
+HUB = {"name": "mine", "source": "hub", "repository": "a/b", "revision": "main"}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.zst", ".csv", ".json", ".JSONL", ".txt.gz", ".arrow", ""])
+@pytest.mark.parametrize("source", ["file", "hub"])
+def test_another_format_is_refused_in_words(suffix, source):
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    config["corpora"] = [FILE | {"file": f"texts{suffix}"} | (HUB if source == "hub" else {})]
+    words = r"that ends in \.jsonl, \.jsonl\.gz, \.json\.gz, \.txt or \.parquet"
+    found = re.escape(repr(f"texts{suffix}"))
+    with pytest.raises(
+        ConfigurationError, match=rf"^corpora\[0\]\.file: {found} does not match; expected a path .*{words}"
+    ) as refused:
+        configuration.validate_shape(config, SCHEMA)
+    assert not re.search(r"[$^|(]", str(refused.value)), "a regular expression"
+
+
+def test_counts_of_another_format_are_refused_in_words():
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    config["tokenizers"][0]["counts"] = {"source": "file", "file": "counts.csv"}
+    with pytest.raises(
+        ConfigurationError, match=r"counts\.file: 'counts\.csv' does not match; .* ends in \.npy, as nu"
+    ):
+        configuration.validate_shape(config, SCHEMA)
