@@ -1,7 +1,7 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
+import logging
 import math
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,6 +10,8 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from rareneurons.errors import ConfigurationError
+from rareneurons.models import folders
+from rareneurons.models.config_file import too_long
 from rareneurons.models.layer_selection import layers_asked_for
 from rareneurons.models.schedule import checkpoint_steps
 from rareneurons.rows import FIRST_POSITION, NOISE, SHUFFLED_PREFIX
@@ -91,23 +93,23 @@ def _refuse_control_characters(value: Any, path: tuple) -> None:
             _refuse_control_characters(item, (*path, place))
 
 
-def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | None]) -> dict[str, Any]:
+def expanded(config: Mapping[str, Any], models_in: Callable[[str], Mapping[str, bool] | None]) -> dict[str, Any]:
     """The configuration with ``checkpoints: all``, ``folder`` and ``leave_out`` of its models written out.
 
-    A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder whose name ends in a
-    number is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
+    A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder that has one and is named
+    as a training step is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
 
     Args:
         config: passed :func:`validate_shape`.
-        subfolders: names of the folders in a folder; None if there is no such folder, empty if it has a config.json.
+        models_in: which folders lie in a folder, as :func:`rareneurons.models.folders.models_in` says it.
 
     Raises:
-        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule, a checkpoint left
-            out that is none, or all of them.
+        ConfigurationError: a folder is not there, holds no checkpoint, or both a model and its checkpoints; ``all``
+            without a schedule, a checkpoint left out that is none, or all of them.
     """
     models = []
     for place, model in enumerate(config["models"]):
-        written_out = _expanded_model(model, f"models[{place}]", subfolders)
+        written_out = _expanded_model(model, f"models[{place}]", models_in)
         models.append(_without_left_out(written_out, f"models[{place}]"))
     return {**config, "models": models}
 
@@ -128,7 +130,7 @@ def _without_left_out(model: Mapping[str, Any], where: str) -> Mapping[str, Any]
 
 
 def _expanded_model(
-    model: Mapping[str, Any], where: str, subfolders: Callable[[str], list[str] | None]
+    model: Mapping[str, Any], where: str, models_in: Callable[[str], Mapping[str, bool] | None]
 ) -> Mapping[str, Any]:
     if model.get("checkpoints") == "all":
         known = available_steps(model)
@@ -140,25 +142,17 @@ def _expanded_model(
         return {**model, "checkpoints": sorted(known)}
     if "folder" not in model:
         return model
-    names = subfolders(model["folder"])
-    if names is None:
+    found = models_in(model["folder"])
+    if found is None:
         raise ConfigurationError(f"{where}.folder: {model['folder']!r} is not there; give an existing folder")
-    steps: dict[int, str] = {}
-    for name in sorted(names):
-        found = re.findall(r"\d+$", name)
-        if found and int(found[0]) in steps:
-            raise ConfigurationError(
-                f"{where}.folder: {model['folder']!r} holds {steps[int(found[0])]!r} and {name!r}, both of step "
-                f"{int(found[0])}; name the folders to use under `folders`"
-            )
-        steps |= {int(number): name for number in found}
-    if names and not steps:
-        raise ConfigurationError(
-            f"{where}.folder: {model['folder']!r} holds neither config.json nor folders whose names end in a training "
-            f"step; found {', '.join(sorted(names)[:8])}. Give a folder as save_pretrained writes it, or one of those"
-        )
-    folders = {f"step{step}": f"{model['folder']}/{steps[step]}" for step in sorted(steps)} or {"main": model["folder"]}
-    return {key: value for key, value in model.items() if key != "folder"} | {"folders": folders}
+    try:
+        places = folders.checkpoints_among(model["folder"], found, "main" in model.get("leave_out", []))
+    except ValueError as error:
+        raise ConfigurationError(f"{where}.folder: {error}") from None
+    unused = folders.passed_over(found)
+    if unused:
+        logging.getLogger(__name__).warning("%s.folder: not used in %r: %s", where, model["folder"], ", ".join(unused))
+    return {key: value for key, value in model.items() if key != "folder"} | {"folders": places}
 
 
 def available_steps(model: Mapping[str, Any]) -> set[int] | None:
@@ -208,6 +202,9 @@ def validate_sense(
             _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
     for number, model in enumerate(models.values()):
         _validate_model(model, f"models[{number}]", tokenizers, exists)
+        if model["source"] == "train" and model["training"]["block_length"] < config["rows"]["block_length"]:
+            limit, name = model["training"]["block_length"], f"models[{number}] ({model['name']})"
+            raise ConfigurationError(too_long(config["rows"]["block_length"], limit, name))
     _validate_rows(config["rows"], config["groups"])
     alpha, null_curves = config["regimes"]["alpha"], config["regimes"]["null_curves"]
     if 1 / (null_curves + 1) > alpha:
