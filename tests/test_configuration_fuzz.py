@@ -19,6 +19,7 @@ from snakemake.utils import update_config
 
 from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
+from rareneurons.models import folders, local_models
 
 pytestmark = pytest.mark.faults
 RULES = PROJECT / "workflow/rules/common.smk"
@@ -33,6 +34,8 @@ def function_of_the_rules(name: str) -> Callable:
     definitions = [node for node in ast.parse(RULES.read_text()).body if isinstance(node, ast.FunctionDef)]
     names = {
         "configuration": configuration,
+        "folders": folders,
+        "local_models": local_models,
         "ConfigurationError": ConfigurationError,
         "WorkflowError": WorkflowError,
         "workflow": SimpleNamespace(basedir=PROJECT),

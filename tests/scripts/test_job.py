@@ -24,7 +24,12 @@ pytestmark = pytest.mark.faults
 def job(tmp_path):
     """What Snakemake gives a script."""
     yield SimpleNamespace(
-        rule="rule", wildcards={}, threads=1, log=[str(tmp_path / "log")], output=[str(tmp_path / "out/table.csv")]
+        rule="rule",
+        wildcards={},
+        threads=1,
+        input=[],
+        log=[str(tmp_path / "log")],
+        output=[str(tmp_path / "out/table.csv")],
     )
     logging.basicConfig(force=True)  # the log is closed
 

@@ -17,6 +17,7 @@ os.environ.update(PYTHONPATH=str(SOURCE))
 
 from rareneurons import configuration
 from rareneurons.errors import ConfigurationError
+from rareneurons.models import folders, local_models
 
 MEASURES = ["regimes", "coordination", "organization", "attention", "spectra"]
 CHECKPOINT_TABLES = [
@@ -54,20 +55,12 @@ def validated(config):
     )
     try:
         configuration.validate_shape(config, schema)
-        config = configuration.expanded(config, subfolders)
+        config = configuration.expanded(config, folders.models_in)
         configuration.validate_sense(config, os.path.exists)
+        local_models.refuse_local_models(config)
     except ConfigurationError as error:
         raise WorkflowError(f"Configuration: {error}") from None
     return in_fixed_order(config)
-
-
-def subfolders(path):
-    """Names of the folders in a folder; none where it is a checkpoint itself, None where there is no such folder."""
-    if not Path(path).is_dir():
-        return None
-    if (Path(path) / "config.json").exists():
-        return []
-    return [entry.name for entry in Path(path).iterdir() if entry.is_dir()]
 
 
 def in_fixed_order(value):
@@ -212,7 +205,17 @@ def checkpoint_input(wildcards):
     entry = MODELS[wildcards.model]
     if entry["source"] == "train":
         return in_run(f"{wildcards.model}/training")
-    return checkpoint_folder(wildcards)
+    folder = checkpoint_folder(wildcards)
+    local = entry["source"] == "local"
+    return local and folders.checkpoint_files(folder) or folder
+
+
+def checkpoint_dates(wildcards):
+    """Dates and sizes of a local checkpoint's files, a parameter: a file with an old date may replace another."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] != "local":
+        return {}
+    return folders.dates_and_sizes(checkpoint_folder(wildcards))
 
 
 def checkpoint_folder(wildcards):

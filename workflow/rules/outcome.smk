@@ -1,5 +1,8 @@
 # What a run says when it begins, ends or fails; functions only.
 import shlex
+from importlib.metadata import version
+
+from rareneurons.models.devices import refuse_build_without
 
 LEAST_BYTES = 2**20  # Snakemake's own notes on a run's files need this much
 MISSING = Path(in_run("missing.md"))
@@ -28,9 +31,22 @@ refuse_unwritable(".snakemake/locks")
 
 def begin():
     refuse_unwritable(in_run(""))
+    refuse_absent_device()
     remove_leftovers()
     MISSING.unlink(missing_ok=True)
     look_at_jobs_once()
+
+
+def refuse_absent_device():
+    """Stop before any job where jobs run here, in this environment, and its PyTorch has no such device."""
+    elsewhere = (
+        workflow.non_local_exec or workflow.deployment_settings.deployment_method
+    )
+    if not elsewhere:
+        try:
+            refuse_build_without(config["device"], version("torch"))
+        except ConfigurationError as error:
+            raise WorkflowError(f"Configuration: {error}") from None
 
 
 def look_at_jobs_once():

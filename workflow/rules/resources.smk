@@ -6,6 +6,7 @@
 import json
 
 from rareneurons import costs
+from rareneurons.models import config_file
 
 
 def threads(stage):
@@ -35,9 +36,11 @@ def sizes_of(wildcards, input):
     named = dict(input.items())
     input_mb = sum(map(bytes_of, input)) / costs.MB
     if "checkpoint" in named:
-        folder = Path(checkpoint_folder(wildcards))
-        weights_mb = sum(map(bytes_of, weight_paths(folder))) / costs.MB
-        shape = costs.shape_of(json_of(folder / "config.json"))
+        folder = checkpoint_folder(wildcards)
+        files = folders.checkpoint_files(folder)
+        weights = [file for file in files if not file.endswith(".json")]
+        weights_mb = sum(map(bytes_of, weights)) / costs.MB
+        shape = costs.shape_of(config_file.config_if_readable(folder))
         return costs.Sizes(input_mb, weights_mb, shape)
     if "last_layer" in named:
         shape = costs.shape_of_arrays(array_shapes(named["last_layer"]))
@@ -57,29 +60,17 @@ def bytes_of(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def weight_paths(folder):
-    """Files that hold a checkpoint's weights: safetensors or, without those, .bin."""
-    return list(folder.glob("model*.safetensors")) or list(
-        folder.glob("pytorch_model*.bin")
-    )
-
-
-def json_of(path):
-    """What a JSON file says; nothing where it is not there or is none, which the job itself reports."""
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def array_shapes(path):
-    """Name -> shape of a safetensors file's arrays, by its header; nothing where there is none."""
+    """Name -> shape of a safetensors file's arrays, by its header; nothing where there is none, or a damaged one."""
     try:
         with open(path, "rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    except (OSError, ValueError, OverflowError, MemoryError):
+        return {
+            name: entry["shape"]
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (
+        Exception
+    ):  # whatever it is: a plan goes on without, and the job that reads the file names it
         return {}
-    return {
-        name: entry["shape"] for name, entry in header.items() if name != "__metadata__"
-    }

@@ -9,9 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ITSELF = "."  # stands for a folder among the names of its sub-folders
-# What may stand before the step in the name of a checkpoint's folder: transformers, Pythia, DeepSpeed, Megatron, others.
-PREFIXES = ("", "step", "global_step", "checkpoint", "ckpt", "iter")
-STEP_FOLDER = re.compile(rf"((?:{'|'.join(filter(None, PREFIXES))})?[-_]?)(\d+)")
+# What stands before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...
+STEP_FOLDER = re.compile(r"((?:(?:step|global_step|checkpoint|ckpt|iter)[-_]?)?)(\d+)")
 ADAPTER = "adapter_config.json"
 
 

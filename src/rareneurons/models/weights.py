@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from rareneurons.errors import LEAVE_OUT, CheckpointError, RareNeuronsError
+from rareneurons.errors import LEAVE_OUT, CheckpointError, DamagedFileError, RareNeuronsError
 from rareneurons.models.folders import adapter_in, stand_in, weight_files
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -188,14 +188,14 @@ def damage_named(file: str) -> Iterator[None]:
     """Turn whatever a reader raises over a damaged file into one message.
 
     Raises:
-        CheckpointError: names the file, and the reader's first line.
+        DamagedFileError: names the file, and the reader's first line.
     """
     try:
         yield
     except RareNeuronsError:
         raise
     except Exception as error:
-        raise CheckpointError(f"{file}: cannot be read: {reason_of(error)}. {LEAVE_OUT}") from error
+        raise DamagedFileError(f"{file}: cannot be read: {reason_of(error)}. {LEAVE_OUT}") from error
 
 
 def reason_of(error: Exception) -> str:
