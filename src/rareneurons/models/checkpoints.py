@@ -1,7 +1,8 @@
 """Open a checkpoint folder in float32 and refuse one that holds NaN or infinity."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
             config.json describes, or a weight is NaN or infinite.
     """
     config = checked_config(folder)
-    stored_places(folder)  # refuses what no reader can use, before memory is taken
+    stored = stored_places(folder)  # refuses what no reader can use, before memory is taken
     try:
         opened: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -55,7 +56,7 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
             f"Expected config.json with weights as safetensors or .bin beside it. {LEAVE_OUT}"
         ) from error
     model, loading = opened
-    refuse_misfit(loading, folder)
+    refuse_misfit(loading | {"unexpected_keys": {*loading["unexpected_keys"], *unreported(model, stored)}}, folder)
     refuse_non_finite(model, folder)
     model.to(device)
     model.eval()
@@ -98,6 +99,21 @@ def checked_config(folder: str) -> PreTrainedConfig:
             f"{model_type} takes. {LEAVE_OUT}"
         ) from error
     return config
+
+
+def unreported(model: Any, stored: Iterable[str]) -> list[str]:
+    """Stored weights that a model does not read, but of which transformers says nothing.
+
+    Its patterns for GPT-2's masks (``attn.bias``) hit weights (``c_attn.bias``) as well.
+    """
+    patterns = model._keys_to_ignore_on_load_unexpected or ()
+    known = set(model.state_dict())
+    return [
+        key
+        for key in stored
+        if any(re.search(pattern, key) for pattern in patterns)
+        and not {key, f"{model.base_model_prefix}.{key}"} & known
+    ]
 
 
 def refuse_misfit(loading: Mapping[str, Any], folder: str) -> None:

@@ -88,11 +88,11 @@ def _places_in_bin(name: str, file: BinaryIO) -> dict[str, Place]:
     with nullcontext() if whole else FakeTensorMode():
         content = torch.load(file, weights_only=True, map_location="meta" if whole else None)
     if not isinstance(content, dict):
-        raise ValueError(f"it holds a {type(content).__name__}; expected parameter names with their tensors")
+        raise ValueError(f"it holds a {_kind(content)}; expected parameter names with their tensors")
     for key, tensor in content.items():
         if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
             raise ValueError(
-                f"it holds {key!r}, a {type(tensor).__name__}; expected parameter names with their tensors, as "
+                f"it holds {key!r}, a {_kind(tensor)}; expected parameter names with their tensors, as "
                 "save_pretrained writes them, not a training script's own file"
             )
         _refuse_other_types(name, key, tensor.dtype in DTYPES.values(), str(tensor.dtype).removeprefix("torch."))
@@ -108,6 +108,10 @@ def _places_in_bin(name: str, file: BinaryIO) -> dict[str, Place]:
         for key, tensor in content.items()
         if tensor.dtype in DTYPES.values()
     }
+
+
+def _kind(content: object) -> str:
+    return "tensor" if isinstance(content, torch.Tensor) else type(content).__name__
 
 
 def is_of_old_format(file: BinaryIO) -> bool:
