@@ -253,6 +253,18 @@ BROKEN = {
         5,
         r"models\[0\]\.hidden_size: 96 is not a multiple of n_heads \(5\)",
     ),
+    "corpus in braces": (
+        ("corpora", 0),
+        {
+            "name": "docstrings",
+            "source": "file",
+            "file": "texts/{all}.txt",
+            "text_column": "text",
+            "min_characters": 1,
+            "evaluation_share": 0.5,
+        },
+        r"corpora\[0\]\.file: 'texts/\{all\}\.txt' holds a word in braces, which Snakemake takes for a wildcard",
+    ),
     "corpus file missing": (
         ("corpora", 0),
         {

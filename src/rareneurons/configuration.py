@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -25,6 +26,8 @@ RESERVED_MODEL_NAMES = {
 PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
 
 
+PATH_KEYS = {"file", "folder", "folders"}
+WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 LONGEST_VALUE = 200  # characters of a value that a message repeats
 
 
@@ -78,19 +81,24 @@ def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None
     errors = sorted(Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
     if errors:
         raise ConfigurationError(_schema_message(errors[0]))
-    _refuse_control_characters(config, ())
+    _refuse_impossible_words(config, ())
 
 
-def _refuse_control_characters(value: Any, path: tuple) -> None:
-    """A name's pattern lets a line's end pass, and no file's name may hold a zero byte."""
+def _refuse_impossible_words(value: Any, path: tuple) -> None:
+    """A name's pattern lets a line's end pass, no file's name may hold a zero byte, and no path a wildcard."""
     if isinstance(value, str) and any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise ConfigurationError(f"{_key(path)}: {_shortened(value)} holds a control character; write it without")
+    if isinstance(value, str) and PATH_KEYS & set(path) and WILDCARD.search(value):
+        raise ConfigurationError(
+            f"{_key(path)}: {_shortened(value)} holds a word in braces, which Snakemake takes for a wildcard; rename "
+            "it, or give a symbolic link with another name"
+        )
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _refuse_control_characters(item, (*path, key))
+            _refuse_impossible_words(item, (*path, key))
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            _refuse_control_characters(item, (*path, place))
+            _refuse_impossible_words(item, (*path, place))
 
 
 def expanded(config: Mapping[str, Any], models_in: Callable[[str], Mapping[str, bool] | None]) -> dict[str, Any]:

@@ -74,10 +74,10 @@ def checkpoints_among(folder: str, models: Mapping[str, bool], main_is_left_out:
     places = {f"step{step}": f"{folder}/{of_step[step]}" for step in sorted(of_step)}
     main = folder if models[ITSELF] else f"{folder}/main" if "main" in holding else None
     if main and places and not main_is_left_out:
-        beside = _some([of_step[step] for step in sorted(of_step)])
+        where, beside = "itself" if main == folder else "in main", _some([of_step[step] for step in sorted(of_step)])
         raise ValueError(
-            f"{folder!r} holds a model {'itself' if main == folder else 'in main'}, and checkpoints beside it: "
-            f"{beside}. Add `leave_out: [main]` for the checkpoints, or write `folders: {{main: {main}}}` for that model"
+            f"{folder!r} holds a model {where}, and checkpoints beside it: {beside}. "
+            f"Add `leave_out: [main]` for the checkpoints, or write `folders: {{main: {main}}}` for that model"
         )
     if not main and not places:
         raise ValueError(
