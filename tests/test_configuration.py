@@ -248,6 +248,11 @@ BROKEN = {
         OTHER_LAYERS | {"candidates": 5, "top": 6},
         r"other_layers\.top: found 6, more than other_layers\.candidates \(5\)",
     ),
+    "rows longer than a trained model's blocks": (
+        ("rows", "block_length"),
+        97,
+        r"^rows\.block_length: found 97, but models\[0\] \(neox-small\) was trained for 96 positions",
+    ),
     "heads do not divide": (
         ("models", 0, "n_heads"),
         5,

@@ -76,6 +76,11 @@ def test_a_word_in_braces_in_a_path_is_refused_by_its_key(project):
     )
 
 
+def test_a_project_in_a_folder_with_braces_is_refused(project):
+    inside = project.rename(project.parent / "pro{ject} of mine")
+    assert "this folder's path holds braces" in refused(inside, "--configfile", "config/smoke.yaml")
+
+
 @pytest.mark.parametrize("folder", ["a model", "x{}y", "{ {", "mödel", "a'b"])
 def test_paths_may_hold_any_character(project, folder):
     saved(project, folder)

@@ -26,7 +26,17 @@ def refuse_unwritable(path):
         )
 
 
+def refuse_braces(path):
+    """Stop where Snakemake would take a part of the project's own path for a variable, in every script's name."""
+    if set("{}") & set(str(path)):
+        raise WorkflowError(
+            f"{path}: this folder's path holds braces, which Snakemake takes for a variable; nothing was started. "
+            "Move the project, or start it through a symbolic link without braces"
+        )
+
+
 refuse_unwritable(".snakemake/locks")
+refuse_braces(workflow.basedir)
 
 
 def begin():
