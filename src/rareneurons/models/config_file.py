@@ -48,7 +48,7 @@ def read_config(folder: str) -> dict[str, Any]:
     adapter = adapter_in(entry.name for entry in Path(folder).iterdir())
     if adapter:
         raise CheckpointError(f"{folder}: {adapter}")
-    if not file.exists():
+    if not file.is_file():
         raise CheckpointError(
             f"{folder}: not a checkpoint: it holds no config.json. Expected a folder as save_pretrained writes it. "
             f"{LEAVE_OUT}"

@@ -71,8 +71,8 @@ def checkpoints_among(folder: str, models: Mapping[str, bool], main_is_left_out:
                 "`folders`"
             )
         of_step[step] = name
-    places = {f"step{step}": f"{folder}/{of_step[step]}" for step in sorted(of_step)}
-    main = folder if models[ITSELF] else f"{folder}/main" if "main" in holding else None
+    places = {f"step{step}": str(Path(folder) / of_step[step]) for step in sorted(of_step)}
+    main = folder if models[ITSELF] else str(Path(folder) / "main") if "main" in holding else None
     if main and places and not main_is_left_out:
         where, beside = "itself" if main == folder else "in main", _some([of_step[step] for step in sorted(of_step)])
         raise ValueError(
@@ -119,7 +119,7 @@ def checkpoint_files(folder: str) -> list[str]:
     """Paths of the files that a checkpoint is read from; empty where there are none."""
     names = {entry.name for entry in Path(folder).glob("*")}
     described = [name for name in ("config.json", ADAPTER) if name in names]
-    return [f"{folder}/{name}" for name in (*described, *weight_files(names))]
+    return [str(Path(folder) / name) for name in (*described, *weight_files(names))]
 
 
 def dates_and_sizes(folder: str) -> dict[str, str]:
