@@ -46,7 +46,7 @@ def test_checkpoints_of_different_sizes_are_named(tmp_path, key, value):
     config = configuration_of(tmp_path, step1=small, step2=small, step3=small | {key: value})
     with pytest.raises(
         ConfigurationError,
-        match=rf"^models\[1\]\.folders: .* mine differ in {key}: {small[key]} at step1, step2; {value} at step3\. ",
+        match=rf"^models\[1\]\.folders: mine: its checkpoints differ in {key}: {small[key]} at step1, step2; {value} at step3\. ",
     ):
         refuse_local_models(config)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import tiny_model
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from rareneurons.errors import CheckpointError, DamagedFileError
 from rareneurons.models.checkpoints import open_checkpoint
@@ -64,6 +65,7 @@ def described(folder, **changes) -> None:
         (lambda weights: {"state_dict": weights, "step": 5}, "it holds 'state_dict', a dict"),
         (lambda weights: weights | {"step": 5}, "it holds 'step', a int"),
         (lambda weights: list(weights.values()), "it holds a list"),
+        (lambda weights: weights | {"lm_head.weight": torch.eye(4).to_sparse()}, "it holds '.*', a sparse tensor"),
         (lambda weights: next(iter(weights.values())), "it holds a tensor"),
     ],
 )
@@ -237,3 +239,19 @@ def test_bin_of_the_old_format_is_read_by_every_reader(folder, read):
     torch.save({"model": weights}, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     with pytest.raises(DamagedFileError, match="it holds 'model', a dict"):
         read(str(folder))
+
+
+def test_parameters_in_a_bin_are_weights(folder, read):
+    rewritten(folder, lambda weights: {key: torch.nn.Parameter(value) for key, value in weights.items()}, "bin")
+    read(str(folder))
+
+
+def test_want_of_memory_is_no_fault_of_the_files(folder, monkeypatch):
+    """The job then says what to lower; see scripts/job.py."""
+
+    def no_memory(*_arguments, **_settings):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", no_memory)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        open_checkpoint(str(folder))

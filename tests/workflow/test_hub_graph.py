@@ -162,6 +162,21 @@ def test_a_model_that_cannot_serve_is_refused_before_its_weights_are_fetched(smo
 
 
 @pytest.mark.faults
+def test_checkpoints_of_different_sizes_are_named_by_the_audit(smoke_run, hub, tmp_path):
+    project = copy_project(tmp_path)
+    other = shutil.copytree(hub.repositories["lab/neox"]["step2"], tmp_path / "step2")
+    (other / "config.json").write_text(
+        (other / "config.json").read_text().replace('"vocab_size": 512', '"vocab_size": 520')
+    )
+    hub.repositories["lab/neox"]["step2"] = other
+    mine = configuration(project, "hub.yaml", **hub_sources(hub, [0, 2, 4]))
+    done = snakemake(project, "results/smoke/neox/audit.parquet", "--retries", "0", *mine, check=False)
+    assert done.returncode
+    assert "neox: its checkpoints differ in vocab_size: 512 at step0, step4; 520 at step2. Expected" in done.stderr
+    assert hub.sent.get("model.safetensors", 0) == 0
+
+
+@pytest.mark.faults
 def test_an_adapter_on_the_hub_is_named(smoke_run, hub, tmp_path):
     project = copy_project(tmp_path)
     other = shutil.copytree(hub.repositories["lab/neox"]["step2"], tmp_path / "step2")

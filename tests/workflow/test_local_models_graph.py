@@ -110,7 +110,7 @@ def test_checkpoints_of_different_sizes_stop_before_any_job(project):
     saved(project, "out/step8")
     saved(project, "out/step16", hidden_size=32)
     said = refused(project, *overlay(project, local("out")))
-    assert "Configuration: models[0].folders: the checkpoints of mine differ in hidden_size: 16 at step8; 32 at" in said
+    assert "Configuration: models[0].folders: mine: its checkpoints differ in hidden_size: 16 at step8; 32 at" in said
 
 
 @pytest.mark.skipif(not version("torch").endswith("+cpu"), reason="needs a PyTorch built for CPUs alone")

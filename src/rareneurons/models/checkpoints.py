@@ -11,7 +11,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
 from rareneurons.errors import LEAVE_OUT, CheckpointError
 from rareneurons.models.architectures import Architecture, adapter_of, architecture_of, refuse_unsupported
 from rareneurons.models.config_file import ABOUT_RUNNING, read_config, refuse_unusable
-from rareneurons.models.weights import reason_of, stored_places, unread_weights
+from rareneurons.models.weights import is_want_of_memory, reason_of, stored_places, unread_weights
 
 
 def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Architecture:
@@ -51,6 +51,8 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
             ignore_mismatched_sizes=True,  # reported below, with their names
         )
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         raise CheckpointError(
             f"{folder}: not a checkpoint that transformers can load ({reason_of(error)}). "
             f"Expected config.json with weights as safetensors or .bin beside it. {LEAVE_OUT}"

@@ -66,6 +66,15 @@ def read_config(folder: str) -> dict[str, Any]:
     return config  # type: ignore[return-value]
 
 
+def config_of(content: bytes) -> dict[str, Any]:
+    """What a config.json says whose content is at hand; empty where it is no JSON object."""
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
 def config_if_readable(folder: str) -> dict[str, Any]:
     """Content of a folder's config.json for planning; empty where it cannot be read, which the job itself reports."""
     try:
@@ -88,6 +97,26 @@ def compared_sizes(config: Mapping[str, Any]) -> dict[str, int]:
     return {
         key: part[key] for name in COMPARED for part in _parts(config) for key in NAMES[name] if _is_size(part.get(key))
     }
+
+
+def differing_sizes(described: Mapping[str, Mapping[str, Any]]) -> str:
+    """In which size a model's checkpoints differ, and which of them; empty where those that say it say the same.
+
+    Args:
+        described: checkpoint -> content of its config.json.
+    """
+    by_size: dict[str, dict[int, list[str]]] = {}
+    for checkpoint, content in described.items():
+        for key, value in compared_sizes(content).items():
+            by_size.setdefault(key, {}).setdefault(value, []).append(checkpoint)
+    for key, found in by_size.items():
+        if len(found) > 1:
+            shown = "; ".join(f"{value} at {', '.join(checkpoints)}" for value, checkpoints in found.items())
+            return (
+                f"its checkpoints differ in {key}: {shown}. Expected checkpoints of one model; give each model an "
+                "entry of its own in `models`"
+            )
+    return ""
 
 
 def context_length(config: Mapping[str, Any]) -> int | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rareneurons.errors import ConfigurationError
-from rareneurons.models.config_file import compared_sizes, config_if_readable, context_length, too_long
+from rareneurons.models.config_file import config_if_readable, context_length, differing_sizes, too_long
 from rareneurons.models.folders import adapter_in
 
 
@@ -36,19 +36,6 @@ def _refuse_local_model(model: Mapping[str, Any], where: str, block_length: int)
         if limit is not None and block_length > limit:
             name = f"{where} ({model['name']}, {folder})"
             raise ConfigurationError(too_long(block_length, limit, name))
-    _refuse_other_sizes(described, where, model["name"])
-
-
-def _refuse_other_sizes(described: Mapping[str, Mapping[str, Any]], where: str, name: str) -> None:
-    """Raise unless all checkpoints of a model that say a size say the same."""
-    by_size: dict[str, dict[int, list[str]]] = {}
-    for checkpoint, content in described.items():
-        for key, value in compared_sizes(content).items():
-            by_size.setdefault(key, {}).setdefault(value, []).append(checkpoint)
-    for key, found in by_size.items():
-        if len(found) > 1:
-            shown = "; ".join(f"{value} at {', '.join(checkpoints)}" for value, checkpoints in found.items())
-            raise ConfigurationError(
-                f"{where}.folders: the checkpoints of {name} differ in {key}: {shown}. Expected checkpoints of one "
-                "model; give each model an entry of its own in `models`"
-            )
+    different = differing_sizes(described)
+    if different:
+        raise ConfigurationError(f"{where}.folders: {model['name']}: {different}")

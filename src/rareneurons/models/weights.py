@@ -90,7 +90,7 @@ def _places_in_bin(name: str, file: BinaryIO) -> dict[str, Place]:
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {_kind(content)}; expected parameter names with their tensors")
     for key, tensor in content.items():
-        if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
+        if not isinstance(key, str) or _kind(tensor) != "tensor":
             raise ValueError(
                 f"it holds {key!r}, a {_kind(tensor)}; expected parameter names with their tensors, as "
                 "save_pretrained writes them, not a training script's own file"
@@ -111,7 +111,9 @@ def _places_in_bin(name: str, file: BinaryIO) -> dict[str, Place]:
 
 
 def _kind(content: object) -> str:
-    return "tensor" if isinstance(content, torch.Tensor) else type(content).__name__
+    if isinstance(content, torch.Tensor):
+        return "tensor" if content.layout == torch.strided else "sparse tensor"
+    return type(content).__name__
 
 
 def is_of_old_format(file: BinaryIO) -> bool:
@@ -142,7 +144,10 @@ def stored_places(folder: str) -> dict[str, Place]:
         raise CheckpointError(f"{folder}: {adapter}")
     files = weight_files(names)
     if not files:
-        raise CheckpointError(f"{folder}: holds no model*.safetensors and no pytorch_model*.bin. {LEAVE_OUT}")
+        shown = ", ".join(sorted(names)[:8]) or "nothing"
+        raise CheckpointError(
+            f"{folder}: holds no model*.safetensors and no pytorch_model*.bin; found {shown}. {LEAVE_OUT}"
+        )
     refuse_foreign_shards(folder)
     places: dict[str, Place] = {}
     for file in (Path(folder) / name for name in files if not name.endswith(".json")):
@@ -193,13 +198,21 @@ def damage_named(file: str) -> Iterator[None]:
 
     Raises:
         DamagedFileError: names the file, and the reader's first line.
+        MemoryError: or PyTorch's own; no fault of the file.
     """
     try:
         yield
     except RareNeuronsError:
         raise
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         raise DamagedFileError(f"{file}: cannot be read: {reason_of(error)}. {LEAVE_OUT}") from error
+
+
+def is_want_of_memory(error: Exception) -> bool:
+    """Whether an error is no fault of the file: the machine lacks the memory."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def reason_of(error: Exception) -> str:
@@ -230,7 +243,7 @@ def stored_tensors(folder: str) -> Iterator[tuple[str, torch.Tensor]]:
         with damage_named(file):
             if file.endswith(".bin"):
                 content = torch.load(file, map_location="cpu", weights_only=True)
-                yield from ((key, content[key]) for key in keys)
+                yield from ((key, content[key].detach()) for key in keys)
             else:
                 with safe_open(file, framework="pt") as stored:
                     yield from ((key, stored.get_tensor(key)) for key in keys)
