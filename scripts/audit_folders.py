@@ -6,17 +6,16 @@ from audit_job import write_findings
 from job import progress, run
 
 from rareneurons.errors import CheckpointError
+from rareneurons.model_folders.folders import weight_files
 from rareneurons.models.audit import StoredCheckpoint
 from rareneurons.models.weight_sample import weight_sample
-from rareneurons.models.weights import sha256_of, weight_files
+from rareneurons.models.weights import sha256_of, stored_places
 from rareneurons.tables import CheckpointName
 
 
 def stored(name: CheckpointName, folder: Path) -> StoredCheckpoint:
     """One folder: its files with their hashes, and a sample of its weights."""
     names = weight_files(file.name for file in folder.glob("*"))
-    if not names:
-        return StoredCheckpoint(name, str(folder), missing="found no model*.safetensors and no pytorch_model*.bin")
     files = {
         name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
         for name in ["config.json", *names]
@@ -24,6 +23,7 @@ def stored(name: CheckpointName, folder: Path) -> StoredCheckpoint:
     }
     try:
         sample = weight_sample(names, lambda n: (folder / n).open("rb"))
+        stored_places(str(folder))
     except CheckpointError as error:
         return StoredCheckpoint(name, str(folder), files=files, missing=str(error))
     return StoredCheckpoint(name, str(folder), files=files, sample=sample)

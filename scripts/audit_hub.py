@@ -9,6 +9,7 @@ from audit_job import write_findings
 from job import progress, run
 
 from rareneurons.errors import CheckpointError
+from rareneurons.model_folders.config_file import config_of, differing_sizes
 from rareneurons.models.audit import StoredCheckpoint
 from rareneurons.models.hub import opened_on_hub
 from rareneurons.models.weight_sample import weight_sample
@@ -30,9 +31,22 @@ def stored(model: str, file: str) -> StoredCheckpoint:
         return known(missing=str(error))
 
 
+def described(file: str) -> dict:
+    """Content of a listed checkpoint's config.json; empty where there is none, or none that can be read."""
+    listing = json.loads(Path(file).read_text(encoding="utf-8"))
+    if "missing" in listing:
+        return {}
+    with opened_on_hub(listing["repository"], listing["commit"], "config.json") as content:
+        return config_of(content.read())
+
+
 def main(job):
     model = job.wildcards.model
     with ThreadPoolExecutor(CONNECTIONS) as pool:
+        names = [Path(file).parent.name for file in job.input]
+        different = differing_sizes(dict(zip(names, pool.map(described, job.input), strict=True)))
+        if different:
+            raise CheckpointError(f"{model}: {different}")
         found = list(progress(f"sample {model}")(pool.map(partial(stored, model), job.input)))
     write_findings(job, found)
 

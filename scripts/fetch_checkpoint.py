@@ -7,6 +7,8 @@ from pathlib import Path
 from job import remove, run, write_json
 
 from rareneurons.errors import HubError
+from rareneurons.model_folders.config_file import refuse_longer_rows
+from rareneurons.models.checkpoints import checked_config
 from rareneurons.models.hub import download
 
 
@@ -20,7 +22,11 @@ def main(job):
         )
     folder = Path(job.output.folder)
     partial = folder.with_name(".weights.partial")  # survives a failure, so that what was downloaded is kept
-    hashes = download(listing["repository"], listing["commit"], listing["files"], str(partial))
+    known = (listing["repository"], listing["commit"])
+    download(*known, {"config.json": listing["files"]["config.json"]}, str(partial))
+    described = checked_config(str(partial)).to_dict()  # refused before its weights are downloaded
+    refuse_longer_rows(described, job.params.block_length, f"{job.wildcards.model}/{job.wildcards.checkpoint}")
+    hashes = download(*known, listing["files"], str(partial))
     origin = {key: listing[key] for key in ("repository", "revision", "commit")}
     write_json(origin | {"sha256": hashes}, str(partial / "origin.json"))
     remove(folder)

@@ -6,8 +6,8 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from job import atomic, run
 
+from rareneurons.model_folders.tokenizer_files import TOKENIZER_FILES
 from rareneurons.models.hub import hub_errors
-from rareneurons.tokenizer_files import TOKENIZER_FILES
 from rareneurons.tokens import open_tokenizer
 
 

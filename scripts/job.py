@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from rareneurons.errors import RareNeuronsError
+from rareneurons.errors import DamagedFileError, RareNeuronsError
 from rareneurons.tables import CheckpointName, with_empty_text
 
 _terminal = sys.stderr
@@ -63,6 +63,9 @@ def run(main: Callable, job) -> None:
 def message_of(error: BaseException, job) -> str:
     """What a user can do about an error, as a line; empty for an error of the code, whose traceback is needed."""
     folder = Path(job.output[0]).parent
+    if isinstance(error, DamagedFileError):
+        made = [file for file in map(str, job.input) if is_of_run(file, job) and Path(file).is_dir()]
+        return f"error: {error}" + "".join(f". This run made {file}: delete it and run again" for file in made) + "\n"
     if isinstance(error, RareNeuronsError):
         return f"error: {error}\n"
     if isinstance(error, MemoryError) or "OutOfMemoryError" in type(error).__name__ or "allocate memory" in str(error):
@@ -84,6 +87,40 @@ def message_of(error: BaseException, job) -> str:
             f"error: {place}: {os.strerror(number)}. Nothing of this job was kept. Let this user read and write there, "
             "or run elsewhere (snakemake --directory), and run again\n"
         )
+    return damaged_input(job)
+
+
+READERS: dict[str, Callable] = {
+    ".parquet": pd.read_parquet,
+    ".csv": pd.read_csv,
+    ".npy": np.load,
+    ".npz": lambda file: dict(np.load(file)),
+    ".safetensors": lambda file: read_arrays(file),
+    ".json": lambda file: json.loads(Path(file).read_text(encoding="utf-8")),
+}
+
+
+def is_of_run(file: str, job) -> bool:
+    """Whether a file is one that this run made, in results/<run>/, where its logs are, too."""
+    run_folder = str(job.log[0]).split("/logs/")[0]
+    return file.startswith(f"{run_folder}/")
+
+
+def damaged_input(job) -> str:
+    """The message about an input that this run made and that cannot be read; empty where all can be.
+
+    Asked after an error: no job is whole without its inputs, so a damaged one is the cause.
+    """
+    for file in map(str, job.input):
+        read = READERS.get(Path(file).suffix)
+        if read is None or not is_of_run(file, job) or not Path(file).is_file():
+            continue
+        try:
+            read(file)
+        except MemoryError:
+            continue
+        except Exception as error:
+            return f"error: {file}: cannot be read ({_first_line(error)}). This run made it: delete it and run again\n"
     return ""
 
 
@@ -179,6 +216,13 @@ def read_array(path: str, name: str) -> np.ndarray:
 def read_table(path: str) -> pd.DataFrame:
     """A table across models and checkpoints, from CSV; empty text is empty text, not NaN."""
     return with_empty_text(pd.read_csv(path))
+
+
+def read_arrays(path: str) -> dict[str, np.ndarray]:
+    """All arrays of a safetensors file."""
+    from safetensors.numpy import load_file
+
+    return load_file(path)
 
 
 def write_parquet(frame: pd.DataFrame, path: str) -> None:

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from rareneurons import tokens
 from rareneurons.errors import CorpusError
-from rareneurons.tokenizer_files import tokenizer_files
+from rareneurons.model_folders.tokenizer_files import tokenizer_files
 
 TEXTS = ["The cat sat on 1234 mats and 567 logs", "the dog sat on a log, 1234 times"] * 5
 SPECIAL = ["<|endoftext|>", "<|pad|>"]

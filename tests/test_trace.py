@@ -85,3 +85,16 @@ def test_tokens_of_a_batch_end_with_its_longest_block_and_rows_find_their_places
     mine = rows[rows["block"].isin(batch)]
     at = places_in_batch(batch, mine["block"].to_numpy(copy=True), mine["position"].to_numpy(copy=True), device)
     assert tokens[at].tolist() == mine["input"].tolist()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("kind", "key"), [("gpt2", "n_positions"), ("llama", "max_position_embeddings")])
+def test_blocks_longer_than_the_context_are_refused(kind, key):
+    """GPT-2 has no embedding for the seventeenth token; rotary positions exist, but the model never saw them."""
+    architecture, blocks = architecture_of(tiny_model(kind, **{key: 15})), random_blocks(7)
+    rows = candidate_rows(blocks)
+    message = r"^rows\.block_length: found 16, but the model was trained for 15 positions; expected at most 15"
+    with pytest.raises(CheckpointError, match=message):
+        trace_rows(architecture, blocks, rows, batch_size=3)
+    with pytest.raises(CheckpointError, match=message):
+        mean_activations(architecture, blocks, rows, [0], batch_size=3)

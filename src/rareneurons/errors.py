@@ -19,6 +19,10 @@ class CheckpointError(RareNeuronsError):
     """A checkpoint is missing, incomplete, of an unknown architecture, or holds NaN or infinity."""
 
 
+class DamagedFileError(CheckpointError):
+    """A file of a checkpoint cannot be read."""
+
+
 class HubError(RareNeuronsError):
     """The model hub cannot be reached, does not hold what was asked for, or served a damaged file."""
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rareneurons.errors import CorpusError
-from rareneurons.tokenizer_files import tokenizer_files
+from rareneurons.model_folders.tokenizer_files import tokenizer_files
 
 END_OF_TEXT = "<|endoftext|>"
 PADDING = "<|padding|>"

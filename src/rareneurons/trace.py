@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rareneurons.errors import LEAVE_OUT, CheckpointError
+from rareneurons.model_folders.config_file import refuse_longer_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.rows import candidate_rows
 from rareneurons.tokens import Blocks
@@ -94,9 +95,10 @@ def trace_rows(
         The trace, one entry a row in the order of ``rows``.
 
     Raises:
-        CheckpointError: an activation or residual is NaN or infinite, or a token has no embedding.
+        CheckpointError: an activation or residual is NaN or infinite, or a token or position has no embedding.
     """
     refuse_other_vocabulary(architecture, blocks)
+    refuse_longer_blocks(architecture, blocks)
     last = architecture.n_layers - 1
     device = architecture.unembedding.device
     block_of_row, position_of_row = rows["block"].to_numpy(), rows["position"].to_numpy()
@@ -146,7 +148,11 @@ def mean_activations(
 
     Returns:
         Layer -> (N,) float64, the reference values of mean ablation, as :class:`Trace` has them for the last layer.
+
+    Raises:
+        CheckpointError: a block is longer than the model's context.
     """
+    refuse_longer_blocks(architecture, blocks)
     device = architecture.unembedding.device
     needed = rows["block"].unique()
     everything = candidate_rows(blocks)
@@ -176,6 +182,16 @@ def refuse_other_vocabulary(architecture: Architecture, blocks: Blocks) -> None:
             f"trace: token {largest} occurs in the evaluation documents, but the model's vocabulary ends at "
             f"{words - 1}; expected a model trained with this tokenizer. Name its own under `tokenizer`"
         )
+
+
+def refuse_longer_blocks(architecture: Architecture, blocks: Blocks) -> None:
+    """Raise unless the model has, or was trained for, a position for every token of the longest block.
+
+    Raises:
+        CheckpointError: names ``rows.block_length`` and the model's limit.
+    """
+    config = architecture.model.config.to_dict()  # type: ignore[union-attr, operator]
+    refuse_longer_rows(config, int(blocks.length.max()), "the model")
 
 
 def refuse_non_finite_trace(trace: Trace) -> None:

@@ -24,8 +24,8 @@ def test_the_middle_of_every_matrix(tmp_path, dtype, name):
         "a": torch.randn(70, 90),
         "b": torch.randn(3, 5),
         "norm": torch.randn(7),
-        "mask": torch.ones(1, 1, 4, 4, dtype=torch.bool),
-        "ids": torch.arange(6).reshape(2, 3),
+        "h.0.attn.bias": torch.ones(1, 1, 4, 4, dtype=torch.bool),
+        "position_ids": torch.arange(6).reshape(2, 3),
     }
     weights = {key: value.to(dtype) if value.is_floating_point() else value for key, value in weights.items()}
     {"model.safetensors": save_file}.get(name, torch.save)(weights, tmp_path / name)

@@ -22,11 +22,12 @@ def load(overlay: str | None = None) -> dict:
 SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
 
 
+# Folder -> what lies in it -> whether that holds a config.json; "." is the folder itself.
 FOLDERS = {
-    "there": [],
-    "run": ["checkpoint-500", "step1000", "logs"],
-    "empty": ["logs"],
-    "twice": ["step5", "checkpoint-5"],
+    "there": {".": True},
+    "run": {".": False, "checkpoint-500": True, "checkpoint-1000": True, "logs": False},
+    "empty": {".": False, "logs": False},
+    "twice": {".": False, "checkpoint-05": True, "checkpoint-5": True},
 }
 
 
@@ -47,7 +48,7 @@ def test_a_folder_is_one_release_or_a_checkpoint_a_subfolder():
     alone = check(with_model(source="local", folder="there"))
     assert alone["models"][0]["folders"] == {"main": "there"}
     run = check(with_model(source="local", folder="run"))
-    assert run["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/step1000"}
+    assert run["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/checkpoint-1000"}
 
 
 def test_all_is_every_step_of_the_schedule():
@@ -63,7 +64,7 @@ def test_what_is_left_out_is_taken_from_what_is_listed_or_found():
     steps = check(with_model(**hub, checkpoints="all", leave_out=[0, 143000]))["models"][0]["checkpoints"]
     assert (len(steps), steps[0], steps[-1]) == (152, 1, 142000)
     folder = check(with_model(source="local", folder="run", leave_out=[500]))["models"][0]
-    assert folder["folders"] == {"step1000": "run/step1000"}
+    assert folder["folders"] == {"step1000": "run/checkpoint-1000"}
     assert "leave_out" not in folder, "a parameter of training would change"
     folders = check(with_model(source="local", folders={"main": "there", "step1": "there"}, leave_out=["main"]))
     assert folders["models"][0]["folders"] == {"step1": "there"}
@@ -111,7 +112,7 @@ WRONG_MODELS = {
     ),
     "no checkpoint in it": (
         {"source": "local", "folder": "empty"},
-        r"models\[0\]\.folder: 'empty' holds neither config.json nor folders .*; found logs",
+        r"models\[0\]\.folder: 'empty' holds neither config.json nor folders of checkpoints .*; found logs",
     ),
     "folder and folders": (
         {"source": "local", "folder": "there", "folders": {"main": "there"}},
@@ -126,7 +127,7 @@ WRONG_MODELS = {
     ),
     "two folders of one step": (
         {"source": "local", "folder": "twice"},
-        r"models\[0\]\.folder: 'twice' holds 'checkpoint-5' and 'step5', both of step 5",
+        r"models\[0\]\.folder: 'twice' holds 'checkpoint-05' and 'checkpoint-5', both of step 5",
     ),
     "left out but not there": (
         HUB | {"checkpoints": [1, 2], "leave_out": [2, 3]},
@@ -280,10 +281,27 @@ BROKEN = {
         OTHER_LAYERS | {"candidates": 5, "top": 6},
         r"other_layers\.top: found 6, more than other_layers\.candidates \(5\)",
     ),
+    "rows longer than a trained model's blocks": (
+        ("rows", "block_length"),
+        97,
+        r"^rows\.block_length: found 97, but models\[0\] \(neox-small\) was trained for 96 positions",
+    ),
     "heads do not divide": (
         ("models", 0, "n_heads"),
         5,
         r"models\[0\]\.hidden_size: 96 is not a multiple of n_heads \(5\)",
+    ),
+    "corpus in braces": (
+        ("corpora", 0),
+        {
+            "name": "docstrings",
+            "source": "file",
+            "file": "texts/{all}.txt",
+            "text_column": "text",
+            "min_characters": 1,
+            "evaluation_share": 0.5,
+        },
+        r"corpora\[0\]\.file: 'texts/\{all\}\.txt' holds a word in braces, which Snakemake takes for a wildcard",
     ),
     "corpus file missing": (
         ("corpora", 0),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import PROJECT
 
-from rareneurons.errors import CorpusError
+from rareneurons.errors import CorpusError, DamagedFileError
 
 sys.path.append(str(PROJECT / "scripts"))
 import job as shared
@@ -24,7 +24,12 @@ pytestmark = pytest.mark.faults
 def job(tmp_path):
     """What Snakemake gives a script."""
     yield SimpleNamespace(
-        rule="rule", wildcards={}, threads=1, log=[str(tmp_path / "log")], output=[str(tmp_path / "out/table.csv")]
+        rule="rule",
+        wildcards={},
+        threads=1,
+        input=[],
+        log=[str(tmp_path / "log")],
+        output=[str(tmp_path / "out/table.csv")],
     )
     logging.basicConfig(force=True)  # the log is closed
 
@@ -139,3 +144,51 @@ def test_a_folder_takes_another_s_place(tmp_path):
             os.makedirs(f"{partial}/{step}")
     assert os.listdir(target) == ["step1"]
     assert os.listdir(tmp_path) == ["training"]
+
+
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def written(name: str, folder: Path) -> Path:
+    """A small file as the jobs write it."""
+    file, frame = folder / name, shared.pd.DataFrame({"a": np.arange(1000.0)})
+    content = {"a": np.arange(1000)}
+    write = {
+        ".parquet": lambda: shared.write_parquet(frame, str(file)),
+        ".safetensors": lambda: shared.write_arrays(content, str(file)),
+        ".npz": lambda: np.savez(file, **content),
+        ".npy": lambda: np.save(file, content["a"]),
+        ".json": lambda: shared.write_json({"a": list(range(100))}, str(file)),
+    }
+    write[file.suffix]()
+    return file
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.safetensors", "t.npz", "t.npy", "t.json"])
+@pytest.mark.parametrize("damage", [cut_short, lambda file: file.write_bytes(b"")])
+def test_a_damaged_file_of_the_run_is_named_and_what_to_do(job, tmp_path, name, damage):
+    run = tmp_path / "results/demo"
+    (run / "logs").mkdir(parents=True)
+    whole, file, foreign = written("a.parquet", run), written(name, run), written("f.parquet", tmp_path)
+    job.log, job.input = [str(run / "logs/rule.log")], [str(foreign), str(whole), str(file)]
+    assert "Traceback" in log_of_failure(job, raising(ValueError("an error of the code")))
+    cut_short(foreign)  # no file of the run: a user's corpus is not to be deleted
+    assert "Traceback" in log_of_failure(job, raising(ValueError("an error of the code")))
+    damage(file)
+    log = log_of_failure(job, raising(ValueError("whatever the reader says")))
+    assert f"\nerror: {file}: cannot be read (" in log
+    assert log.endswith("This run made it: delete it and run again\n")
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("of_run", [True, False])
+def test_a_damaged_checkpoint_that_the_run_made_is_to_be_deleted(job, tmp_path, of_run):
+    run = tmp_path / "results/demo"
+    training = run / "neox/training" if of_run else tmp_path / "mine"
+    for folder in (run / "logs", training):
+        folder.mkdir(parents=True)
+    job.log, job.input = [str(run / "logs/rule.log")], [str(training)]
+    log = log_of_failure(job, raising(DamagedFileError("model.safetensors: cannot be read: it ends")))
+    assert "\nerror: model.safetensors: cannot be read: it ends" in log
+    assert (f"This run made {training}: delete it and run again" in log) == of_run

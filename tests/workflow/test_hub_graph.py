@@ -136,6 +136,58 @@ def test_missing_branch_stops_its_checkpoint_alone(smoke_run, hub, tmp_path):
     assert not (folder / "step32/weights").exists()
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_position_embeddings": 16}, "rows.block_length: found 32, but neox/step2 was trained for 16 positions"),
+        ({"quantization_config": {"quant_method": "awq"}}, "quantization_config: found quantised weights ('awq')"),
+        ({"model_type": "bert"}, "model_type: found 'bert', which no adapter knows"),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_serve_is_refused_before_its_weights_are_fetched(smoke_run, hub, tmp_path, changes, said):
+    project = tmp_path / "project"
+    shutil.copytree(smoke_run, project, symlinks=True)
+    other = shutil.copytree(hub.repositories["lab/neox"]["step2"], tmp_path / "step2")
+    content = json.loads((other / "config.json").read_text()) | changes
+    (other / "config.json").write_text(json.dumps(content))
+    hub.repositories["lab/neox"]["step2"] = other
+    model = hub_sources(hub, [2])["models"]
+    mine = configuration(project, "hub.yaml", models=model)
+    done = snakemake(project, "results/smoke/neox/step2/weights", "--retries", "0", *mine, check=False)
+    assert done.returncode
+    assert said in done.stderr
+    assert hub.sent.get("model.safetensors", 0) == 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.faults
+def test_checkpoints_of_different_sizes_are_named_by_the_audit(smoke_run, hub, tmp_path):
+    project = copy_project(tmp_path)
+    other = shutil.copytree(hub.repositories["lab/neox"]["step2"], tmp_path / "step2")
+    (other / "config.json").write_text(
+        (other / "config.json").read_text().replace('"vocab_size": 512', '"vocab_size": 520')
+    )
+    hub.repositories["lab/neox"]["step2"] = other
+    mine = configuration(project, "hub.yaml", **hub_sources(hub, [0, 2, 4]))
+    done = snakemake(project, "results/smoke/neox/audit.parquet", "--retries", "0", *mine, check=False)
+    assert done.returncode
+    assert "neox: its checkpoints differ in vocab_size: 512 at step0, step4; 520 at step2. Expected" in done.stderr
+    assert hub.sent.get("model.safetensors", 0) == 0
+
+
+@pytest.mark.faults
+def test_an_adapter_on_the_hub_is_named(smoke_run, hub, tmp_path):
+    project = copy_project(tmp_path)
+    other = shutil.copytree(hub.repositories["lab/neox"]["step2"], tmp_path / "step2")
+    (other / "adapter_config.json").write_text("{}")
+    hub.repositories["lab/neox"]["step2"] = other
+    mine = configuration(project, "hub.yaml", **hub_sources(hub, [2]))
+    done = snakemake(project, "results/smoke/neox/audit.parquet", *mine)
+    assert "missing: it holds an adapter (adapter_config.json), beside a model's weights" in done.stderr
+
+
 def test_at_most_two_checkpoints_are_on_disk_and_a_new_one_fetches_itself_alone(tmp_path):
     """The real graph with jobs that do nothing: twelve checkpoints, then one more in their midst."""
     project = copy_project(tmp_path)

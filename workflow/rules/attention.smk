@@ -25,6 +25,7 @@ rule attention:
         gpu=accelerators(),
     params:
         folder=checkpoint_folder,
+        dates=checkpoint_dates,
         documents=config["attention"]["documents"],
         settings=without(config["attention"], "documents"),
         conditions=CONDITION_PAIR,

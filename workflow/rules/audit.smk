@@ -65,7 +65,11 @@ rule audit_folders:
         lambda wildcards: (
             in_run(f"{wildcards.model}/training")
             if wildcards.model in TRAINED
-            else list(MODELS[wildcards.model]["folders"].values())
+            else [
+                file
+                for folder in MODELS[wildcards.model]["folders"].values()
+                for file in folders.checkpoint_files(folder) or [folder]
+            ]
         ),
     output:
         audit=in_run("{model}/audit.parquet"),
@@ -82,6 +86,10 @@ rule audit_folders:
         **needs("audit_folders"),
     params:
         folders=folders_of,
+        dates=lambda wildcards: {
+            folder: folders.dates_and_sizes(folder)
+            for folder in MODELS[wildcards.model].get("folders", {}).values()
+        },
         bounds=config["audit"],
         code=code_of("audit_folders"),
     script:

@@ -11,12 +11,13 @@ sys.path.insert(0, str(BASE / "src"))
 os.environ.update(PYTHONPATH=str(BASE / "src"))
 
 from rareneurons.errors import ConfigurationError
+from rareneurons.model_folders import folders
+from rareneurons.model_folders.tokenizer_files import tokenizer_files
 from rareneurons.planning import configuration, derived_settings
 from rareneurons.planning.captions import CaptionFile
 from rareneurons.planning.code_digest import ProjectCode
 from rareneurons.planning.figures import FIGURES, figures_of_run
 from rareneurons.planning.tables import MEASURE_FUNCTIONS, MEASURES, TABLES, tables_of_run
-from rareneurons.tokenizer_files import tokenizer_files
 
 LARGE_FILE = 64 * 2**20  # bytes
 
@@ -153,7 +154,17 @@ def checkpoint_input(wildcards):
     entry = MODELS[wildcards.model]
     if entry["source"] == "train":
         return in_run(f"{wildcards.model}/training")
-    return checkpoint_folder(wildcards)
+    folder = checkpoint_folder(wildcards)
+    local = entry["source"] == "local"
+    return local and folders.checkpoint_files(folder) or folder
+
+
+def checkpoint_dates(wildcards):
+    """Dates and sizes of a local checkpoint's files, a parameter: a file with an old date may replace another."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] != "local":
+        return {}
+    return folders.dates_and_sizes(checkpoint_folder(wildcards))
 
 
 def checkpoint_folder(wildcards):

@@ -64,6 +64,7 @@ rule fetch_checkpoint:
         **needs("small"),
         weights=checkpoint_slot,
     params:
+        block_length=config["rows"]["block_length"],
         code=code_of("fetch_checkpoint"),
     script:
         "../../scripts/fetch_checkpoint.py"

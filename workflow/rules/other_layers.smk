@@ -23,6 +23,7 @@ rule other_layers:
         gpu=accelerators(),
     params:
         folder=checkpoint_folder,
+        dates=checkpoint_dates,
         other_layers=config["other_layers"],
         reference=config["influence"]["reference"],
         seed=config["seed"],

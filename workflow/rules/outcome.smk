@@ -1,5 +1,8 @@
 # What a run says when it begins, ends or fails, by src/rareneurons/planning/outcome.py; functions only.
 import shlex
+from importlib.metadata import version
+
+from rareneurons.planning.devices import refuse_build_without
 
 from rareneurons.errors import RunError
 from rareneurons.planning import outcome
@@ -14,14 +17,37 @@ def refuse_unwritable(path):
         raise WorkflowError(str(error)) from None
 
 
+def refuse_braces(path):
+    """Stop where Snakemake would take a part of the project's own path for a variable, in every script's name."""
+    if set("{}") & set(str(path)):
+        raise WorkflowError(
+            f"{path}: this folder's path holds braces, which Snakemake takes for a variable; nothing was started. "
+            "Move the project, or start it through a symbolic link without braces"
+        )
+
+
 refuse_unwritable(".snakemake/locks")
+refuse_braces(workflow.basedir)
 
 
 def begin():
     refuse_unwritable(in_run(""))
+    refuse_absent_device()
     outcome.remove_leftovers(in_run(""))  # this run has the lock, no other writes here
     MISSING.unlink(missing_ok=True)
     look_at_jobs_once()
+
+
+def refuse_absent_device():
+    """Stop before any job where jobs run here, in this environment, and its PyTorch has no such device."""
+    elsewhere = (
+        workflow.non_local_exec or workflow.deployment_settings.deployment_method
+    )
+    if not elsewhere:
+        try:
+            refuse_build_without(config["device"], version("torch"))
+        except ConfigurationError as error:
+            raise WorkflowError(f"Configuration: {error}") from None
 
 
 def look_at_jobs_once():

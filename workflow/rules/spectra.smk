@@ -54,6 +54,7 @@ rule weightwatcher:
         weights=checkpoint_slot,
     params:
         folder=checkpoint_folder,
+        dates=checkpoint_dates,
         seed=config["seed"],
         code=code_of("weightwatcher_layers"),
     script:

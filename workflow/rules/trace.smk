@@ -24,6 +24,7 @@ rule trace:
         gpu=accelerators(),
     params:
         folder=checkpoint_folder,
+        dates=checkpoint_dates,
         batch_size=config["trace"]["batch_size"],
         device=config["device"],
         code=code_of("trace"),

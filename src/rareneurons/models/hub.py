@@ -18,7 +18,8 @@ from huggingface_hub.errors import (
 )
 
 from rareneurons.errors import HubError
-from rareneurons.models.weights import sha256_of, weight_files
+from rareneurons.model_folders.folders import adapter_in, weight_files
+from rareneurons.models.weights import sha256_of
 
 MIB = 2**20
 NAMES_SHOWN = 20
@@ -76,6 +77,8 @@ def repository_files(repository: str, revision: str) -> dict[str, Any]:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True)
     known = {file.rfilename: file for file in info.siblings or []}
     weights = weight_files(known)
+    if adapter_in(known):
+        return {"missing": f"it {adapter_in(known)}"}
     if not weights or "config.json" not in known:
         shown = ", ".join(sorted(known)[:NAMES_SHOWN]) or "no files"
         return {"missing": f"found {shown}; expected config.json and weights as safetensors or pytorch_model*.bin"}

@@ -1,11 +1,11 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
+import logging
 import math
 import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, validators
@@ -20,6 +20,9 @@ from rareneurons.conventions import (
     layers_asked_for,
 )
 from rareneurons.errors import ConfigurationError
+from rareneurons.model_folders import folders
+from rareneurons.model_folders.config_file import too_long
+from rareneurons.planning.local_models import refuse_local_models
 
 # Names that stand beside model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {
@@ -29,6 +32,8 @@ RESERVED_MODEL_NAMES = {
 PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
 
 
+PATH_KEYS = {"file", "folder", "folders"}
+WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 LONGEST_VALUE = 200  # characters of a value that a message repeats
 
 
@@ -43,19 +48,10 @@ def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
         ConfigurationError: names the first offending key.
     """
     validate_shape(config, schema)
-    written_out = expanded(config, subfolders)
+    written_out = expanded(config, folders.models_in)
     validate_sense(written_out, os.path.exists)
+    refuse_local_models(written_out)
     return in_fixed_order(written_out)
-
-
-def subfolders(path: str) -> list[str] | None:
-    """Names of the folders in a folder; none if it is a checkpoint itself, None if there is no such folder."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return None
-    if (folder / "config.json").exists():
-        return []
-    return [entry.name for entry in folder.iterdir() if entry.is_dir()]
 
 
 def in_fixed_order(value: Any) -> Any:
@@ -130,38 +126,43 @@ def validate_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None
     errors = sorted(Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
     if errors:
         raise ConfigurationError(_schema_message(errors[0]))
-    _refuse_control_characters(config, ())
+    _refuse_impossible_words(config, ())
 
 
-def _refuse_control_characters(value: Any, path: tuple) -> None:
-    """A name's pattern lets a line's end pass, and no file's name may hold a zero byte."""
+def _refuse_impossible_words(value: Any, path: tuple) -> None:
+    """A name's pattern lets a line's end pass, no file's name may hold a zero byte, and no path a wildcard."""
     if isinstance(value, str) and any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise ConfigurationError(f"{_key(path)}: {_shortened(value)} holds a control character; write it without")
+    if isinstance(value, str) and PATH_KEYS & set(path) and WILDCARD.search(value):
+        raise ConfigurationError(
+            f"{_key(path)}: {_shortened(value)} holds a word in braces, which Snakemake takes for a wildcard; rename "
+            "it, or give a symbolic link with another name"
+        )
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _refuse_control_characters(item, (*path, key))
+            _refuse_impossible_words(item, (*path, key))
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            _refuse_control_characters(item, (*path, place))
+            _refuse_impossible_words(item, (*path, place))
 
 
-def expanded(config: Mapping[str, Any], subfolders: Callable[[str], list[str] | None]) -> dict[str, Any]:
+def expanded(config: Mapping[str, Any], models_in: Callable[[str], Mapping[str, bool] | None]) -> dict[str, Any]:
     """The configuration with ``checkpoints: all``, ``folder`` and ``leave_out`` of its models written out.
 
-    A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder whose name ends in a
-    number is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
+    A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder that has one and is named
+    as a training step is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
 
     Args:
         config: passed :func:`validate_shape`.
-        subfolders: names of the folders in a folder; None if there is no such folder, empty if it has a config.json.
+        models_in: which folders lie in a folder, as :func:`rareneurons.model_folders.folders.models_in` says it.
 
     Raises:
-        ConfigurationError: a folder is not there or holds no checkpoint, ``all`` without a schedule, a checkpoint left
-            out that is none, or all of them.
+        ConfigurationError: a folder is not there, holds no checkpoint, or both a model and its checkpoints; ``all``
+            without a schedule, a checkpoint left out that is none, or all of them.
     """
     models = []
     for place, model in enumerate(config["models"]):
-        written_out = _expanded_model(model, f"models[{place}]", subfolders)
+        written_out = _expanded_model(model, f"models[{place}]", models_in)
         models.append(_without_left_out(written_out, f"models[{place}]"))
     return {**config, "models": models}
 
@@ -182,7 +183,7 @@ def _without_left_out(model: Mapping[str, Any], where: str) -> Mapping[str, Any]
 
 
 def _expanded_model(
-    model: Mapping[str, Any], where: str, subfolders: Callable[[str], list[str] | None]
+    model: Mapping[str, Any], where: str, models_in: Callable[[str], Mapping[str, bool] | None]
 ) -> Mapping[str, Any]:
     if model.get("checkpoints") == "all":
         known = available_steps(model)
@@ -194,25 +195,17 @@ def _expanded_model(
         return {**model, "checkpoints": sorted(known)}
     if "folder" not in model:
         return model
-    names = subfolders(model["folder"])
-    if names is None:
+    found = models_in(model["folder"])
+    if found is None:
         raise ConfigurationError(f"{where}.folder: {model['folder']!r} is not there; give an existing folder")
-    steps: dict[int, str] = {}
-    for name in sorted(names):
-        found = re.findall(r"\d+$", name)
-        if found and int(found[0]) in steps:
-            raise ConfigurationError(
-                f"{where}.folder: {model['folder']!r} holds {steps[int(found[0])]!r} and {name!r}, both of step "
-                f"{int(found[0])}; name the folders to use under `folders`"
-            )
-        steps |= {int(number): name for number in found}
-    if names and not steps:
-        raise ConfigurationError(
-            f"{where}.folder: {model['folder']!r} holds neither config.json nor folders whose names end in a training "
-            f"step; found {', '.join(sorted(names)[:8])}. Give a folder as save_pretrained writes it, or one of those"
-        )
-    folders = {f"step{step}": f"{model['folder']}/{steps[step]}" for step in sorted(steps)} or {"main": model["folder"]}
-    return {key: value for key, value in model.items() if key != "folder"} | {"folders": folders}
+    try:
+        places = folders.checkpoints_among(model["folder"], found, "main" in model.get("leave_out", []))
+    except ValueError as error:
+        raise ConfigurationError(f"{where}.folder: {error}") from None
+    unused = folders.passed_over(found)
+    if unused:
+        logging.getLogger(__name__).warning("%s.folder: not used in %r: %s", where, model["folder"], ", ".join(unused))
+    return {key: value for key, value in model.items() if key != "folder"} | {"folders": places}
 
 
 def available_steps(model: Mapping[str, Any]) -> set[int] | None:
@@ -262,6 +255,9 @@ def validate_sense(
             _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
     for number, model in enumerate(models.values()):
         _validate_model(model, f"models[{number}]", tokenizers, exists)
+        if model["source"] == "train" and model["training"]["block_length"] < config["rows"]["block_length"]:
+            limit, name = model["training"]["block_length"], f"models[{number}] ({model['name']})"
+            raise ConfigurationError(too_long(config["rows"]["block_length"], limit, name))
     _validate_rows(config["rows"], config["groups"])
     alpha, null_curves = config["regimes"]["alpha"], config["regimes"]["null_curves"]
     if 1 / (null_curves + 1) > alpha:

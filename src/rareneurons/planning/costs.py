@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rareneurons.model_folders.config_file import size
+
 MB = 2**20
 # Imports of torch and transformers, of torch, of pandas and SciPy: the peak of the smallest jobs, MB.
 MODEL_MB, TORCH_MB, PANDAS_MB = 500.0, 400.0, 180.0
@@ -58,22 +60,18 @@ class Shape:
 
 
 def shape_of(model: Mapping) -> Shape:
-    """Shape by a model's ``config.json``, in any family's words; 0 for what it does not say."""
-
-    def first(*names: str) -> int:
-        return next((int(model[name]) for name in names if model.get(name)), 0)
-
-    width = first("hidden_size", "n_embd")
-    neurons = first("intermediate_size", "n_inner") or 4 * width
-    experts = first("num_experts", "num_local_experts")
+    """Shape by a model's ``config.json``, in any family's words; 0 for what it does not say, or not as a number."""
+    width = size(model, "width")
+    neurons = size(model, "neurons") or 4 * width
+    experts = size(model, "experts")
     if experts:
-        neurons = experts * (first("moe_intermediate_size") or neurons) + first("shared_expert_intermediate_size")
+        neurons = experts * (size(model, "expert_neurons") or neurons) + size(model, "shared_expert_neurons")
     precision = str(model.get("dtype") or model.get("torch_dtype"))
     return Shape(
-        first("num_hidden_layers", "n_layer"),
+        size(model, "layers"),
         width,
-        first("num_attention_heads", "n_head"),
-        first("vocab_size"),
+        size(model, "heads"),
+        size(model, "vocabulary"),
         neurons,
         bool(model.get("tie_word_embeddings", False)),
         4 if precision == "float32" else 2,

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rareneurons.model_folders import folders
+from rareneurons.model_folders.config_file import config_if_readable
 from rareneurons.planning import costs
 
 
@@ -46,8 +48,8 @@ def sizes_of_checkpoint(files: Iterable[str | Path], folder: str | Path) -> cost
         files: the job's input files.
         folder: holds the checkpoint's config.json and weights.
     """
-    shape = costs.shape_of(_json_of(Path(folder) / "config.json"))
-    return costs.Sizes(_megabytes(files), _megabytes(_weight_files(Path(folder))), shape)
+    weights = [file for file in folders.checkpoint_files(str(folder)) if not file.endswith(".json")]
+    return costs.Sizes(_megabytes(files), _megabytes(weights), costs.shape_of(config_if_readable(str(folder))))
 
 
 def sizes_of_last_layer(
@@ -99,25 +101,11 @@ def _bytes_of(path: str | Path) -> int:
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    """Files that hold a checkpoint's weights: safetensors or, without those, .bin."""
-    return list(folder.glob("model*.safetensors")) or list(folder.glob("pytorch_model*.bin"))
-
-
-def _json_of(path: Path) -> dict[str, Any]:
-    """What a JSON file says; nothing if it is not there or is none, which the job itself reports."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _array_shapes(path: str | Path) -> dict[str, list[int]]:
-    """Name -> shape of a safetensors file's arrays, by its header; nothing where there is none."""
+    """Name -> shape of a safetensors file's arrays, by its header; nothing where there is none, or a damaged one."""
     try:
         with open(path, "rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    except (OSError, ValueError, OverflowError, MemoryError):
+        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    except Exception:  # noqa: BLE001  whatever it is: a plan goes on without, and the job that reads the file names it
         return {}
-    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}

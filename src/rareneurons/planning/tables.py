@@ -50,8 +50,8 @@ class Table:
     """A table of the run.
 
     ``joined``: rule ``table`` puts every checkpoint's Parquet file of this name under one another. ``measure``: such a
-    file is a measure table, of which ``dynamics`` and the claims take their numbers. ``computed_by``: the
-    function by which rule ``measure`` computes that file; without one it has a rule of its own. ``function`` and ``reads``: rule
+    file is a measure table, of which ``dynamics`` and the claims take their numbers. ``computed_by``: the function by
+    which rule ``measure`` computes that file; without one it has a rule of its own. ``function`` and ``reads``: rule
     ``paper_table`` calls this function (``module:name``) of ``rareneurons`` with these tables. Other tables have a rule
     of their own. ``exists``: whether a configuration has it.
     """
