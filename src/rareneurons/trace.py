@@ -190,7 +190,7 @@ def refuse_longer_blocks(architecture: Architecture, blocks: Blocks) -> None:
     Raises:
         CheckpointError: names ``rows.block_length`` and the model's limit.
     """
-    config = architecture.model.config.to_dict()  # type: ignore[union-attr, operator]
+    config = architecture.model.config.to_dict()
     refuse_longer_rows(config, int(blocks.length.max()), "the model")
 
 

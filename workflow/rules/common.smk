@@ -13,13 +13,16 @@ os.environ.update(PYTHONPATH=str(BASE / "src"))
 from rareneurons.errors import ConfigurationError
 from rareneurons.model_folders import folders
 from rareneurons.model_folders.tokenizer_files import tokenizer_files
-from rareneurons.planning import configuration, derived_settings
+from rareneurons.planning import configuration, derived_settings, own_files
 from rareneurons.planning.captions import CaptionFile
 from rareneurons.planning.code_digest import ProjectCode
 from rareneurons.planning.figures import FIGURES, figures_of_run
-from rareneurons.planning.tables import MEASURE_FUNCTIONS, MEASURES, TABLES, tables_of_run
-
-LARGE_FILE = 64 * 2**20  # bytes
+from rareneurons.planning.tables import (
+    MEASURE_FUNCTIONS,
+    MEASURES,
+    TABLES,
+    tables_of_run,
+)
 
 try:
     config = configuration.validated(
@@ -221,16 +224,7 @@ def states_of_own_files(corpus=None, tokenizer=None):
         files += (
             [entry["counts"]["file"]] if entry["counts"]["source"] == "file" else []
         )
-    return {file: state_of(file, os.stat(file).st_mtime_ns) for file in files}
-
-
-@cache
-def state_of(file, changed):
-    """Digest of a file that changed at that time (ns); of a large one, size in bytes and time."""
-    size = os.path.getsize(file)
-    if size > LARGE_FILE:
-        return f"{size} {changed}"
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+    return own_files.states_of(files)
 
 
 def rows_of_model(file):

@@ -26,9 +26,13 @@ rule measure:
     params:
         function=lambda wildcards: MEASURE_FUNCTIONS[wildcards.measure].function,
         settings=lambda wildcards: MEASURE_FUNCTIONS[wildcards.measure].settings(config),
-        bootstrap=lambda wildcards: MEASURE_FUNCTIONS[wildcards.measure].bootstrap(config),
+        bootstrap=lambda wildcards: MEASURE_FUNCTIONS[wildcards.measure].bootstrap(
+            config
+        ),
         conditions=CONDITION_PAIR,
         seed=config["seed"],
-        code=lambda wildcards: code_of("measure", MEASURE_FUNCTIONS[wildcards.measure].module),
+        code=lambda wildcards: code_of(
+            "measure", MEASURE_FUNCTIONS[wildcards.measure].module
+        ),
     script:
         "../../scripts/measure.py"
