@@ -1,4 +1,4 @@
-# Names, paths and validation that all rule files share; functions only.
+# Names, paths and validation that all rule files share. This file holds functions only.
 import ast
 import hashlib
 import os

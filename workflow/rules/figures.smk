@@ -1,4 +1,4 @@
-# Figures, each as PDF and PNG, with the caption the report shows.
+# Figures, each as PDF and PNG, with the caption that the report shows.
 
 
 rule figure_rank_influence:

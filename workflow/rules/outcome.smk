@@ -1,7 +1,7 @@
-# What a run says when it begins, ends or fails; functions only.
+# What a run prints when it begins, ends or fails. This file holds functions only.
 import shlex
 
-LEAST_BYTES = 2**20  # Snakemake's own notes on a run's files need this much
+LEAST_BYTES = 2**20  # room for Snakemake's own notes on a run's files
 MISSING = Path(in_run("missing.md"))
 
 

@@ -1,8 +1,8 @@
-# Threads, memory and time of every job, by the formulas in src/rareneurons/costs.py; functions only.
+# Threads, memory and time of every job, by the formulas in src/rareneurons/costs.py. This file holds functions only.
 #
-# Sizes are read when a job's inputs are there, just before it starts. Until then (in a plan, or for a job whose input
-# another job of its group makes) what is not there counts as nothing. `attempt` counts the starts that the profile's
-# `retries` allow: killed for its memory, a job asks for twice, then three times as much.
+# Sizes are read when a job's inputs exist, just before it starts. Until then (in a plan, or if another job of the group
+# makes the input) a missing file counts as size 0. `attempt` counts the starts that the profile's `retries` allow: a job
+# that was killed for its memory requests two, then three times as much.
 import json
 
 from rareneurons import costs
