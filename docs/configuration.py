@@ -1,8 +1,8 @@
 """Print the configuration reference, docs/configuration.md.
 
-Usage: ``python docs/configuration.py > docs/configuration.md``. Types, ranges and units come from the schema. Values and
-explanations come from config.yaml, where each key has its explanation beside it. Entries of lists (corpora, tokenizers,
-models, conditions) are explained in the schema.
+Usage: ``python docs/configuration.py > docs/configuration.md``. Types, ranges and units come from the schema. Values
+and explanations come from config.yaml, where each key has its explanation beside it. Entries of lists (corpora,
+tokenizers, models, conditions) are explained in the schema.
 """
 
 import json
@@ -94,7 +94,8 @@ def section_rows(name: str, shape: dict, values: dict, comments: dict[str, str],
             continue
         unit = "" if "if" in part or "properties" in part or "pattern" in part else part.get("description", "")
         value = "below" if "properties" in part.get("items", part) else f"`{json.dumps(values[key])}`".replace('"', "")
-        rows.append([f"`{dotted}`", ", ".join(filter(None, [kind(part, schema), unit])), value, comments.get(dotted, "")])
+        type_and_unit = ", ".join(filter(None, [kind(part, schema), unit]))
+        rows.append([f"`{dotted}`", type_and_unit, value, comments.get(dotted, "")])
         if "properties" in part:
             rows += section_rows(f"{dotted}.", part, values[key], comments, schema)
     return rows
