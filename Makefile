@@ -1,8 +1,8 @@
-# make demo   the whole graph on models it trains itself (first run installs everything into .venv)
+# make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make test   format, lint, types, the order of imports and all tests
-# make test-slurm   the graph through a real Slurm, which it installs (Debian, root) and starts on this machine alone
-# make bench  time and error of neuron influence beside what people would use otherwise
-# make check  format, lint, types and the order of imports alone
+# make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
+# make bench  time and error of neuron influence, compared with the usual methods
+# make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
 .PHONY: demo test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
@@ -25,7 +25,7 @@ demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@echo "Done. Open $(DEMO)/report.html; the verdicts are in $(DEMO)/claims.csv, figures in $(DEMO)/figures/, tables in $(DEMO)/tables/."
 
-# The tests that run the graph share one run of it; the checks and the other tests have the second core meanwhile.
+# The tests that run the graph share one run of it. The checks and the other tests use the second core at the same time.
 test: $(INSTALLED)
 	@$(MAKE) --no-print-directory --jobs 2 test-graph check test-library
 
@@ -38,8 +38,8 @@ test-library: $(INSTALLED)
 test-slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -m slurm tests/slurm
 
-# TransformerLens brings packages of its own: it gets an environment on top of the locked one, and is left out where it
-# does not install.
+# TransformerLens has dependencies of its own, so it gets an environment on top of the locked one. Where it does not
+# install, it is left out.
 bench: $(INSTALLED)
 	@test -x .venv/bench/bin/python || $(BIN)/python -m venv .venv/bench
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib")); print("$(CURDIR)/src")' \

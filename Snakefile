@@ -6,7 +6,7 @@ min_version("9.18")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-# Conda reads envs/; with no conda, the environment that Snakemake runs in serves (see README).
+# Conda reads envs/. Without conda, the jobs use the environment that Snakemake runs in (see README).
 report: "workflow/report/workflow.rst"
 
 

@@ -1,11 +1,12 @@
-"""What the full reproduction costs, by formula, and how requests and formulas fare on a finished run.
+"""Costs of the full reproduction by formula, and requests and formulas compared with a finished run.
 
-``python benchmarks/costs.py --rate 34e12`` prints, for the models of config.yaml and a machine that makes that many
-float32 operations a second, download, disk, memory and hours of each model. ``--run results/demo`` prints two tables of
-a finished run: per rule the memory and time that its jobs ask for (a dry run of all of them says it) beside the most
-that one took (``benchmarks/`` in the run's folder), and, for models trained by the workflow, predicted beside measured
-processor seconds, at this machine's rate, which is measured first, by matrix products. Ends with 1 if a job took more
-than it asks for.
+``python benchmarks/costs.py --rate 34e12`` prints download, disk, memory and hours of each model in config.yaml, for a
+machine with this many float32 operations per second.
+
+``--run results/demo`` prints two tables of a finished run. The first shows, per rule, the memory and time that its jobs
+request (from a dry run of all of them) beside the most that one job took (from ``benchmarks/`` in the run's folder).
+The second, for models trained by the workflow, shows predicted beside measured processor seconds. It uses this
+machine's rate, which is measured first with matrix products. The exit status is 1 if a job took more than it requests.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def heavy(shape: Shape, config: dict, n_rows: int) -> dict[str, costs.Cost]:
 
 
 def costs_of_models(config: dict, rate: float) -> pd.DataFrame:
-    """Of each model in the configuration: download, largest folder, memory, kept results, and hours."""
+    """Download, largest folder, memory, kept results and hours of each model in the configuration."""
     n_rows, records = costs.n_rows(config), []
     for model in config["models"]:
         shape, n_checkpoints = PAPER[model["name"]], len(model["checkpoints"])
@@ -78,7 +79,7 @@ def costs_of_models(config: dict, rate: float) -> pd.DataFrame:
 
 
 def measured_rate() -> float:
-    """Float32 operations a second of matrix products on the CPU, one thread."""
+    """Float32 operations per second of matrix products on the CPU, with one thread."""
     torch.set_num_threads(1)
     a = torch.randn(1024, 1024)
     started = time.perf_counter()
@@ -88,7 +89,7 @@ def measured_rate() -> float:
 
 
 def benchmark_of(file: Path) -> pd.Series:
-    """What a job took: ``s`` seconds, ``max_rss`` MB, ``cpu_time`` seconds; missing where it was too short to see."""
+    """Cost of a job: ``s`` seconds, ``max_rss`` MB, ``cpu_time`` seconds. Missing if the job was too short."""
     return pd.read_csv(file, sep="\t", na_values="-")[["s", "max_rss", "cpu_time"]].max()
 
 
@@ -108,7 +109,7 @@ def compared(run: Path, config: dict) -> pd.DataFrame:
 
 
 def asked(project: Path, config_file: Path) -> pd.DataFrame:
-    """What each job asks for, by a dry run: ``rule``, ``benchmark`` (its file), ``mem_mb`` MB, ``runtime`` minutes."""
+    """Request of each job, from a dry run: ``rule``, ``benchmark`` (its file), ``mem_mb`` MB, ``runtime`` minutes."""
     command = [sys.executable, "-m", "snakemake", "-n", "--forceall", "--configfile", str(config_file)]
     plan = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout
     pattern = r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    benchmark: (.+)\n(?:    .*\n)*?    resources: (.+)$"
@@ -121,14 +122,14 @@ def asked(project: Path, config_file: Path) -> pd.DataFrame:
 
 
 def requests(project: Path, jobs: pd.DataFrame) -> pd.DataFrame:
-    """Per rule: the most that one of the jobs took, beside what that job asks for.
+    """Per rule: the most that one of the jobs took, beside the request of that job.
 
     Args:
-        project: the folder in which the run's Snakefile and results are.
-        jobs: what jobs ask for, as :func:`asked` gives it; those that never ran are left out.
+        project: the folder with the run's Snakefile and results.
+        jobs: requests of jobs, as :func:`asked` returns them. Jobs that never ran are left out.
 
     Returns:
-        A row a rule; ``over`` is the number of jobs that took more than they ask for, in memory or in time.
+        One row per rule. ``over`` is the number of jobs that took more memory or time than they request.
     """
     jobs = jobs[[(project / file).exists() for file in jobs["benchmark"]]]
     took = [benchmark_of(project / file) for file in jobs["benchmark"]]
@@ -160,9 +161,9 @@ def printed(table: pd.DataFrame) -> None:
 
 
 def main() -> int:
-    """Print the tables asked for."""
+    """Print the requested tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=34e12, help="float32 operations a second")
+    parser.add_argument("--rate", type=float, default=34e12, help="float32 operations per second")
     parser.add_argument("--run", type=Path, help="folder of a finished run, results/<name>, of config/<name>.yaml")
     settings = parser.parse_args()
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())

@@ -1,17 +1,17 @@
-"""Time and error of neuron influence, side by side with what people would use otherwise.
+"""Time and error of neuron influence, compared with the usual methods.
 
-``python benchmarks/influence.py results/bench`` times, in one run on the same inputs,
+``python benchmarks/influence.py results/bench`` measures these methods in one run on the same inputs:
 
-* ``hooked_forward``: one forward pass of the transformers model a neuron, the neuron held by a hook;
+* ``hooked_forward``: one forward pass of the transformers model per neuron, with the neuron held by a hook
 * ``batched_unembedding``: the ablated residuals of twenty neurons at a time through final norm, unembedding and
-  log-softmax, as the authors' code does;
-* ``transformer_lens``: one hooked pass of TransformerLens a neuron, where that package is installed;
-* ``attribution_patching``: first-order effects of all neurons from one backward pass;
-* ``ours``: one traced pass and the closed form, all neurons.
+  log-softmax, as in the authors' code
+* ``transformer_lens``: one hooked pass of TransformerLens per neuron, if that package is installed
+* ``attribution_patching``: first-order effects of all neurons from one backward pass
+* ``ours``: one traced pass and the closed form, for all neurons
 
-The first three are timed on a few neurons and extrapolated to all (column ``neurons_timed``). Errors are against hooked
-passes in float64 on a sample of neurons. Each method runs in a process of its own, one after the other, so that
-``peak_mb`` is its own.
+The first three are timed on a few neurons and extrapolated to all (column ``neurons_timed``). Errors are measured
+against hooked passes in float64 on a sample of neurons. Each method runs in a process of its own, one after the other,
+so that ``peak_mb`` counts this method alone.
 """
 
 import argparse
@@ -73,7 +73,7 @@ class Case:
             self.architecture = architecture_of(model)
         assert isinstance(self.architecture.unembedding_module, nn.Linear)
         vocabulary = self.architecture.unembedding.shape[0]
-        length = min(self.n_rows, LONGEST_BLOCK - 4) + 4  # a block offers its length less four rows
+        length = min(self.n_rows, LONGEST_BLOCK - 4) + 4  # a block has four rows fewer than tokens
         n_blocks = -(-self.n_rows // (length - 4))
         rng = np.random.default_rng(0)
         tokens = rng.integers(2, vocabulary, size=(n_blocks, length)).astype(np.int32)
@@ -113,7 +113,7 @@ class Case:
         return self.architecture.mlp_output(self.last).register_forward_pre_hook(hook)
 
     def hooked(self, neurons) -> np.ndarray:
-        """Effects (T, neurons) by one hooked pass a neuron, in the model's precision; references are zero."""
+        """Effects (T, neurons) by one hooked pass per neuron, in the model's precision. References are zero."""
         effects = []
         with self.torch.inference_mode():
             before = self.loss(self.architecture.model(input_ids=self.tokens(), use_cache=False).logits)
@@ -126,7 +126,7 @@ class Case:
 
 
 def random_model(kind, hidden, mlp, layers, heads, vocabulary, rows):
-    """Random weights, the last layer scaled so that the logits' changes are as wide as in trained models."""
+    """Random weights, with the last layer scaled so that changes of logits are as large as in trained models."""
     import torch
     from transformers import (
         GPT2Config,
@@ -177,14 +177,14 @@ def random_model(kind, hidden, mlp, layers, heads, vocabulary, rows):
         last = model.model.layers[-1].mlp.down_proj.weight
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(4)
-        # A few loud neurons and many quiet ones, as trained models have.
+        # A few loud neurons and many quiet ones, as in trained models.
         loudness = torch.exp(1.2 * torch.randn(mlp, generator=torch.Generator().manual_seed(1)))
         last.mul_(WIDENING[kind] * loudness)
     return model
 
 
 # Chosen so that about two thirds of the (row, neuron) pairs change the logits within a range of 0.1 and nine tenths
-# within 0.5, as measured on a trained 135M-parameter Llama-type model; every run prints the shares it had.
+# within 0.5, as measured on a trained 135M-parameter Llama-type model. Every run prints its own shares.
 WIDENING = {"gpt2": 1.0, "gpt_neox": 1.8, "llama": 4.5}
 
 
@@ -197,7 +197,7 @@ def run_hooked_forward(case: Case) -> dict:
 
 
 def run_batched_unembedding(case: Case) -> dict:
-    """The authors' way: norm, unembedding and log-softmax of the ablated residuals of twenty neurons at a time."""
+    """The authors' method: norm, unembedding and log-softmax of the ablated residuals of twenty neurons at a time."""
     torch = case.torch
     n_timed = NEURONS_TIMED["batched_unembedding"]
     neurons = np.concatenate([case.neurons, np.setdiff1d(np.arange(case.n_neurons), case.neurons)])[:n_timed]
@@ -232,7 +232,7 @@ def run_transformer_lens(case: Case) -> dict | None:
     neurons, effects = case.neurons[: NEURONS_TIMED["transformer_lens"]], []
     with tempfile.TemporaryDirectory() as folder:
         case.architecture.model.save_pretrained(folder)
-        train_tokenizer(["any text"], 258).save_pretrained(folder)  # it wants one, whichever
+        train_tokenizer(["any text"], 258).save_pretrained(folder)  # it requires one, of any kind
         model = TransformerBridge.boot_transformers(folder, hf_model=case.architecture.model, device=case.device)
 
     def hold(neuron):
@@ -263,7 +263,7 @@ def recorded_pass(case: Case) -> dict:
 
 
 def run_attribution_patching(case: Case) -> dict:
-    """Mean first-order effects; the error is that of the mean, for no single row has one."""
+    """Mean first-order effects. The error is that of the mean, because single rows have no first-order effect."""
     from rareneurons.influence.screening import attribution_scores
 
     started = time.perf_counter()
@@ -293,8 +293,8 @@ def run_ours(case: Case, memory_bytes: int) -> dict:
     all_pairs = pairs.exact + pairs.cubic + pairs.quartic
     vocabulary = case.architecture.unembedding.shape[0]
     width = layer.output_weight.shape[1]
-    # The cubic series' products (three with B's powers, three with the unembedding), the neurons' and the rows' logits;
-    # quartic products and exact sums come on top.
+    # Products of the cubic series (three with B's powers, three with the unembedding), and the logits of neurons and
+    # rows. Quartic products and exact sums are not counted.
     products = 2 * vocabulary * (3 * case.n_rows * (case.n_neurons + width) + width * (case.n_neurons + case.n_rows))
     return {
         "seconds": ended - started,
@@ -326,7 +326,7 @@ def matmul_rate(case: Case) -> float:
 
 
 def ranges(layer, recorded, torch) -> dict:
-    """Shares of pairs whose logits change within a range, by the direct term alone."""
+    """Shares of pairs whose logits change within a given range, by the direct term alone."""
     with torch.inference_mode():
         centred = layer.centred(recorded["x"])
         scale = (centred.square().mean(-1) + layer.norm.epsilon).sqrt()
@@ -341,7 +341,7 @@ def oracle_effects(case: Case) -> np.ndarray:
 
 
 def measure(arguments) -> None:
-    """Run one method in this process and write what it gave."""
+    """Run one method in this process and write its results."""
     case = Case(arguments.shape, arguments.threads, arguments.device, arguments.model)
     if arguments.method == "oracle":
         found = {"effects": oracle_effects(case), "neurons": case.neurons}
@@ -360,7 +360,7 @@ def measure(arguments) -> None:
 
 
 def compare(folder: Path, shape: str, arguments) -> list[dict]:
-    """All methods on one shape, each in a process of its own."""
+    """All methods on one shape, each in its own process."""
     found = {}
     for method in ("oracle", *METHODS):
         output = folder / f"{shape}_{method}.npz"
@@ -439,7 +439,7 @@ def scaling(arguments) -> pd.DataFrame:
 
 
 def draw_scaling(frame: pd.DataFrame, file: Path) -> None:
-    """Seconds against the factor, one line for rows, neurons, vocabulary."""
+    """Seconds against the factor, with one line each for rows, neurons and vocabulary."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 

@@ -1,7 +1,7 @@
-"""GPT-2 XL's shape with random weights through trace and influence: seconds, memory, and the CPU's answer beside it.
+"""Trace and influence of GPT-2 XL's shape with random weights: seconds, memory, and difference from the CPU.
 
-``python benchmarks/large_model.py results/bench`` runs on the accelerator where there is one, else on the CPU, and
-writes ``large_model.csv``. The CPU repeats a few blocks of the trace and a few rows of the influence, all neurons.
+``python benchmarks/large_model.py results/bench`` runs on the accelerator if there is one, else on the CPU, and writes
+``large_model.csv``. The CPU repeats a few blocks of the trace, and a few rows of the influence for all neurons.
 """
 
 import argparse
@@ -21,23 +21,23 @@ from rareneurons.rows import candidate_rows
 from rareneurons.tokens import Blocks
 from rareneurons.trace import trace_rows
 
-LENGTH = 256  # tokens a block
-ROWS_A_BLOCK = 16
+LENGTH = 256  # tokens per block
+ROWS_PER_BLOCK = 16
 COMPARED = {"blocks": 2, "rows": 32}
 
 
 def random_rows(vocabulary: int, n_rows: int) -> tuple[Blocks, pd.DataFrame]:
-    """Blocks of random tokens, one a document, and the same number of rows in each."""
+    """Blocks of random tokens, one per document, and the same number of rows in each."""
     rng = np.random.default_rng(0)
-    n_blocks = -(-n_rows // ROWS_A_BLOCK)
+    n_blocks = -(-n_rows // ROWS_PER_BLOCK)
     tokens = rng.integers(0, vocabulary, size=(n_blocks, LENGTH)).astype(np.int32)
     blocks = Blocks(tokens, np.full(n_blocks, LENGTH, np.int32), np.arange(n_blocks))
-    rows = candidate_rows(blocks).groupby("block").head(ROWS_A_BLOCK)
+    rows = candidate_rows(blocks).groupby("block").head(ROWS_PER_BLOCK)
     return blocks, rows.iloc[:n_rows].reset_index(drop=True)
 
 
 def mean_effects(layer, trace, rows):
-    """Mean effect of every neuron over the rows, nats; and how the pairs were computed."""
+    """Mean effect of every neuron over the rows in nats, and how the pairs were computed."""
     everything = {"all": np.ones(len(rows), dtype=bool)}
     target, document = rows["target"].to_numpy(), rows["document"].to_numpy()
     sums, pairs = influence_by_document(layer, trace, trace["mean_activation"], target, document, everything)
@@ -45,7 +45,7 @@ def mean_effects(layer, trace, rows):
 
 
 def timed(work, device: str) -> tuple[object, float, float]:
-    """Result, seconds, and peak memory in GB: of the accelerator, or of this process so far."""
+    """Result, seconds, and peak memory in GB, of the accelerator or else of this process so far."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
@@ -57,7 +57,7 @@ def timed(work, device: str) -> tuple[object, float, float]:
 
 
 def main() -> None:
-    """Time, compare, write."""
+    """Measure the time, compare with the CPU, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
     parser.add_argument("--shape", choices=SHAPES, default="gpt2_xl")

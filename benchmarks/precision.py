@@ -1,14 +1,14 @@
 """Effect of weight and forward-pass precision on neuron influence, on a trained checkpoint of a finished run.
 
 ``python benchmarks/precision.py results/demo neox-medium/training/step512`` saves the checkpoint in each half
-precision, opens it as the workflow does, traces it on the run's held-out rows and computes every neuron's influence;
-and it runs the forward pass itself in half precision, which the workflow never does. Each is compared, by condition,
-with a pass and a closed form in float64. Columns:
+precision, opens it as the workflow does, traces it on the run's held-out rows and computes every neuron's influence. It
+also runs the forward pass itself in half precision, which the workflow never does. Each variant is compared, by
+condition, with a pass and a closed form in float64. Columns:
 
-* ``max_mean``, ``max_difference``: largest |mean dL| of the reference, and largest difference from it, nats;
-* ``median_in_se``: median over neurons of that difference in the neuron's own standard errors;
-* ``rank_correlation``: Spearman's, of mean dL, over all neurons;
-* ``top_100_kept``: share of the 100 neurons with the largest |mean dL| that stay among them.
+* ``max_mean``, ``max_difference``: largest |mean dL| of the reference, and largest difference from it, in nats
+* ``median_in_se``: median over neurons of that difference, in the neuron's own standard errors
+* ``rank_correlation``: Spearman's rank correlation of mean dL over all neurons
+* ``top_100_kept``: share of the 100 neurons with the largest |mean dL| that are also among the 100 of the variant
 """
 
 import argparse
@@ -33,7 +33,7 @@ from rareneurons.trace import trace_rows
 
 TOP = 100
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-# what is in which precision: of the weights as stored, of the forward pass, of final norm, logits and closed form
+# Precision of: the stored weights; the forward pass; the final norm, logits and closed form
 VARIANTS = [
     ("float32", "float32", "float32"),
     *((half, "float32", "float32") for half in HALVES),
@@ -49,7 +49,7 @@ def influence(
     conditions: list[str],
     tolerance: float,
 ):
-    """Mean dL and its standard error, nats, by condition: name -> two arrays (N,)."""
+    """Condition -> mean dL and its standard error in nats, two arrays (N,)."""
     stored, passed, closed = precisions
     with tempfile.TemporaryDirectory() as copy:
         if stored in HALVES:
@@ -83,7 +83,7 @@ def compared(reference, found) -> dict[str, float]:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="results/<run> of a finished run")
-    parser.add_argument("checkpoint", help="folder of a checkpoint below it")
+    parser.add_argument("checkpoint", help="folder of a checkpoint within it")
     parser.add_argument("--conditions", nargs="+", default=["rare", "common"])
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -1,4 +1,4 @@
-"""What the spectrum of a few neurons' weights can tell: exponents of weights with a known tail, and without one.
+"""What the spectrum of a few neurons' weights can show: exponents of weights with and without a known tail.
 
 .venv/bin/python benchmarks/spectra.py [neurons] [dimensions] [draws]        (35 neurons, 1,024 dimensions, 400 draws)
 """
@@ -11,7 +11,7 @@ import pandas as pd
 from rareneurons.spectra.measures import correlation_eigenvalues, spectrum_measures, standard_rows
 from rareneurons.spectra.tails import tail_goodness, tail_interval
 
-EXPONENTS = (1.5, 2.5, 4.0)  # of a density; Hill's is one less
+EXPONENTS = (1.5, 2.5, 4.0)  # of a density; Hill's exponent is smaller by one
 SHOWN = ("hill", "hill_stable", "tail_exponent", "spikes")
 TAIL_DRAWS = 100
 
@@ -19,7 +19,8 @@ TAIL_DRAWS = 100
 def weights(kind: str, n: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Weight rows (n, width): ``gaussian``, ``student`` (3 degrees of freedom), or ``tail <exponent>``.
 
-    The last are normal rows whose covariance has the quantiles of a power law as eigenvalues, in random directions.
+    Rows of the last kind are normal. The eigenvalues of their covariance are the quantiles of a power law, in random
+    directions.
     """
     if kind == "student":
         return rng.standard_t(3, size=(n, width))
@@ -32,10 +33,10 @@ def weights(kind: str, n: int, width: int, rng: np.random.Generator) -> np.ndarr
 
 
 def spread(n: int, width: int, n_draws: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Mean and central 95 % of the measures of each kind of weights, and how often they tell it from Gaussian ones.
+    """Mean and central 95 % of the measures of each kind of weights, and how often they differ from Gaussian ones.
 
     Returns:
-        One row a kind and measure: ``mean``, ``low``, ``high``, ``told`` (share of draws beyond the 5 % of Gaussian
+        One row per kind and measure: ``mean``, ``low``, ``high``, ``told`` (share of draws beyond the 5 % of Gaussian
         draws with the heaviest tails).
     """
     kinds = ["gaussian", "student", *(f"tail {exponent}" for exponent in EXPONENTS)]
@@ -55,7 +56,7 @@ def spread(n: int, width: int, n_draws: int, rng: np.random.Generator) -> pd.Dat
 
 
 def recovered(n: int, n_draws: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Independent draws from a power law: share whose interval holds the exponent, its mean width, share refused."""
+    """Independent draws from a power law: share whose interval contains the exponent, its width, share rejected."""
     records = []
     for exponent in EXPONENTS:
         samples = [-np.sort(-(rng.random(n) ** (-1 / (exponent - 1)))) for _ in range(n_draws)]

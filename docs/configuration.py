@@ -1,8 +1,8 @@
 """Print the configuration reference, docs/configuration.md.
 
-``python docs/configuration.py > docs/configuration.md``. Types, ranges and units come from the schema, values and
-explanations from config.yaml, where each key is explained beside it; entries of lists (corpora, tokenizers, models,
-conditions) are explained in the schema.
+Usage: ``python docs/configuration.py > docs/configuration.md``. Types, ranges and units come from the schema. Values
+and explanations come from config.yaml, where each key has its explanation beside it. Entries of lists (corpora,
+tokenizers, models, conditions) are explained in the schema.
 """
 
 import json
@@ -16,15 +16,15 @@ PROJECT = Path(__file__).resolve().parent.parent
 HEAD = """# Configuration reference
 
 Printed by `python docs/configuration.py` from `workflow/schemas/config.schema.yaml` (types, ranges, units) and
-`config.yaml` (values of the full reproduction, explanations). Overlays are laid over `config.yaml`
-([how](../config/README.md)); after that every key must be there, and a key that is not in this list is refused."""
-# What a list in the configuration holds, each with the part of the schema for each source.
+`config.yaml` (values of the full reproduction, explanations). Overlays replace keys of `config.yaml`
+([how](../config/README.md)). The result must contain every key, and a key that is not in this list is refused."""
+# Lists of the configuration, each with the definition of its entries in the schema.
 ENTRIES = {"corpora": "corpus", "tokenizers": "tokenizer", "models": "model"}
 BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
 
 
 def explanations(text: str) -> dict[str, str]:
-    """Dotted key -> the comment that begins beside it in a YAML text; of a section, the comment above it."""
+    """Dotted key -> the comment beside it in a YAML text, or for a section the comment above it."""
     lines, found = text.splitlines(), {}
     for key, line in _key_lines(yaml.compose(text)):
         section = "." not in key and lines[line].endswith(":")
@@ -33,7 +33,7 @@ def explanations(text: str) -> dict[str, str]:
 
 
 def _key_lines(node: yaml.Node, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Keys of block mappings and their lines; what is written on one line is explained as one."""
+    """Keys of block mappings and their lines. A mapping written on one line counts as one key."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style:
         for key, value in node.value:
             yield f"{prefix}{key.value}", key.start_mark.line
@@ -59,14 +59,14 @@ def _comment_above(lines: list[str], line: int) -> str:
 
 
 def resolved(shape: dict, schema: dict) -> dict:
-    """A part of the schema with the definition it refers to, whose description it may replace."""
+    """A part of the schema, merged with the definition that it refers to. Its own description takes precedence."""
     return schema["$defs"][shape["$ref"].rsplit("/", 1)[1]] | shape if "$ref" in shape else shape
 
 
 def kind(shape: dict, schema: dict) -> str:
     """Type and range of a part of the schema, in words."""
     shape = resolved(shape, schema)
-    if "if" in shape:  # a word, or something else
+    if "if" in shape:  # a fixed string, or another type
         return f"`{shape['then']['const']}` or {kind(shape['else'], schema)}"
     if "enum" in shape:
         return ", ".join(f"`{value}`" for value in shape["enum"])
@@ -79,14 +79,14 @@ def kind(shape: dict, schema: dict) -> str:
     return f"{shape['type']} {bounds}".strip()
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
+    lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
 
 
-def section_rows(name: str, shape: dict, values: dict, told: dict[str, str], schema: dict) -> list[list[str]]:
-    """A row for every key of a section: name, type with range and unit, value in config.yaml, explanation."""
+def section_rows(name: str, shape: dict, values: dict, comments: dict[str, str], schema: dict) -> list[list[str]]:
+    """One row per key of a section: name, type with range and unit, value in config.yaml, explanation."""
     rows = []
     for key, part in shape["properties"].items():
         part, dotted = resolved(part, schema), f"{name}{key}"
@@ -94,17 +94,18 @@ def section_rows(name: str, shape: dict, values: dict, told: dict[str, str], sch
             continue
         unit = "" if "if" in part or "properties" in part or "pattern" in part else part.get("description", "")
         value = "below" if "properties" in part.get("items", part) else f"`{json.dumps(values[key])}`".replace('"', "")
-        rows.append([f"`{dotted}`", ", ".join(filter(None, [kind(part, schema), unit])), value, told.get(dotted, "")])
+        type_and_unit = ", ".join(filter(None, [kind(part, schema), unit]))
+        rows.append([f"`{dotted}`", type_and_unit, value, comments.get(dotted, "")])
         if "properties" in part:
-            rows += section_rows(f"{dotted}.", part, values[key], told, schema)
+            rows += section_rows(f"{dotted}.", part, values[key], comments, schema)
     return rows
 
 
 def entry_rows(shape: dict, schema: dict, prefix: str = "") -> list[list[str]]:
-    """A row for every key of an entry of a list: name, type with range, meaning."""
+    """One row per key of a list's entries: name, type with range, meaning."""
     rows = []
     for key, part in shape["properties"].items():
-        if part is True:  # `source`, which the heading says
+        if part is True:  # `source`, which the heading names
             continue
         part = resolved(part, schema)
         rows.append([f"`{prefix}{key}`", kind(part, schema), part.get("description", "")])
@@ -113,9 +114,9 @@ def entry_rows(shape: dict, schema: dict, prefix: str = "") -> list[list[str]]:
     return rows
 
 
-def entries(key: str, told: str, schema: dict) -> list[str]:
-    """The part of the page about a list: what it is, and a table for each source of an entry."""
-    parts, name = [f"## `{key}`", told], ENTRIES[key]
+def entries(key: str, comment: str, schema: dict) -> list[str]:
+    """The part of the page about a list: its explanation, and one table per source of its entries."""
+    parts, name = [f"## `{key}`", comment], ENTRIES[key]
     for source in schema["$defs"][name]["properties"]["source"]["enum"]:
         rows = entry_rows(schema["$defs"][f"{name}_{source}"], schema)
         parts.append(table([f"`source: {source}`", "type, range", "what it is"], rows))
@@ -123,7 +124,7 @@ def entries(key: str, told: str, schema: dict) -> list[str]:
 
 
 def counts_table(schema: dict) -> str:
-    """The table of where token counts come from."""
+    """The table of the sources of token counts."""
     rows: list[list[str]] = []
     for case in schema["$defs"]["counts"]["allOf"]:
         source = case["if"]["properties"]["source"]["const"]
@@ -133,15 +134,15 @@ def counts_table(schema: dict) -> str:
 
 def reference(config_text: str, schema: dict) -> str:
     """The whole page."""
-    told, config, head = explanations(config_text), yaml.safe_load(config_text), "type, range, unit"
-    columns = ["key", head, "in config.yaml", "what it is"]
-    parts = [HEAD, "## The run", table(columns, section_rows("", schema, config, told, schema))]
+    comments, config = explanations(config_text), yaml.safe_load(config_text)
+    columns = ["key", "type, range, unit", "in config.yaml", "what it is"]
+    parts = [HEAD, "## The run", table(columns, section_rows("", schema, config, comments, schema))]
     for key, part in schema["properties"].items():
         if key in ENTRIES:
-            parts += entries(key, told[key], schema)
+            parts += entries(key, comments[key], schema)
         elif "properties" in part:
-            rows = section_rows(f"{key}.", part, config[key], told, schema)
-            parts += [f"## `{key}`", told[key], table(columns, rows)]
+            rows = section_rows(f"{key}.", part, config[key], comments, schema)
+            parts += [f"## `{key}`", comments[key], table(columns, rows)]
         if key == "tokenizers":
             parts.append(counts_table(schema))
         if key == "rows":
@@ -151,7 +152,7 @@ def reference(config_text: str, schema: dict) -> str:
 
 
 def shape_of_configuration() -> Any:
-    """The schema as it stands in the project."""
+    """The project's schema."""
     return yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 

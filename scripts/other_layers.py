@@ -5,7 +5,7 @@ import torch
 from checkpoint_job import open_job_checkpoint, read_blocks
 from job import checkpoint_name, generator, progress, run, write_parquet
 
-from rareneurons.influence.other_layers import Effort, influence_of_layers
+from rareneurons.influence.other_layers import OtherLayersSettings, influence_of_layers
 
 
 def main(job):
@@ -17,7 +17,7 @@ def main(job):
         pd.read_parquet(job.input.rows),
         settings.pop("layers"),
         job.params.reference,
-        Effort(**settings),
+        OtherLayersSettings(**settings),
         generator(job),
         lambda what: progress(f"{what} of {job.wildcards.model}/{job.wildcards.checkpoint}"),
     )

@@ -11,7 +11,7 @@ from conftest import NO_CLOSED_FORM, PROJECT, TINY, random_blocks, tiny_model
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.groups import ControlledGroup
 from rareneurons.influence.last_mlp import influence_by_document
-from rareneurons.influence.other_layers import Effort, influence_of_layers
+from rareneurons.influence.other_layers import OtherLayersSettings, influence_of_layers
 from rareneurons.models.architectures import architecture_of
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.rows import candidate_rows
@@ -67,7 +67,7 @@ def test_other_layers(kind):
         rows = candidate_rows(blocks)
         rows["split"] = np.where(rows["block"] % 2, "heldout", "discovery")
         rows = rows.assign(in_rare=rows["position"] % 2 == 0, in_common=rows["position"] % 2 == 1)
-        effort = Effort(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
+        effort = OtherLayersSettings(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
         rng = np.random.default_rng(1)
         name = CheckpointName("tiny", "step3")
         tables.append(influence_of_layers(architecture, name, blocks, rows, "all", "mean", effort, rng)[0])

@@ -49,7 +49,7 @@ def test_too_few_rows_name_the_condition(rng):
     splits = selection.draw_splits(blocks.document, 0.5, rng)
     with pytest.raises(
         CorpusError,
-        match=r"5000 rows a split are needed.* 'a' has \d+ rows in the disc.*'a' has \d+ rows in the heldout",
+        match=r"5000 rows per split are required.* 'a' has \d+ rows in the disc.*'a' has \d+ rows in the heldout",
     ):
         selection.select_rows(selection.candidate_rows(blocks), [band("a", np.arange(61))], splits, 10000, rng)
 

@@ -1,18 +1,18 @@
-"""Errors a user can act on; each message names what was found, what was expected and what to do."""
+"""Errors that a user can act on. Each message says what was found, what was expected and what to do."""
 
 LEAVE_OUT = "Fetch or save the checkpoint again, or leave it out: models[].leave_out in the configuration"
 
 
 class RareNeuronsError(Exception):
-    """Base of the errors below: the message alone is what the user needs, no traceback."""
+    """Base class of the errors below. Users see the message alone, without a traceback."""
 
 
 class ConfigurationError(RareNeuronsError):
-    """The configuration asks for something impossible; the message begins with the key."""
+    """The configuration requests something impossible. The message begins with the key."""
 
 
 class CorpusError(RareNeuronsError):
-    """A corpus, its documents, a tokenizer or its token counts cannot serve."""
+    """A corpus, its documents, a tokenizer or its token counts cannot be used."""
 
 
 class CheckpointError(RareNeuronsError):
@@ -24,8 +24,8 @@ class DamagedFileError(CheckpointError):
 
 
 class HubError(RareNeuronsError):
-    """The model hub cannot be reached, does not hold what was asked for, or served a damaged file."""
+    """The model hub cannot be reached, does not have the requested file, or served a damaged one."""
 
 
 class RunError(RareNeuronsError):
-    """What a finished run left is missing something, or does not fit what another run left."""
+    """The results of a finished run are incomplete, or do not match those of another run."""

@@ -1,4 +1,4 @@
-"""What a number came from: packages, device, seed, and which files of which commit each checkpoint was."""
+"""Origin of every number: packages, device, seed, and the files and commit of each checkpoint."""
 
 import platform
 from collections.abc import Iterable, Mapping
@@ -23,29 +23,29 @@ PROVENANCE_COLUMNS = ["subject", "item", "value"]
 
 
 def device_name(device: str) -> str:
-    """A device's name as people know it: the accelerator's model, or ``cpu`` with the machine's architecture."""
+    """Common name of a device: the accelerator's model, or ``cpu`` with the machine's architecture."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()})" if device == "cpu" else device
 
 
 def package_versions() -> dict[str, str]:
-    """Python's version and those of the packages that compute."""
+    """Versions of Python and of the packages that compute."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def provenance_frame(
     settings: Mapping[str, Any], checkpoints: Iterable[Mapping[str, Any]], audit: pd.DataFrame
 ) -> pd.DataFrame:
-    """All that is known, in long form.
+    """Table of provenance, in long form.
 
     Args:
-        settings: item -> value, of the whole run.
-        checkpoints: of each its ``model``, ``checkpoint`` and what its pass recorded.
-        audit: the audit table; what it knows of a checkpoint's source, commit and weights is added.
+        settings: item -> value, for the whole run.
+        checkpoints: for each checkpoint its ``model``, ``checkpoint`` and the values that its forward pass recorded.
+        audit: the audit table, which adds each checkpoint's source, commit and weights.
 
     Returns:
-        ``subject`` (``run`` or ``model/checkpoint``), ``item``, ``value`` (text); empty values are left out.
+        ``subject`` (``run`` or ``model/checkpoint``), ``item``, ``value`` (text). Empty values are left out.
     """
     known = audit.set_index(["model", "checkpoint"])[
         ["source", "revision", "commit", "weights_hash", "bytes", "finding"]

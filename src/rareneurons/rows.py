@@ -1,7 +1,7 @@
-"""Which (document, position) rows are evaluated: conditions, splits, and conditions with shuffled labels.
+"""Selection of the (document, position) rows: conditions, splits, and conditions with shuffled labels.
 
-A *row* is a position whose *target* is the next token; a *condition* is a named band of token frequency, of
-the row's target or of its input token; a *split* (``discovery`` or ``heldout``) is drawn by document.
+A *row* is a position whose *target* is the next token. A *condition* is a named band of frequency, either of
+the row's target or of its input token. A *split* (``discovery`` or ``heldout``) is drawn by document.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from rareneurons.conventions import FIRST_POSITION, SHUFFLED_PREFIX
 from rareneurons.errors import CorpusError
 
 if TYPE_CHECKING:
-    from rareneurons.tokens import Blocks  # loads transformers, which most users of rows do not need
+    from rareneurons.tokens import Blocks  # it loads transformers, which most callers do not use
 
 SPLITS = ("discovery", "heldout")
 CONDITION_PREFIX = "in_"
-LEAST_DOCUMENTS = 5  # of a condition and split; fewer say nothing about documents in general
+LEAST_DOCUMENTS = 5  # per condition and split; fewer do not represent documents in general
 
 
 def candidate_rows(blocks: Blocks) -> pd.DataFrame:
-    """All rows a block offers: positions from ``FIRST_POSITION`` whose next token belongs to the document.
+    """All possible rows: positions from ``FIRST_POSITION`` on whose next token belongs to the same document.
 
     Returns:
         Columns ``document``, ``block``, ``position``, ``input``, ``target`` (token ids), in block and position order.
@@ -52,7 +52,7 @@ def draw_splits(documents: np.ndarray, discovery_share: float, rng: np.random.Ge
     """
     documents = np.unique(documents)
     if len(documents) < 2:
-        raise CorpusError(f"rows: found {len(documents)} documents, the discovery/held-out split needs at least 2")
+        raise CorpusError(f"rows: found {len(documents)} documents, the discovery/held-out split requires at least 2")
     order = rng.permutation(documents)
     n_discovery = int(np.clip(round(discovery_share * len(order)), 1, len(order) - 1))
     return {int(d): SPLITS[0] if i < n_discovery else SPLITS[1] for i, d in enumerate(order)}
@@ -71,15 +71,15 @@ def select_rows(
         candidates: as :func:`candidate_rows` returns them.
         bands: the conditions.
         splits: split of each document.
-        rows_per_condition: wanted rows a condition, both splits together; half of it goes to each split.
+        rows_per_condition: number of rows per condition, half of them in each split.
         rng: draws the rows.
 
     Returns:
         The union of the drawn rows: the columns of ``candidates``, ``row`` (0, 1, ... in block and position order),
-        ``split``, and a boolean column ``in_<condition>`` a condition.
+        ``split``, and one boolean column ``in_<condition>`` per condition.
 
     Raises:
-        CorpusError: a condition has fewer rows in a split than asked for, or they come from too few documents.
+        CorpusError: a condition has too few rows in a split, or its rows come from too few documents.
     """
     split = candidates["document"].map(splits).to_numpy()
     document = candidates["document"].to_numpy()
@@ -97,7 +97,7 @@ def select_rows(
         if n_documents < LEAST_DOCUMENTS:
             raise CorpusError(
                 f"rows.documents: the {wanted} rows of condition {name!r} in the {part} split come from "
-                f"{n_documents} documents, at least {LEAST_DOCUMENTS} are needed, because documents are what is "
+                f"{n_documents} documents, at least {LEAST_DOCUMENTS} are required, because documents are "
                 "resampled; raise rows.documents or rows.rows_per_condition"
             )
         chosen[name][mine] = True
@@ -111,7 +111,7 @@ def select_rows(
 
 
 def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int, n_documents: int) -> None:
-    """Name every condition and split that has too few rows, so that one look at the message mends them all."""
+    """Raise one error that names all conditions and splits with too few rows, so that all can be corrected together."""
     short = [
         f"{name!r} has {n_rows} rows in the {part} split"
         for (name, part), n_rows in available.items()
@@ -119,22 +119,23 @@ def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int, n_docum
     ]
     if short:
         raise CorpusError(
-            f"rows.rows_per_condition: {wanted} rows a split are needed, but condition {'; condition '.join(short)} "
-            f"({n_documents} documents in both splits). Lower it, raise rows.documents, widen the bands, or leave "
-            "these conditions out of rows.conditions"
+            f"rows.rows_per_condition: {wanted} rows per split are required, but condition "
+            f"{'; condition '.join(short)} ({n_documents} documents in both splits). "
+            "Lower it, raise rows.documents, widen the bands, or leave these conditions out of rows.conditions"
         )
 
 
 def with_shuffled_labels(rows: pd.DataFrame, pair: tuple[str, str], rng: np.random.Generator) -> pd.DataFrame:
-    """Rows with two more columns: the labels of two conditions dealt out anew among each document's rows of either.
+    """Rows with two more columns: the labels of two conditions, shuffled among the rows of each document.
 
-    A document keeps its numbers of rows, so only the relation between a row's token and its label is broken. What is
-    found for ``shuffled_<condition>`` is what the label has no part in.
+    Only rows that have either label take part. A document keeps its number of rows per label, so shuffling breaks only
+    the relation between a row's token and its label. An effect found for ``shuffled_<condition>`` cannot be due to the
+    label.
 
     Args:
         rows: as :func:`select_rows` returns them.
         pair: two conditions.
-        rng: deals the labels.
+        rng: shuffles the labels.
 
     Returns:
         The rows with the boolean columns ``shuffled_<condition>`` of both.
@@ -149,18 +150,18 @@ def with_shuffled_labels(rows: pd.DataFrame, pair: tuple[str, str], rng: np.rand
 
 
 def condition_names(rows: pd.DataFrame) -> list[str]:
-    """Names of the conditions a row table knows, in column order."""
+    """Names of the conditions in a row table, in column order."""
     return [c.removeprefix(CONDITION_PREFIX) for c in rows.columns if c.startswith(CONDITION_PREFIX)]
 
 
 def in_condition(rows: pd.DataFrame, condition: str, split: str | None = None) -> np.ndarray:
-    """Boolean mask (rows,) of a condition, of one split where ``split`` is given."""
+    """Boolean mask (rows,) of a condition, restricted to ``split`` if that is given."""
     mask = rows[CONDITION_PREFIX + condition].to_numpy(dtype=bool)
     return mask if split is None else mask & (rows["split"] == split).to_numpy()
 
 
 def condition_split_masks(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Mask of every condition and split, named ``<condition>/<split>``; those with shuffled labels come last."""
+    """Mask of every condition and split, named ``<condition>/<split>``. Shuffled labels come last."""
     shuffled = [column for column in rows.columns if column.startswith(SHUFFLED_PREFIX)]
     columns = {name: CONDITION_PREFIX + name for name in condition_names(rows)} | {name: name for name in shuffled}
     return {
@@ -171,13 +172,13 @@ def condition_split_masks(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def rows_of_conditions(rows: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """Rows of at least one of the conditions; their order and columns stay."""
+    """Rows of at least one of the conditions, in the same order and with the same columns."""
     mine = np.any([in_condition(rows, name) for name in conditions], axis=0)
     return rows[mine].reset_index(drop=True)
 
 
 def rows_of_documents(rows: pd.DataFrame, split: str, most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Rows of at most ``most`` documents of a split, drawn at random; their order and columns stay."""
+    """Rows of at most ``most`` documents of a split, drawn at random, in the same order."""
     of_split = rows[rows["split"] == split]
     documents = of_split["document"].unique()
     chosen = rng.permutation(documents)[:most]
@@ -187,17 +188,17 @@ def rows_of_documents(rows: pd.DataFrame, split: str, most: int, rng: np.random.
 def describe_conditions(
     rows: pd.DataFrame, frequencies: pd.DataFrame, bands: Sequence[Band], text_of: Mapping[int, str]
 ) -> pd.DataFrame:
-    """What each condition holds: types, probability mass, rows, documents and example tokens.
+    """Content of each condition: types, probability mass, rows, documents and example tokens.
 
     Args:
         rows: as :func:`select_rows` returns them.
         frequencies: as ``bands.frequency_table`` returns it.
         bands: the conditions.
-        text_of: token id -> text in which every character shows, for the examples (five, evenly spaced over the band).
+        text_of: token id -> text in which every character is visible, for five examples evenly spaced over the band.
 
     Returns:
-        One row a condition and split; ``mass`` is the band's share of all counted tokens; ranks and rank fractions
-        are those of the band's types that have a count, ``n_types_without_count`` are the others.
+        One row per condition and split. ``mass`` is the band's share of all counted tokens. Ranks and rank fractions
+        are those of the band's types that have a count; ``n_types_without_count`` is the number of the others.
     """
     total = frequencies["count"].sum()
     records = []

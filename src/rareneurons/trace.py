@@ -1,4 +1,4 @@
-"""One forward pass over the evaluation blocks; keep what the measures need at the selected rows."""
+"""One forward pass over the evaluation blocks, which keeps the activations and residuals at the selected rows."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from rareneurons.tokens import Blocks
 
 @dataclass(frozen=True)
 class Trace:
-    """What one checkpoint did at the selected rows.
+    """Activations and residuals of one checkpoint at the selected rows.
 
-    ``activation`` (T, N) float32: the last MLP's neurons at its output projection's input; ``residual`` (T, d)
-    float32: the input of the final norm; ``mean_activation`` (N,) float64: mean over all evaluated positions, rows
-    or not, the reference value of mean ablation; ``layer`` (1,) int64: which layer that is.
+    ``activation`` (T, N) float32: neurons of the last MLP, at the input of its output projection. ``residual`` (T, d)
+    float32: input of the final norm. ``mean_activation`` (N,) float64: mean over all evaluated positions, whether
+    selected or not; it is the reference value of mean ablation. ``layer`` (1,) int64: index of the layer.
     """
 
     activation: np.ndarray
@@ -31,7 +31,7 @@ class Trace:
 
 
 class Recorder:
-    """Keeps the inputs of chosen modules during a forward pass; use as a context manager."""
+    """Context manager that keeps the inputs of chosen modules during a forward pass."""
 
     def __init__(self, modules: dict[str, nn.Module]) -> None:
         self.inputs: dict[str, torch.Tensor] = {}
@@ -62,7 +62,7 @@ def batches_of_blocks(needed: np.ndarray, batch_size: int) -> list[np.ndarray]:
 
 
 def tokens_of_batch(blocks: Blocks, batch: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Tokens (blocks of the batch, length of its longest block), int64, as a model reads them."""
+    """Tokens as a model reads them, int64 (blocks of the batch, length of its longest block)."""
     longest = int(blocks.length[batch].max())
     return torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
 
@@ -70,7 +70,7 @@ def tokens_of_batch(blocks: Blocks, batch: np.ndarray, device: torch.device) -> 
 def places_in_batch(
     batch: np.ndarray, block: np.ndarray, position: np.ndarray, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where rows (T,) of a sorted batch's blocks lie in a pass over it: index of the block in the batch, position."""
+    """Block index within a sorted batch, and position, of rows (T,) that lie in its blocks."""
     return torch.from_numpy(np.searchsorted(batch, block)).to(device), torch.from_numpy(position).to(device)
 
 
@@ -85,14 +85,14 @@ def trace_rows(
     """Run the model over every block that holds a selected row.
 
     Args:
-        architecture: an open checkpoint; its dtype and device are used for the forward pass.
+        architecture: an open checkpoint. The forward pass uses its dtype and device.
         blocks: evaluation blocks.
         rows: selected rows, in block and position order (columns ``block``, ``position``).
-        batch_size: blocks a forward pass.
+        batch_size: blocks per forward pass.
         progress: wraps the loop over batches.
 
     Returns:
-        The trace, one entry a row in the order of ``rows``.
+        The trace, one entry per row in the order of ``rows``.
 
     Raises:
         CheckpointError: an activation or residual is NaN or infinite, or a token or position has no embedding.
@@ -117,7 +117,7 @@ def trace_rows(
         for place, block in enumerate(batch):
             here = block_of_row == block
             mine, everywhere = torch.from_numpy(position_of_row[here]), torch.from_numpy(evaluated[block])
-            kept = activation[place].cpu()  # sums are taken in float64, which not every device has
+            kept = activation[place].cpu()  # on the CPU, because sums are taken in float64, which some devices lack
             activations[here] = kept[mine].float().numpy()
             residuals[here] = residual[place, mine.to(device)].float().cpu().numpy()
             total += kept[everywhere].double().sum(0).numpy()
@@ -142,12 +142,12 @@ def mean_activations(
         architecture: an open checkpoint.
         blocks: evaluation blocks.
         rows: rows (column ``block``).
-        layers: which layers.
-        batch_size: blocks a forward pass.
+        layers: indices of the layers.
+        batch_size: blocks per forward pass.
         progress: wraps the loop over batches.
 
     Returns:
-        Layer -> (N,) float64, the reference values of mean ablation, as :class:`Trace` has them for the last layer.
+        Layer -> (N,) float64: the reference values of mean ablation, which :class:`Trace` has for the last layer.
 
     Raises:
         CheckpointError: a block is longer than the model's context.
@@ -171,16 +171,16 @@ def mean_activations(
 
 
 def refuse_other_vocabulary(architecture: Architecture, blocks: Blocks) -> None:
-    """Raise unless the model knows every token; rows of its unembedding beyond the tokenizer's are fine.
+    """Raise unless the model's vocabulary contains every token. Additional rows of its unembedding are allowed.
 
     Raises:
         CheckpointError: the model's vocabulary ends before the largest token.
     """
-    words, largest = len(architecture.unembedding), int(blocks.tokens.max())
-    if largest >= words:
+    n_entries, largest = len(architecture.unembedding), int(blocks.tokens.max())
+    if largest >= n_entries:
         raise CheckpointError(
             f"trace: token {largest} occurs in the evaluation documents, but the model's vocabulary ends at "
-            f"{words - 1}; expected a model trained with this tokenizer. Name its own under `tokenizer`"
+            f"{n_entries - 1}; expected a model trained with this tokenizer. Name the model's own under `tokenizer`"
         )
 
 
@@ -198,7 +198,7 @@ def refuse_non_finite_trace(trace: Trace) -> None:
     """Raise unless all activations and residuals are finite.
 
     Raises:
-        CheckpointError: says which array, how many values, and the first row.
+        CheckpointError: the message names the array, the number of rows, and the first of them.
     """
     for name in ("activation", "residual"):
         bad_rows = ~np.isfinite(getattr(trace, name)).all(axis=1)

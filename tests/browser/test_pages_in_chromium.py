@@ -93,7 +93,7 @@ def test_pointing_at_a_neuron_shows_its_numbers_and_tokens(browser, folder, widt
     promoted = "[...document.querySelectorAll('#card ol')[0].querySelectorAll('code')].map((code) => code.textContent)"
     assert browser.evaluate(promoted) == HOSTILE[:3]
     browser.point(2, 2)
-    browser.wait(f"{CARD}.includes('Hover a neuron')")
+    browser.wait(f"{CARD}.includes('Hover over a neuron')")
     is_sound(browser, folder / "neurons/tiny.html", width)
 
 

@@ -8,13 +8,13 @@ from conftest import MIXTURES, TINY, random_blocks, tiny_model
 from oracles import hooked_delta_loss
 
 from rareneurons.errors import CheckpointError, ConfigurationError, CorpusError
-from rareneurons.influence.other_layers import Effort, influence_of_layers
+from rareneurons.influence.other_layers import OtherLayersSettings, influence_of_layers
 from rareneurons.models.architectures import architecture_of
 from rareneurons.rows import candidate_rows
 from rareneurons.tables import INFLUENCE_COLUMNS, MEASURE_COLUMNS, CheckpointName
 
 CHECKPOINT = CheckpointName("tiny", "step3")
-EFFORT = Effort(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
+SETTINGS = OtherLayersSettings(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
 
 
 def labelled_rows(blocks) -> pd.DataFrame:
@@ -24,12 +24,12 @@ def labelled_rows(blocks) -> pd.DataFrame:
     return rows.assign(in_rare=rows["position"] % 2 == 0, in_common=rows["position"] % 3 > 0)
 
 
-def run(kind="llama", asked="all", reference="mean", effort=EFFORT, n_blocks=8, **changes):
+def run(kind="llama", asked="all", reference="mean", settings=SETTINGS, n_blocks=8, **changes):
     architecture = architecture_of(tiny_model(kind).double())
     blocks = random_blocks(n_blocks)
     rows = changes.get("rows", labelled_rows(blocks))
     rng = np.random.default_rng(1)
-    tables = influence_of_layers(architecture, CHECKPOINT, blocks, rows, asked, reference, effort, rng)
+    tables = influence_of_layers(architecture, CHECKPOINT, blocks, rows, asked, reference, settings, rng)
     return architecture, blocks, rows, *tables
 
 
@@ -72,9 +72,9 @@ def test_tables_equal_hooked_passes(kind):
 @pytest.mark.oracle
 def test_mean_reference_is_the_mean_over_the_documents_used():
     """Three of the four documents a split: the reference comes from their positions alone."""
-    effort = Effort(candidates=24, sample=1, top=2, documents=3, batch_size=4, neurons_a_pass=24)
-    architecture, blocks, rows, influence, screening = run(effort=effort)
-    used = [b for b in range(8) if b in _documents_used(rows, effort)]
+    settings = OtherLayersSettings(candidates=24, sample=1, top=2, documents=3, batch_size=4, neurons_a_pass=24)
+    architecture, blocks, rows, influence, screening = run(settings=settings)
+    used = [b for b in range(8) if b in _documents_used(rows, settings)]
     seen = []
     for block in used:
         real = int(blocks.length[block])
@@ -96,13 +96,13 @@ def test_mean_reference_is_the_mean_over_the_documents_used():
     assert (nothing_left_out["n"] == 0).all()
 
 
-def _documents_used(rows, effort):
+def _documents_used(rows, settings):
     """Blocks drawn by a generator in the state in which ``run`` hands it over."""
     rng = np.random.default_rng(1)
     return [
         block
         for split in ("discovery", "heldout")
-        for block in rng.permutation(rows.loc[rows["split"] == split, "document"].unique())[: effort.documents] // 10
+        for block in rng.permutation(rows.loc[rows["split"] == split, "document"].unique())[: settings.documents] // 10
     ]
 
 
@@ -126,8 +126,8 @@ def test_candidates_come_from_discovery_rows_and_every_condition_gets_its_share(
 
 def test_first_order_scores_approach_small_effects():
     """Over all neurons of a layer, score and effect agree in rank far beyond chance, and are not the same."""
-    effort = Effort(candidates=24, sample=1, top=2, documents=10, batch_size=3, neurons_a_pass=24)
-    influence = run("gpt_neox", effort=effort)[3]
+    settings = OtherLayersSettings(candidates=24, sample=1, top=2, documents=10, batch_size=3, neurons_a_pass=24)
+    influence = run("gpt_neox", settings=settings)[3]
     part = influence[(influence["condition"] == "rare") & (influence["split"] == "heldout")]
     assert part["first_order_delta_loss"].corr(part["mean_delta_loss"], method="spearman") > 0.5
     assert not np.allclose(part["first_order_delta_loss"], part["mean_delta_loss"], rtol=1e-3)
@@ -144,9 +144,9 @@ def test_impossible_requests_name_their_key():
         ConfigurationError, match=r"other_layers\.layers: found 2, but tiny has 2 layers; expected 0 to 1"
     ):
         run(asked=[0, 2])
-    many = Effort(candidates=30, sample=1, top=25, documents=10, batch_size=3, neurons_a_pass=4)
+    many = OtherLayersSettings(candidates=30, sample=1, top=25, documents=10, batch_size=3, neurons_a_pass=4)
     with pytest.raises(ConfigurationError, match=r"other_layers\.top: found 25, but layer 0 of tiny has 24 neurons"):
-        run(effort=many)
+        run(settings=many)
     rows = labelled_rows(random_blocks(8))
     with pytest.raises(CorpusError, match=r"other_layers\.documents: 10 documents of the heldout split .* 'rare'"):
         run(rows=rows.assign(in_rare=rows["in_rare"] & (rows["split"] == "discovery")))
@@ -158,7 +158,7 @@ def test_non_finite_activations_and_effects_name_checkpoint_layer_and_count(laye
     model = tiny_model("llama").double()
     architecture = architecture_of(model)
     blocks = random_blocks(8)
-    arguments = (architecture, CHECKPOINT, blocks, labelled_rows(blocks), [layer], "zero", EFFORT)
+    arguments = (architecture, CHECKPOINT, blocks, labelled_rows(blocks), [layer], "zero", SETTINGS)
     from rareneurons.influence import other_layers
 
     def poisoned(*args):

@@ -145,7 +145,7 @@ def test_miss_rate_by_hand():
     assert (bound.missed, bound.sampled) == (0, 99)
     assert bound.upper == pytest.approx(1 - 0.05 ** (1 / 99))
     assert miss_rate([0.1], [0.5], top=1).upper == 1.0
-    with pytest.raises(ValueError, match="2 neurons are wanted of 1"):
+    with pytest.raises(ValueError, match="2 neurons are wanted from 1"):
         miss_rate([0.1], [], top=2)
 
 

@@ -25,9 +25,9 @@ def cell(page: str, claim: str, number: int) -> str:
 
 def test_verdict_table_comes_first_and_says_all(page):
     assert page.index('class="verdicts"') < page.index("<figure")
-    assert cell(page, "C1", 0) == "✓ supported 0.123 [0.1, 0.2] C1.statistic p 0.0123, n 1600, bound 0.5"
-    assert cell(page, "C1", 1) == "✗ contradicted -3 [-4, -2] C1.statistic p 0.5, n 12, power 0.25, bound 0.5"
-    assert cell(page, "C3", 0) == "? undecided 1 C3.statistic"
+    assert cell(page, "C1", 0) == "✓ supported C1.statistic 0.123 [0.1, 0.2] p 0.0123, n 1600, bound 0.5"
+    assert cell(page, "C1", 1) == "✗ contradicted C1.statistic -3 [-4, -2] p 0.5, n 12, power 0.25, bound 0.5"
+    assert cell(page, "C3", 0) == "? undecided C3.statistic 1"
     assert 'class="verdict contradicted"' in page
     assert "Statistic: C1.statistic. Rule: rule of C1. Evidence: 0.4." in text_of(page)
 

@@ -1,5 +1,5 @@
-# What the checkpoints are, before anything is computed: on the hub without a download, local folders by their hashes;
-# and where every number of the run comes from.
+# Audit of the checkpoints before anything is computed: on the hub without a download, local folders by their hashes.
+# Also the origin of every number of the run.
 
 
 localrules:

@@ -1,4 +1,4 @@
-# A verdict per claim and model, and over models.
+# One verdict per claim and model, and one per claim over all models.
 
 
 rule claims:

@@ -1,4 +1,4 @@
-# The run beside the paper's numbers, and beside itself with the authors' choices.
+# The run compared with the paper's numbers, and with itself under the authors' choices.
 
 
 rule paper_comparison:

@@ -1,7 +1,7 @@
 # Documents, tokenizers, and the token counts of the training corpus.
 
 
-# Local rules run where snakemake was started, and there alone do retries of a rule not multiply.
+# Local rules run where snakemake was started. Only there do the retries of a rule not multiply.
 localrules:
     fetch_corpus,
     fetch_tokenizer,

@@ -1,4 +1,4 @@
-# Checkpoints: trained here, or fetched from the hub. Local folders are used where they are.
+# Checkpoints: trained by the workflow, or fetched from the hub. Local folders are used in place.
 
 
 localrules:
@@ -22,7 +22,7 @@ rule train_model:
         in_run("benchmarks/train_model/{model}.tsv")
     wildcard_constraints:
         model=one_of(TRAINED),
-    # Training is the long pole of a run on this machine: start it first.
+    # Training takes longest when the run is on one machine, so it starts first.
     priority: 30
     conda:
         "../../envs/rareneurons.yaml"
@@ -42,7 +42,7 @@ rule train_model:
 rule fetch_checkpoint:
     input:
         listing=in_run("{model}/{checkpoint}/hub_files.json"),
-        # Nothing else may keep a fetched checkpoint waiting: see checkpoint_slot.
+        # No other job may make a fetched checkpoint wait: see checkpoint_slot.
         rows=rows_of_model("rows.parquet"),
     output:
         folder=(

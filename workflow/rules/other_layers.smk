@@ -1,4 +1,4 @@
-# Effect of ablating neurons of other layers than the last; included where other_layers.layers asks for some.
+# Effect of ablating neurons below the last layer. This file is included only if other_layers.layers names some.
 
 
 rule other_layers:

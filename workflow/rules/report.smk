@@ -1,4 +1,4 @@
-# What people open: a page a model with its neurons, and the report of the run.
+# The pages that people open: one page of neurons per model, and the report of the run.
 
 
 rule neuron_pages:

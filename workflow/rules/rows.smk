@@ -1,4 +1,4 @@
-# The rows that every checkpoint of every model with this tokenizer is evaluated on.
+# The rows on which every checkpoint of every model with this tokenizer is evaluated.
 
 
 rule rows:

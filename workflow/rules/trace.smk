@@ -1,4 +1,4 @@
-# One forward pass a checkpoint.
+# One forward pass per checkpoint.
 
 
 rule trace:

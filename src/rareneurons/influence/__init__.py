@@ -1,1 +1,1 @@
-"""Effect of ablating each neuron: in closed form, by running the tail or whole layers again; sums by document."""
+"""Effect of ablating each neuron: closed form, re-run from the final norm, re-run of whole layers, sums by document."""

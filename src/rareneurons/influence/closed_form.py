@@ -8,20 +8,20 @@ the norm's scale before and after, ``z`` the original logits without bias terms 
     h_v = (s / s' - 1) z_v + (delta / s') B[n, v]            change of logit v
     dL  = log sum_v p_v exp(h_v) - h_target                  change of loss, nats
 
-``p`` is the original prediction. Neither form subtracts two losses, so effects of 1e-7 nats keep their digits.
+``p`` is the original prediction. No two losses are subtracted, so effects of 1e-7 nats keep their digits.
 Adding a constant to ``h`` changes nothing, so ``z`` is centred by ``p`` and ``B`` by its mean over the vocabulary.
 
-Two ways to the sum over the vocabulary:
+The sum over the vocabulary is computed in one of two ways:
 
-* *exact*: ``log1p(sum_v p_v expm1(h_v))``, V operations a (row, neuron) pair;
+* *exact*: ``log1p(sum_v p_v expm1(h_v))``, V operations per (row, neuron) pair;
 * *series*: with ``u = h - E_p[h]`` and ``m_k = E_p[u^k]``, ``log1p(m_2 / 2 + m_3 / 6 [+ m_4 / 24])``. The moments are
   matrix products (``E_p[z^i B_n^j] = (P z^i)(B^j)^T``). By Taylor's theorem the error of the cubic series is at most
   ``m_4 e^H / 24 <= M^2 m_2 e^H / 24``, that of the quartic one ``M m_4 e^H / 120``, with ``M >= max |u|`` and
-  ``H >= max u`` from the ranges of ``z[t]`` and ``B[n]``. A pair takes the cubic series where that certified error is
-  below the tolerance; else the quartic one, whose further products are made for the neurons that need them; else the
+  ``H >= max u`` from the ranges of ``z[t]`` and ``B[n]``. A pair uses the cubic series if this certified error is
+  below the tolerance, else the quartic one (its additional products are computed for those neurons only), else the
   exact sum.
 
-The *direct* effect freezes the norm's scale, ``s' = s``, so that ``h = (delta / s) B_n``.
+The *direct* effect keeps the norm's scale fixed, ``s' = s``, so that ``h = (delta / s) B_n``.
 """
 
 from collections.abc import Iterator
@@ -37,20 +37,21 @@ from rareneurons.models.last_layer import LastLayer
 Method = Literal["exact", "certified"]
 Effect = Literal["total", "direct"]
 
-# Elements of one block of the exact sum. On a CPU the block should stay in a core's second-level cache (512 KiB in
-# float32), on an accelerator it should be large enough to hide the launch of a kernel.
-ELEMENTS_A_BLOCK = {"cpu": 2**17, "accelerator": 2**26}
-PAIRS_A_BLOCK = 64
-# Of the vocabulary, in the matrix products of the series: B of a slice and its powers should stay in the caches, too.
-WORDS_A_SLICE = {"cpu": 1024, "accelerator": 2**13}
-QUARTIC_PAYS = 0.04  # share of a neuron's pairs from which its four products cost less than the pairs' exact sums
-EXACT_SHARE = 1 / 8  # of the memory, for the rows of B that exact sums run over
-ROUNDING_SLACK = 1e-5  # share of its upper bound by which a float32 fourth moment may be off
+# Elements per block of the exact sum. On a CPU the block should fit into a core's second-level cache (512 KiB in
+# float32). On an accelerator it should be large enough to hide the launch of a kernel.
+ELEMENTS_PER_BLOCK = {"cpu": 2**17, "accelerator": 2**26}
+PAIRS_PER_BLOCK = 64
+# Vocabulary entries per slice in the series' matrix products. B of a slice and its powers should fit into the caches
+# too.
+ENTRIES_PER_SLICE = {"cpu": 1024, "accelerator": 2**13}
+QUARTIC_PAYS = 0.04  # if more than this share of a neuron's pairs is left, its four products cost less than exact sums
+EXACT_SHARE = 1 / 8  # of the memory, for the rows of B in exact sums
+ROUNDING_SLACK = 1e-5  # largest error of a float32 fourth moment, as a share of its upper bound
 
 
 @dataclass
 class _Rows:
-    """A tile of rows before ablation: centred logits, their prediction and what the series needs of them."""
+    """A tile of rows before ablation: centred logits, their prediction, and the moments that the series uses."""
 
     z: torch.Tensor  # (T, V), less its mean under p
     p: torch.Tensor  # (T, V)
@@ -63,52 +64,52 @@ class _Rows:
 
 @dataclass
 class _Neurons:
-    """A tile of neurons, and through them ``B``, which is made slice by slice and kept only where it is used again."""
+    """A tile of neurons and their ``B``, which is computed slice by slice and kept only if it is used again."""
 
     unembedding: torch.Tensor  # (V, d)
-    gained: torch.Tensor  # (N, d), centred and times the norm's gain: B is its product with the unembedding
+    gained: torch.Tensor  # (N, d), centred, times the norm's gain; B is its product with the unembedding
     centred_weight: torch.Tensor  # (N, d) float64
     kept: torch.Tensor | None  # (V, N), B after the first tile of rows, where there are several
     b_min: torch.Tensor  # (N,) float64, known after the first tile of rows
     b_max: torch.Tensor  # (N,) float64
     complete: bool = False  # whether the three above are known
 
-    def words(self, words: slice) -> torch.Tensor:
-        """``B`` of a slice of the vocabulary, (words, N)."""
+    def of_slice(self, entries: slice) -> torch.Tensor:
+        """``B`` of a slice of the vocabulary, (entries, N)."""
         if self.kept is None:
-            return self.unembedding[words] @ self.gained.T
+            return self.unembedding[entries] @ self.gained.T
         if not self.complete:
-            torch.mm(self.unembedding[words], self.gained.T, out=self.kept[words])
-        return self.kept[words]
+            torch.mm(self.unembedding[entries], self.gained.T, out=self.kept[entries])
+        return self.kept[entries]
 
     def note_range(self, b: torch.Tensor) -> None:
         """Widen the known range of ``B`` by a slice of it."""
-        # Two passes: over the first dimension a CPU's aminmax is ten times slower than both.
+        # Two calls, because on a CPU aminmax over the first dimension is ten times slower than amin and amax together.
         self.b_min = torch.minimum(self.b_min, b.amin(0).double())
         self.b_max = torch.maximum(self.b_max, b.amax(0).double())
 
 
-def _slices(words: torch.Tensor) -> Iterator[slice]:
+def _slices(entries: torch.Tensor) -> Iterator[slice]:
     """Slices of the last dimension, the vocabulary."""
-    width = WORDS_A_SLICE["cpu" if words.device.type == "cpu" else "accelerator"]
-    return (slice(start, start + width) for start in range(0, words.shape[-1], width))
+    width = ENTRIES_PER_SLICE["cpu" if entries.device.type == "cpu" else "accelerator"]
+    return (slice(start, start + width) for start in range(0, entries.shape[-1], width))
 
 
 def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
-    """Logits and prediction of a tile of rows; nothing else as wide as the vocabulary is made."""
+    """Logits and prediction of a tile of rows. No other array is as wide as the vocabulary."""
     centred = layer.centred(residual.double())
     scale_squared = centred.square().mean(-1) + layer.norm.epsilon
     normed = (centred / scale_squared.sqrt()[:, None]).to(layer.unembedding.dtype)
     z = (normed * layer.norm.gain) @ layer.unembedding.T
     p = z + layer.logit_bias
     p.sub_(p.amax(-1, keepdim=True)).exp_().div_(p.sum(-1, keepdim=True))
-    mean = sum((p[:, words] * z[:, words]).sum(-1, keepdim=True) for words in _slices(z))
+    mean = sum((p[:, entries] * z[:, entries]).sum(-1, keepdim=True) for entries in _slices(z))
     z.sub_(mean)
     moments = {power: centred.new_zeros(len(z), 1) for power in (2, 3, 4)}
-    for words in _slices(z):
-        weighted = p[:, words] * z[:, words]
+    for entries in _slices(z):
+        weighted = p[:, entries] * z[:, entries]
         for moment in moments.values():
-            moment += weighted.mul_(z[:, words]).sum(-1, keepdim=True)
+            moment += weighted.mul_(z[:, entries]).sum(-1, keepdim=True)
     z_min, z_max = z.aminmax(dim=-1, keepdim=True)
     return _Rows(z, p, moments, z_min.double(), z_max.double(), scale_squared, centred)
 
@@ -124,7 +125,7 @@ def _prepare_neurons(layer: LastLayer, neurons: slice, keep: bool) -> _Neurons:
 def _logit_change_coefficients(
     rows: _Rows, neurons: _Neurons, delta: torch.Tensor, effect: Effect
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """``c = s / s' - 1`` and ``e = delta / s'``, float64 (T, N); accurate however small ``delta`` is."""
+    """``c = s / s' - 1`` and ``e = delta / s'``, float64 (T, N). They are accurate for any ``delta``, however small."""
     scale = rows.scale_squared.sqrt()[:, None]
     if effect == "direct":
         return torch.zeros_like(delta), delta / scale
@@ -151,11 +152,11 @@ class _Series:
         return self.mean + torch.log1p(self.second / 2 + self.third / 6), error
 
 
-def _weighted(rows: _Rows, words: slice, highest: int) -> torch.Tensor:
-    """``p z^i`` of a slice of the vocabulary for i = 0 ... highest, (highest + 1, T, words)."""
-    z = rows.z[:, words]
+def _weighted(rows: _Rows, entries: slice, highest: int) -> torch.Tensor:
+    """``p z^i`` of a slice of the vocabulary for i = 0 ... highest, (highest + 1, T, entries)."""
+    z = rows.z[:, entries]
     stacked = z.new_empty(highest + 1, *z.shape)
-    stacked[0] = rows.p[:, words]
+    stacked[0] = rows.p[:, entries]
     for power in range(1, highest + 1):
         torch.mul(stacked[power - 1], z, out=stacked[power])
     return stacked
@@ -164,19 +165,19 @@ def _weighted(rows: _Rows, words: slice, highest: int) -> torch.Tensor:
 def _cubic_sums(rows: _Rows, neurons: _Neurons) -> dict[tuple[int, int], torch.Tensor]:
     """``E_p[z^i B^j]``, float64 (T, N), for j >= 1 and i + j <= 3; the vocabulary is summed in slices.
 
-    ``B`` and its powers exist for a slice at a time. ``B`` itself is linear in the unembedding, so for j = 1 the slice
-    is multiplied with the unembedding (d columns) and not with ``B`` (N columns). Products with one right-hand side are
-    made at once.
+    ``B`` and its powers exist for one slice at a time. ``B`` is linear in the unembedding, so for j = 1 the slice is
+    multiplied with the unembedding (d columns) and not with ``B`` (N columns). Products with the same right-hand side
+    are computed together.
     """
     n_rows, n_neurons = len(rows.z), len(neurons.gained)
     linear = rows.z.new_zeros(3 * n_rows, neurons.unembedding.shape[1])
     square, cube = rows.z.new_zeros(2 * n_rows, n_neurons), rows.z.new_zeros(n_rows, n_neurons)
-    for words in _slices(rows.z):
-        weighted = _weighted(rows, words, 2)
-        b = neurons.words(words)
+    for entries in _slices(rows.z):
+        weighted = _weighted(rows, entries, 2)
+        b = neurons.of_slice(entries)
         if not neurons.complete:
             neurons.note_range(b)
-        linear.addmm_(weighted.flatten(0, 1), neurons.unembedding[words])
+        linear.addmm_(weighted.flatten(0, 1), neurons.unembedding[entries])
         power = b * b
         square.addmm_(weighted[:2].flatten(0, 1), power)
         cube.addmm_(weighted[0], power.mul_(b))
@@ -194,12 +195,12 @@ def _cubic_sums(rows: _Rows, neurons: _Neurons) -> dict[tuple[int, int], torch.T
 
 
 def _quartic_sums(rows: _Rows, neurons: _Neurons, columns: torch.Tensor) -> dict[tuple[int, int], torch.Tensor]:
-    """``E_p[z^i B^j]``, float64 (T, columns), for j >= 1 and i + j = 4; the columns are few."""
+    """``E_p[z^i B^j]``, float64 (T, columns), for j >= 1 and i + j = 4. There are few columns."""
     gained = neurons.gained[columns]
     sums = {j: rows.z.new_zeros(len(rows.z), len(columns)) for j in (1, 2, 3, 4)}
-    for words in _slices(rows.z):
-        weighted = _weighted(rows, words, 3)
-        b = neurons.unembedding[words] @ gained.T
+    for entries in _slices(rows.z):
+        weighted = _weighted(rows, entries, 3)
+        b = neurons.unembedding[entries] @ gained.T
         power = b
         for j, total in sums.items():
             total.addmm_(weighted[4 - j], power)
@@ -210,7 +211,7 @@ def _quartic_sums(rows: _Rows, neurons: _Neurons, columns: torch.Tensor) -> dict
 def _shortest_series(
     rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """``log E_p[exp(h)]`` (T, N) by the shortest certified series, where that is cubic, where one is certified."""
+    """``log E_p[exp(h)]`` (T, N) by the shortest certified series; is it the cubic one; is any certified."""
     raw = _cubic_sums(rows, neurons)
     series = _cubic_moments(rows, neurons, raw, c, e)
     value, error = series.cubic()
@@ -221,7 +222,7 @@ def _shortest_series(
         raw = {order: moment[:, columns] for order, moment in raw.items()} | _quartic_sums(rows, neurons, columns)
         fourth = _fourth_moment(rows, raw, c[:, columns], e[:, columns])
         second, largest, highest = (x[:, columns] for x in (series.second, series.largest, series.highest))
-        # m_4 <= M^2 m_2 always; what float32 rounding may have taken from m_4 is a small share of that.
+        # m_4 <= M^2 m_2 always holds. The error of m_4 by float32 rounding is a small share of that bound.
         most = largest.square() * second
         bound = torch.minimum(fourth + ROUNDING_SLACK * most, most)
         error = largest * bound * torch.exp(highest) / 120
@@ -238,7 +239,7 @@ def _cubic_moments(
     c: torch.Tensor,
     e: torch.Tensor,
 ) -> _Series:
-    """Moments of ``u`` up to the third from the raw ones; ``z`` has mean zero under ``p``, ``B`` has not."""
+    """Moments of ``u`` up to the third from the raw ones. Under ``p``, ``z`` has mean zero but ``B`` does not."""
     b, z2, z3 = raw[0, 1], rows.z_moments[2], rows.z_moments[3]
     bb = (raw[0, 2] - b.square()).clamp_min(0)
     zbb = raw[1, 2] - 2 * b * raw[1, 1]
@@ -278,7 +279,7 @@ def _add_exact_sums(
     wanted: torch.Tensor,
     neurons_at_once: int,
 ) -> None:
-    """Put ``log E_p[exp(h)]`` of the wanted pairs in place, by the sum over the vocabulary.
+    """Fill in ``log E_p[exp(h)]`` of the wanted pairs, by the exact sum over the vocabulary.
 
     Args:
         log_mean_exp: float64 (T, N), filled where ``wanted``.
@@ -287,7 +288,7 @@ def _add_exact_sums(
         c: (T, N) coefficient of ``z``.
         e: (T, N) coefficient of ``B``.
         wanted: boolean (T, N).
-        neurons_at_once: rows of ``B`` that exist together.
+        neurons_at_once: number of rows of ``B`` in memory at the same time.
     """
     for columns in torch.nonzero(wanted.any(0)).flatten().split(neurons_at_once):
         b = neurons.gained[columns] @ neurons.unembedding.T
@@ -301,18 +302,18 @@ def _add_exact_sums(
 def _exact_sums(
     z: torch.Tensor, p: torch.Tensor, b: torch.Tensor, chosen: torch.Tensor, c: torch.Tensor, e: torch.Tensor
 ) -> torch.Tensor:
-    """``sum_v p_v expm1(c z_v + e B_v)`` of one row (V,) and its chosen rows of ``b``, in blocks that fit the cache."""
-    elements = ELEMENTS_A_BLOCK["cpu" if z.device.type == "cpu" else "accelerator"]
+    """``sum_v p_v expm1(c z_v + e B_v)`` of one row (V,) and its chosen rows of ``b``, block by block."""
+    elements = ELEMENTS_PER_BLOCK["cpu" if z.device.type == "cpu" else "accelerator"]
     total = torch.zeros(len(chosen), dtype=torch.float64, device=z.device)
-    for first in range(0, len(chosen), PAIRS_A_BLOCK):
-        part = slice(first, first + PAIRS_A_BLOCK)
+    for first in range(0, len(chosen), PAIRS_PER_BLOCK):
+        part = slice(first, first + PAIRS_PER_BLOCK)
         c_part, e_part = c[part], e[part, None]
         width = max(1, elements // len(c_part))
         for start in range(0, len(z), width):
-            words = slice(start, start + width)
-            h = b[:, words].index_select(0, chosen[part])
-            h.mul_(e_part).addr_(c_part, z[words])
-            total[part] += torch.expm1_(h).mv(p[words])
+            entries = slice(start, start + width)
+            h = b[:, entries].index_select(0, chosen[part])
+            h.mul_(e_part).addr_(c_part, z[entries])
+            total[part] += torch.expm1_(h).mv(p[entries])
     return total
 
 
@@ -329,7 +330,7 @@ def _tile(
     c, e = _logit_change_coefficients(rows, neurons, delta, effect)
     if method == "certified":
         log_mean_exp, cubic, certified = _shortest_series(rows, neurons, c, e, tolerance)
-        # A neuron at its reference value changes nothing, exactly: its series is certified with error 0.
+        # A neuron at its reference value has an effect of exactly 0, because its series is certified with error 0.
         wanted = ~certified
     else:
         log_mean_exp, wanted = torch.zeros_like(c), delta != 0
@@ -356,34 +357,37 @@ def delta_loss_tiles(
     """Effect of ablating each neuron at each row, tile by tile.
 
     Args:
-        layer: the model's last layer; its dtype is the one the vocabulary-sized arithmetic runs in.
+        layer: the model's last layer. Vocabulary-sized arithmetic uses its dtype.
         residual: (T, d) input of the final norm.
         activation: (T, N) neurons' activations.
-        reference: (N,) or (T, N) values that ablation puts in the activations' place.
+        reference: (N,) or (T, N) values that replace the activations.
         target: (T,) integer ids of the next tokens.
-        method: ``exact`` sums over the vocabulary for every pair, ``certified`` where the series' error bound is
+        method: ``exact`` sums over the vocabulary for every pair, ``certified`` only if the series' error bound is
             above ``tolerance``.
-        effect: ``total`` recomputes the final norm, ``direct`` freezes its scale.
+        effect: ``total`` recomputes the final norm, ``direct`` keeps its scale fixed.
         tolerance: largest certified error of a pair, nats.
-        memory_bytes: what the arrays made here may take together, beside the layer, the residuals and activations.
+        memory_bytes: largest total size of the arrays made here. The layer, residuals and activations are not counted.
 
     Yields:
-        Tiles that together cover all pairs, neurons outermost.
+        Tiles that together cover all pairs, with neurons in the outer loop.
 
     Raises:
         CheckpointError: the closed form does not hold for this layer.
     """
     if layer.no_closed_form is not None:
-        raise CheckpointError(f"closed form: {layer.no_closed_form}; run the tail again instead (influence.tail)")
+        raise CheckpointError(
+            f"closed form: {layer.no_closed_form}; use the re-run from the final norm (influence.final_norm)"
+        )
     n_rows, n_neurons = activation.shape
-    # A constant in all logits changes nothing; without it B's mean over the vocabulary is zero and sums are sharper.
+    # A constant in all logits changes nothing. Without it B's mean over the vocabulary is 0 and the sums are more
+    # exact.
     layer = replace(layer, unembedding=layer.unembedding - layer.unembedding.mean(0))
-    neurons_a_tile, rows_a_tile, neurons_at_once = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
-    for first_neuron in range(0, n_neurons, neurons_a_tile):
-        mine = slice(first_neuron, min(first_neuron + neurons_a_tile, n_neurons))
-        neurons = _prepare_neurons(layer, mine, keep=rows_a_tile < n_rows and method == "certified")
-        for first_row in range(0, n_rows, rows_a_tile):
-            here = slice(first_row, min(first_row + rows_a_tile, n_rows))
+    neurons_per_tile, rows_per_tile, neurons_at_once = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
+    for first_neuron in range(0, n_neurons, neurons_per_tile):
+        mine = slice(first_neuron, min(first_neuron + neurons_per_tile, n_neurons))
+        neurons = _prepare_neurons(layer, mine, keep=rows_per_tile < n_rows and method == "certified")
+        for first_row in range(0, n_rows, rows_per_tile):
+            here = slice(first_row, min(first_row + rows_per_tile, n_rows))
             held = reference[mine] if reference.ndim == 1 else reference[here, mine]
             delta = held.double() - activation[here, mine].double()
             rows = _prepare_rows(layer, residual[here])
@@ -392,21 +396,21 @@ def delta_loss_tiles(
 
 
 def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int, int]:
-    """Neurons and rows a tile, and neurons whose ``B`` exists at once, so that a tile stays within the budget.
+    """Neurons and rows per tile, and neurons whose ``B`` exists at once, so that a tile stays within the budget.
 
-    A row holds two arrays over the vocabulary (z and p) and ten over a slice of it; a
-    neuron four over a slice, and one over the vocabulary where several tiles of rows use its ``B``; a pair some thirty
-    doubles. The centred unembedding comes off the budget first; of what is left rows get a quarter (at most 512 rows),
-    exact sums ``EXACT_SHARE``.
+    A row has two arrays over the vocabulary (z and p) and ten over a slice of it. A neuron has four over a slice, and
+    one over the vocabulary if several tiles of rows use its ``B``. A pair has some thirty doubles. The centred
+    unembedding is subtracted from the budget first. Of the remainder, rows get a quarter (at most 512 rows) and exact
+    sums get ``EXACT_SHARE``.
     """
-    words = layer.unembedding.shape[0]
-    in_slice = min(words, WORDS_A_SLICE["cpu" if layer.unembedding.device.type == "cpu" else "accelerator"])
+    entries = layer.unembedding.shape[0]
+    in_slice = min(entries, ENTRIES_PER_SLICE["cpu" if layer.unembedding.device.type == "cpu" else "accelerator"])
     size = layer.unembedding.element_size()
     memory_bytes -= size * layer.unembedding.numel()
-    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * (2 * words + 10 * in_slice))))
-    a_neuron = size * (4 * in_slice + (words if rows < n_rows else 0)) + 30 * 8 * rows
-    neurons = min(n_neurons, max(1, int(memory_bytes * (3 / 4 - EXACT_SHARE)) // a_neuron))
-    at_once = max(1, int(memory_bytes * EXACT_SHARE) // (size * words))
+    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * (2 * entries + 10 * in_slice))))
+    neuron_bytes = size * (4 * in_slice + (entries if rows < n_rows else 0)) + 30 * 8 * rows
+    neurons = min(n_neurons, max(1, int(memory_bytes * (3 / 4 - EXACT_SHARE)) // neuron_bytes))
+    at_once = max(1, int(memory_bytes * EXACT_SHARE) // (size * entries))
     return neurons, rows, at_once
 
 
@@ -418,7 +422,7 @@ def delta_loss_matrix(
     target: torch.Tensor,
     **options: Any,
 ) -> tuple[torch.Tensor, PairCounts]:
-    """All effects at once, float64 (T, N) nats, and how they were computed; options as :func:`delta_loss_tiles`."""
+    """All effects at once, float64 (T, N) nats, and how they were computed. Options as in :func:`delta_loss_tiles`."""
     effects = torch.empty(activation.shape, dtype=torch.float64, device=activation.device)
     pairs = PairCounts()
     for tile in delta_loss_tiles(layer, residual, activation, reference, target, **options):

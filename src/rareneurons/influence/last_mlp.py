@@ -1,4 +1,4 @@
-"""Influence of every neuron of the last MLP: in closed form where it holds, else by running the tail again."""
+"""Influence of every neuron of the last MLP: in closed form if that holds, else by the re-run from the final norm."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -7,8 +7,8 @@ import torch
 
 from rareneurons.errors import ConfigurationError, CorpusError
 from rareneurons.influence.closed_form import Effect, delta_loss_tiles
+from rareneurons.influence.final_norm import final_norm_rerun_tiles
 from rareneurons.influence.sums import InfluenceSums
-from rareneurons.influence.tail import rerun_tiles
 from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document
 from rareneurons.models.last_layer import LastLayer
 
@@ -16,12 +16,12 @@ from rareneurons.models.last_layer import LastLayer
 def reference_values(
     trace: Mapping[str, np.ndarray], reference: str, document: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """What ablation puts in the neurons' place.
+    """Values that replace the neurons' activations in ablation.
 
     Args:
         trace: ``activation`` (T, N) and ``mean_activation`` (N,).
-        reference: ``mean`` over all evaluated positions, ``zero``, or ``resample``: the activations of a random row
-            of another document, all neurons of a row from the same one.
+        reference: ``mean`` over all evaluated positions, ``zero``, or ``resample``. The last takes the activations of a
+            random row of another document, the same one for all neurons of a row.
         document: (T,) document ids.
         rng: draws the rows for ``resample``.
 
@@ -39,13 +39,13 @@ def reference_values(
 
 
 def rows_of_other_documents(document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each row a random row of another document, int64 (T,).
+    """A random row of another document for each row, int64 (T,).
 
     Raises:
         CorpusError: all rows belong to one document.
     """
     if len(np.unique(document)) < 2:
-        raise CorpusError("influence.reference: 'resample' needs rows of at least two documents; found one")
+        raise CorpusError("influence.reference: 'resample' requires rows of at least two documents; found one")
     drawn = rng.integers(0, len(document), size=len(document))
     while (same := document[drawn] == document).any():
         drawn[same] = rng.integers(0, len(document), size=int(same.sum()))
@@ -68,8 +68,8 @@ def influence_by_document(
     """Effects of all last-MLP neurons, added up by document for every mask over the rows.
 
     Args:
-        layer: the model's last layer; the arithmetic runs on its device, in its dtype (the tail's in float64).
-        trace: ``activation`` (T, N) and ``residual`` (T, d), as :class:`Trace` holds them.
+        layer: the model's last layer. The arithmetic runs on its device and in its dtype (a re-run in float64).
+        trace: ``activation`` (T, N) and ``residual`` (T, d), as in :class:`Trace`.
         reference: (N,) or (T, N), as :func:`reference_values` returns it.
         target: (T,) ids of the next tokens.
         document: (T,) document ids.
@@ -77,10 +77,10 @@ def influence_by_document(
         progress: wraps the loop over tiles.
         effect: ``total`` or ``direct``, as for :func:`delta_loss_tiles`.
         tolerance: largest certified error of a pair in closed form, nats.
-        memory_bytes: what the arrays made here may take together.
+        memory_bytes: largest total size of the arrays made here.
 
     Returns:
-        Name of the mask -> sums, and how many pairs took which way.
+        Name of the mask -> sums, and how many pairs were computed by each method.
 
     Raises:
         CheckpointError: an effect is NaN or infinite.
@@ -96,10 +96,10 @@ def influence_by_document(
     if layer.no_closed_form is None:
         tiles = delta_loss_tiles(layer, *arrays, "certified", effect, tolerance, memory_bytes)
     elif effect == "total":
-        tiles = rerun_tiles(layer, *arrays, memory_bytes)
+        tiles = final_norm_rerun_tiles(layer, *arrays, memory_bytes)
     else:
         raise ConfigurationError(
-            f"influence.effect: found {effect!r}, which freezes the final norm's scale and has no meaning where "
+            f"influence.effect: found {effect!r}, which keeps the final norm's scale fixed and has no meaning where "
             f"{layer.no_closed_form}; expected 'total' for this model"
         )
     tally: list[PairCounts] = []

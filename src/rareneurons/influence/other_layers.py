@@ -1,6 +1,7 @@
-"""Influence of neurons of any layer: screened by first-order scores, exact by re-runs, with the miss rate bounded.
+"""Influence of neurons of any layer: screening by first-order scores, exact re-runs, and a bound on the miss rate.
 
-Neurons are chosen on discovery rows, one choice a layer for all conditions, and described on the rows of both splits.
+Neurons are chosen on discovery rows, with one choice per layer for all conditions. They are described on the rows of
+both splits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +27,8 @@ DISCOVERY, HELDOUT = SPLITS
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How much is computed: the keys of ``other_layers`` in the configuration, which explains them."""
+class OtherLayersSettings:
+    """Keys of ``other_layers`` in the configuration, where each is explained."""
 
     candidates: int
     sample: int
@@ -52,22 +53,23 @@ def influence_of_layers(
     rows: pd.DataFrame,
     asked: Sequence[int] | str,
     reference: str,
-    effort: Effort,
+    settings: OtherLayersSettings,
     rng: np.random.Generator,
     progress: Callable[[str], Callable[[Iterable], Iterable]] = lambda what: iter,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Exact effects of the candidates and of a random sample of the others, and what the screening misses.
+    """Exact effects of the candidates and of a random sample of the other neurons, and a bound on the miss rate.
 
     Args:
-        architecture: an open checkpoint; in float64, or effects below 1e-5 nats are rounding (see ``rerun``).
+        architecture: an open checkpoint in float64. In float32, effects below 1e-5 nats are rounding errors (see
+            ``rerun``).
         checkpoint: its name.
         blocks: evaluation blocks.
         rows: all selected rows, both splits.
         asked: layer indices, or ``all`` for every layer below the last.
         reference: ``mean`` over the evaluated positions of the documents used here, or ``zero``.
-        effort: how much is computed.
+        settings: number of neurons and documents, and batch sizes.
         rng: draws the documents and the samples.
-        progress: for a description, what wraps a loop over batches.
+        progress: takes a description, and returns a function that wraps a loop over batches.
 
     Returns:
         Influence, one row per neuron, condition and split: ``INFLUENCE_COLUMNS`` plus ``role`` (``candidate`` or
@@ -75,22 +77,22 @@ def influence_of_layers(
         ``MEASURE_COLUMNS`` plus ``layer``.
 
     Raises:
-        ConfigurationError: the model lacks a layer, or a layer has fewer neurons than ``effort.top``.
+        ConfigurationError: the model lacks a layer, or a layer has fewer neurons than ``settings.top``.
         CorpusError: a condition has no row in the documents of a split.
         CheckpointError: activations, scores or effects are NaN or infinite.
     """
     layers = layers_asked_for(asked, architecture.n_layers, checkpoint.model)
-    rows = _rows_of_both_splits(rows, effort.documents, rng)
+    rows = _rows_of_both_splits(rows, settings.documents, rng)
     masks = {f"{name}/{split}": in_condition(rows, name, split) for name in condition_names(rows) for split in SPLITS}
-    _refuse_empty(masks, effort.documents)
-    means = mean_activations(architecture, blocks, rows, layers, effort.batch_size, progress("means"))
+    _refuse_empty(masks, settings.documents)
+    means = mean_activations(architecture, blocks, rows, layers, settings.batch_size, progress("means"))
     for layer, mean in means.items():
         _refuse_non_finite(checkpoint, layer, "mean activations", mean)
-        _refuse_small(checkpoint, layer, len(mean), effort.top)
+        _refuse_small(checkpoint, layer, len(mean), settings.top)
     references = means if reference == "mean" else {layer: np.zeros_like(mean) for layer, mean in means.items()}
     scores = {
         name: attribution_scores(
-            architecture, blocks, rows[mask], references, effort.batch_size, progress(f"scores, {name},")
+            architecture, blocks, rows[mask], references, settings.batch_size, progress(f"scores, {name},")
         )
         for name, mask in masks.items()
     }
@@ -98,7 +100,7 @@ def influence_of_layers(
     for layer in layers:
         of_layer = {name: found[layer] for name, found in scores.items()}
         _refuse_non_finite(checkpoint, layer, "first-order scores", np.stack(list(of_layer.values())))
-        chosen = _choose(of_layer, effort, rng)
+        chosen = _choose(of_layer, settings, rng)
         effects = rerun_delta_loss(
             architecture,
             blocks,
@@ -106,19 +108,19 @@ def influence_of_layers(
             layer,
             chosen.neurons.tolist(),
             references[layer],
-            effort.batch_size,
-            effort.neurons_a_pass,
+            settings.batch_size,
+            settings.neurons_a_pass,
             progress(f"layer {layer}"),
         )
         _refuse_non_finite(checkpoint, layer, "effects", effects)
         table = _influence_table(checkpoint, layer, chosen, of_layer, effects, rows["document"].to_numpy(), masks)
         influence.append(with_experts(table, architecture.expert_of_neuron(layer)))
-        screening.append(_screening_table(checkpoint, layer, table, condition_names(rows), effort.top))
+        screening.append(_screening_table(checkpoint, layer, table, condition_names(rows), settings.top))
     return pd.concat(influence, ignore_index=True), pd.concat(screening, ignore_index=True)
 
 
 def _rows_of_both_splits(rows: pd.DataFrame, documents: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Rows of at most ``documents`` documents of each split, in their old order, numbered from 0."""
+    """Rows of at most ``documents`` documents of each split, in the same order, numbered from 0."""
     kept = pd.concat([rows_of_documents(rows, split, documents, rng) for split in SPLITS])
     return kept.sort_values(["block", "position"]).reset_index(drop=True)
 
@@ -129,7 +131,7 @@ def _refuse_empty(masks: Mapping[str, np.ndarray], documents: int) -> None:
             condition, split = name.split("/")
             raise CorpusError(
                 f"other_layers.documents: {documents} documents of the {split} split hold no row of condition "
-                f"{condition!r}; expected at least one row, ask for more documents"
+                f"{condition!r}; expected at least one row. Raise other_layers.documents"
             )
 
 
@@ -150,15 +152,15 @@ def _refuse_non_finite(checkpoint: CheckpointName, layer: int, what: str, values
         )
 
 
-def _choose(scores: Mapping[str, np.ndarray], effort: Effort, rng: np.random.Generator) -> _Chosen:
+def _choose(scores: Mapping[str, np.ndarray], settings: OtherLayersSettings, rng: np.random.Generator) -> _Chosen:
     """Candidates and sample of one layer from its scores by ``<condition>/<split>``.
 
-    A neuron stands where its best rank over the conditions puts it, so that each condition gets its share whatever
-    the size of its effects is.
+    A neuron is ranked by its best rank over the conditions, so that each condition gets its share of candidates,
+    whatever the size of its effects.
     """
     discovery = np.stack([np.abs(score) for name, score in scores.items() if name.endswith(f"/{DISCOVERY}")])
     rank = 1 + np.argsort(np.argsort(-discovery, axis=1, kind="stable"), axis=1)
-    candidates, sample = candidates_and_sample(1 / rank.min(0), effort.candidates, effort.sample, rng)
+    candidates, sample = candidates_and_sample(1 / rank.min(0), settings.candidates, settings.sample, rng)
     return _Chosen(
         np.concatenate([candidates, sample]), np.repeat(["candidate", "sample"], [len(candidates), len(sample)])
     )
@@ -185,7 +187,7 @@ def _influence_table(
 def _screening_table(
     checkpoint: CheckpointName, layer: int, influence: pd.DataFrame, conditions: Sequence[str], top: int
 ) -> pd.DataFrame:
-    """What the screening misses on held-out rows, one layer."""
+    """Miss rate of the screening on held-out rows, for one layer."""
     heldout = influence[influence["split"] == HELDOUT]
     estimates = []
     for condition in conditions:

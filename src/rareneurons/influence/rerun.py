@@ -1,12 +1,13 @@
-"""Effect of ablating neurons of any layer, by running the model again from that layer up.
+"""Effect of ablating neurons of any layer, by running the model again from that layer upwards.
 
-The residual stream that enters the layer is kept, so a neuron costs the blocks from its layer up, not a whole pass, and
-several neurons share a pass as a batch. The neuron is held at its reference value at *all* positions of the block, so a
-row's loss also changes through earlier positions; in the last layer that makes no difference.
+The residual stream that enters the layer is kept. A neuron therefore costs the layers from its own upwards instead of a
+whole pass, and several neurons share a pass as a batch. The neuron is held at its reference value at *all* positions of
+the block, so a row's loss also changes through earlier positions. In the last layer that makes no difference.
 
-Two losses are subtracted here, each with the rounding of the model's own precision. On random 6-layer Llamas and
-GPT-NeoXs that was 1e-6 nats a pair and 1e-7 a mean over 230 rows in float32, whatever the size of the effect, so a mean
-of 1e-6 nats would be off by a tenth; in float64 (as ``open_checkpoint`` opens it) 1e-14, at twice the time on a CPU.
+Two losses are subtracted, each rounded in the model's precision. On random 6-layer Llamas and GPT-NeoXs in float32, the
+rounding error was 1e-6 nats per pair and 1e-7 in a mean over 230 rows, whatever the size of the effect. A mean of 1e-6
+nats would be wrong by a tenth. In float64 (as ``open_checkpoint`` opens it) the error was 1e-14, at twice the time on a
+CPU.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,18 +38,19 @@ def rerun_delta_loss(
     """Total effect of ablating neurons of one layer at each row.
 
     Args:
-        architecture: an open checkpoint; its precision is the precision of the two losses.
+        architecture: an open checkpoint. Its precision is that of the two losses.
         blocks: evaluation blocks.
         rows: T rows, in block and position order.
         layer: the neurons' layer.
-        neurons: which neurons.
+        neurons: indices of the neurons.
         reference: (N,) reference values of all neurons of the layer.
-        batch_size: blocks a batch.
-        neurons_a_pass: neurons that share a pass.
+        batch_size: blocks per batch.
+        neurons_a_pass: neurons ablated in one pass, each in its own copy of the batch.
         progress: wraps the loop over batches.
 
     Returns:
-        Float64 (T, number of neurons), nats; exactly 0 where the neuron is at its reference value up to the row.
+        Float64 (T, number of neurons), nats. An effect is exactly 0 if the neuron is at its reference value at all
+        positions up to the row.
     """
     device = architecture.unembedding.device
     block_of_row = rows["block"].to_numpy()
@@ -60,13 +62,14 @@ def rerun_delta_loss(
         with Recorder({"residual": architecture.blocks[layer]}) as recorder:
             architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
         residual = recorder.inputs["residual"]
-        # The same path as the ablated passes, so that its rounding cancels.
+        # Computed in the same way as the ablated passes, so that rounding cancels.
         before = _losses(architecture, run_from(architecture, layer, residual)[at][None], target)
         for first in range(0, len(neurons), neurons_a_pass):
             chosen = list(neurons[first : first + neurons_a_pass])
             normed, moved = _ablated(architecture, layer, residual, chosen, reference)
             after = _losses(architecture, normed[:, at[0], at[1]], target)
-            # Attention is causal: a row up to which nothing moved keeps its loss; two passes would differ by rounding.
+            # Attention is causal, so a row keeps its loss if nothing changed up to it. Two passes would differ by
+            # rounding.
             effect = torch.where(moved[:, at[0], at[1]], after - before, 0)
             effects[mine, first : first + len(chosen)] = effect.T.cpu().numpy()
     return effects
@@ -75,9 +78,10 @@ def rerun_delta_loss(
 def _ablated(
     architecture: Architecture, layer: int, residual: torch.Tensor, neurons: list[int], reference: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Final norm's output for one copy of the batch a neuron, (neurons, blocks, positions, d), and what moved.
+    """Output of the final norm for one copy of the batch per neuron, and where each neuron has changed.
 
-    The second, boolean (neurons, blocks, positions), says whether the neuron left its value there or before.
+    The first has shape (neurons, blocks, positions, d). The second, boolean (neurons, blocks, positions), says whether
+    the neuron's value was changed at this position or before.
     """
     n_blocks = len(residual)
     moved = torch.zeros(len(neurons), *residual.shape[:2], dtype=torch.bool, device=residual.device)

@@ -1,9 +1,9 @@
-"""Find the influential neurons of whole models: first-order scores, exact effects of the best, and what that misses.
+"""Search for influential neurons in all layers: first-order scores, exact effects of the best, and the miss rate.
 
 Attribution patching (Nanda 2023; Kramar et al. 2024, AtP*, arXiv 2403.00745) replaces an ablation by its first-order
-effect, ``(reference - activation) * d loss / d activation``, which one backward pass gives for all neurons of all
-layers. It can be wrong; so the neurons it puts first are computed exactly, and so is a random sample of the others,
-which bounds the share that the screening misses.
+effect, ``(reference - activation) * d loss / d activation``. One backward pass gives it for all neurons of all layers.
+The score can be wrong. Therefore the neurons with the largest scores are computed exactly, and so is a random sample of
+the others, which bounds the share that the screening misses.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,11 +36,11 @@ def attribution_scores(
         blocks: evaluation blocks.
         rows: T rows, in block and position order.
         references: layer -> (N,) reference values.
-        batch_size: blocks a pass.
+        batch_size: blocks per pass.
         progress: wraps the loop over batches.
 
     Returns:
-        Layer -> (N,) float64, nats; neurons are ablated at all positions, as :func:`rerun_delta_loss` does.
+        Layer -> (N,) float64, nats. Neurons are ablated at all positions, as :func:`rerun_delta_loss` does.
     """
     device = architecture.unembedding.device
     block_of_row = rows["block"].to_numpy()
@@ -83,8 +83,8 @@ def candidates_and_sample(
 
     Args:
         scores: (N,) first-order effects.
-        n_candidates: how many of the best.
-        n_sample: how many of the others, at most.
+        n_candidates: number of candidates.
+        n_sample: largest number of sampled others.
         rng: draws the sample.
     """
     order = np.argsort(-np.abs(scores), kind="stable")
@@ -110,19 +110,19 @@ class MissRate:
 def miss_rate(
     candidate_effects: Sequence[float], sample_effects: Sequence[float], top: int, level: float = 0.95
 ) -> MissRate:
-    """Bound what a screening misses from the exact effects of its candidates and of a random sample of the others.
+    """Bound the share that a screening misses, from exact effects of its candidates and of a sample of the others.
 
     Args:
         candidate_effects: exact mean dL of the candidates, nats, at least ``top`` of them.
         sample_effects: exact mean dL of the sampled others, nats.
-        top: how many neurons one wants to find.
+        top: number of most influential neurons to find.
         level: confidence of the bound.
 
     Raises:
         ValueError: fewer candidates than ``top``.
     """
     if len(candidate_effects) < top:
-        raise ValueError(f"top: {top} neurons are wanted of {len(candidate_effects)} candidates; screen more of them")
+        raise ValueError(f"top: {top} neurons are wanted from {len(candidate_effects)} candidates; screen more neurons")
     threshold = float(np.sort(np.abs(candidate_effects))[-top])
     sampled = len(sample_effects)
     missed = int(np.sum(np.abs(sample_effects) > threshold))
@@ -138,7 +138,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
         second: (n,) values of the same neurons.
 
     Returns:
-        Rho, lower and upper end; NaN where fewer than four neurons or a constant leave it undefined.
+        Rho, lower and upper end. They are NaN with fewer than four neurons, or if the values are constant.
     """
     if len(first) < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan"), float("nan"), float("nan")
@@ -152,18 +152,18 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
 def screening_estimates(
     exact: np.ndarray, first_order: np.ndarray, sampled: np.ndarray, top: int
 ) -> list[tuple[str, Estimate]]:
-    """How well first-order scores find the influential neurons of one layer.
+    """Quality of first-order scores in finding the influential neurons of one layer.
 
     Args:
         exact: (n,) mean dL of the candidates and of a random sample of the others, nats.
         first_order: (n,) their first-order scores on the same rows, nats.
         sampled: boolean (n,), False for candidates.
-        top: how many neurons one wants to find.
+        top: number of most influential neurons to find.
 
     Returns:
-        (group, estimate): of the group ``sample`` the ``miss_rate`` (``ci_high`` is its one-sided 95 % bound, ``n`` the
-        sampled neurons; 0 with ``n`` = 0 where nothing was screened out), of ``candidates`` the ``threshold`` (exact
-        |mean dL| of the ``top``-th), and the ``rank_correlation`` of score and effect in both.
+        (group, estimate). For the group ``sample``: the ``miss_rate``, with its one-sided 95 % bound as ``ci_high`` and
+        the number of sampled neurons as ``n`` (0 with ``n`` = 0 if nothing was screened out). For ``candidates``: the
+        ``threshold``, the exact |mean dL| of the ``top``-th. For both: the ``rank_correlation`` of score and effect.
 
     Raises:
         ValueError: fewer candidates than ``top``.

@@ -1,4 +1,4 @@
-"""Effects added up by document, and the means and clustered standard errors that follow."""
+"""Effects added up by document, with their means and clustered standard errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from rareneurons.tables import INFLUENCE_COLUMNS, CheckpointName
 
 @dataclass(frozen=True)
 class InfluenceSums:
-    """Sums of effects by document, from which means, clustered errors and bootstraps follow.
+    """Sums of effects by document, for means, clustered errors and bootstraps.
 
-    ``signed`` and ``absolute`` float64 (documents, N): sum of dL and of |dL| over a document's rows, nats;
-    ``n_rows`` int64 (documents,); ``document`` int64 (documents,): the documents' ids.
+    ``signed`` and ``absolute`` float64 (documents, N): sums of dL and of |dL| over a document's rows, in nats.
+    ``n_rows`` int64 (documents,). ``document`` int64 (documents,): ids of the documents.
     """
 
     document: np.ndarray
@@ -25,12 +25,12 @@ class InfluenceSums:
     def in_blocks(self, documents: np.ndarray, most: int) -> "InfluenceSums":
         """The same sums with documents merged into at most ``most`` blocks, ids 0, 1, ...
 
-        A block takes every ``most``-th document of ``documents``, so blocks are alike; resampling blocks resamples
-        whole documents, and the blocks of two conditions hold the same documents where ``documents`` is the same.
+        A block takes every ``most``-th document of ``documents``, so blocks are similar. Resampling blocks resamples
+        whole documents. The blocks of two conditions contain the same documents if ``documents`` is the same.
 
         Args:
-            documents: sorted ids of all documents, those without a row here among them.
-            most: number of blocks at most.
+            documents: sorted ids of all documents, including those without a row here.
+            most: largest number of blocks.
         """
         block = np.searchsorted(documents, self.document) % most
         n_blocks = min(most, len(documents))
@@ -53,7 +53,7 @@ def clustered_mean(sums: np.ndarray, n_rows: np.ndarray) -> tuple[np.ndarray, np
         n_rows: (documents,) rows of each document.
 
     Returns:
-        Mean (N,) and standard error (N,), in the unit of ``sums``; the error is NaN for a single document.
+        Mean (N,) and standard error (N,), in the unit of ``sums``. The error is NaN for a single document.
     """
     total = n_rows.sum()
     mean = sums.sum(0) / total
@@ -70,10 +70,10 @@ def influence_frame(
     """The influence table, one row per neuron, condition and split (``INFLUENCE_COLUMNS``).
 
     Args:
-        checkpoint: whose influence it is.
+        checkpoint: name of the checkpoint.
         layer: the neurons' layer.
         sums: ``<condition>/<split>`` -> sums by document.
-        neurons: (N,) which neurons the sums are about; without it all of the layer, 0, 1, ...
+        neurons: (N,) indices of the neurons. Without it, all neurons of the layer, 0, 1, ...
     """
     parts = []
     for name, found in sums.items():
@@ -99,7 +99,7 @@ def influence_frame(
 
 
 def with_experts(table: pd.DataFrame, expert: np.ndarray | None) -> pd.DataFrame:
-    """An influence table of one layer with the column ``expert``, in a mixture of experts; else as it is.
+    """An influence table of one layer with the column ``expert`` in a mixture of experts, else unchanged.
 
     Args:
         table: has the column ``neuron``.
@@ -114,7 +114,7 @@ FIELDS = ("document", "n_rows", "signed", "absolute")
 def blocked_arrays(sums: Mapping[str, InfluenceSums], most: int) -> dict[str, np.ndarray]:
     """Sums over at most ``most`` blocks of documents as named arrays ``<condition>/<split>/<field>``.
 
-    All conditions of a split have the same blocks, so that one draw of blocks serves them all.
+    All conditions of a split have the same blocks, so one draw of blocks is valid for all of them.
     """
     arrays: dict[str, np.ndarray] = {}
     for split in dict.fromkeys(name.split("/")[1] for name in sums):

@@ -1,4 +1,4 @@
-"""Effects of a tile of neurons on a tile of rows, and how tiles add up by document."""
+"""Effects of a tile of neurons on a tile of rows, and their sums by document."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rareneurons.influence.sums import InfluenceSums
 
 @dataclass(frozen=True)
 class PairCounts:
-    """How many (row, neuron) pairs took which way: the sum over the vocabulary, a series, or a run of the tail."""
+    """Number of (row, neuron) pairs per method: exact sum over the vocabulary, cubic or quartic series, or re-run."""
 
     exact: int = 0
     cubic: int = 0
@@ -46,7 +46,7 @@ def sum_by_document(
     masks: dict[str, np.ndarray],
     report_pairs: Callable[[PairCounts], None] = lambda pairs: None,
 ) -> dict[str, InfluenceSums]:
-    """Add up tiles of effects by document, once for every mask over the rows.
+    """Add up tiles of effects by document, once per mask over the rows.
 
     Args:
         tiles: effects, as :func:`delta_loss_tiles` yields them.
@@ -56,7 +56,7 @@ def sum_by_document(
         report_pairs: receives each tile's pair counts.
 
     Returns:
-        Name of the mask -> sums over the documents that have a row in it.
+        Name of the mask -> sums over the documents with a row in it.
 
     Raises:
         CheckpointError: an effect is NaN or infinite.

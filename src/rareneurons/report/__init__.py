@@ -1,4 +1,4 @@
-"""Pages that people open: the report of a run, and a model's neurons to look around in.
+"""Pages for readers: the report of a run, and an interactive page of a model's neurons.
 
-Each is one HTML text that holds all it needs and loads nothing.
+Each page is one HTML text that contains everything it shows and loads nothing.
 """

@@ -1,4 +1,4 @@
-"""A model's neurons to look around in: rare against common influence at every checkpoint, with what each one writes."""
+"""Interactive page of a model's neurons: influence on rare and common rows per checkpoint, and promoted tokens."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,19 +22,19 @@ OTHER_COLOUR = "#999999"
 def neuron_frame(
     influence: pd.DataFrame, neurons: pd.DataFrame, groups: pd.DataFrame, conditions: Sequence[str]
 ) -> pd.DataFrame:
-    """All that the page says of one checkpoint's neurons.
+    """Everything that the page shows about one checkpoint's neurons.
 
     Args:
-        influence: influence table; held-out rows of ``conditions`` are used.
+        influence: influence table, of which held-out rows of ``conditions`` are used.
         neurons: properties of the neurons and the tokens they promote and suppress.
         groups: group table.
-        conditions: which conditions.
+        conditions: names of the conditions.
 
     Returns:
-        One row a neuron: ``layer``, ``neuron``, ``expert`` in a mixture, ``<condition>.<effect>`` in nats,
-        ``<condition>.n_rows`` and ``n_documents``, the properties, the tokens, ``groups`` (names of all it belongs to),
-        and ``group``: the regime it is coloured by, which is the fitted curve's or, for a sign without fitted regimes,
-        the fixed cuts'.
+        One row per neuron: ``layer``, ``neuron``, ``expert`` in a mixture of experts, ``<condition>.<effect>`` in nats,
+        ``<condition>.n_rows`` and ``n_documents``, the properties, the tokens, ``groups`` (names of all groups of the
+        neuron), and ``group``, the regime that decides its colour. This is a regime of the fitted curve or, for a sign
+        without fitted regimes, one by the fixed cuts.
     """
     heldout = influence[influence["split"] == "heldout"]
     frame = neurons[["layer", "neuron", *PROPERTIES, *LENS]].sort_values("neuron").reset_index(drop=True)
@@ -51,7 +51,7 @@ def neuron_frame(
 
 
 def _regime(groups: Sequence[str]) -> str:
-    """The group that colours a neuron: of the fitted curve before that of the fixed cuts."""
+    """The group that decides a neuron's colour. Groups of the fitted curve precede those by the fixed cuts."""
     return min(groups, key=lambda name: (name.startswith(FIXED_PREFIX), name), default=NO_GROUP)
 
 
@@ -63,15 +63,15 @@ def neuron_page(
     colours: Mapping[str, str],
     pages: Mapping[str, str],
 ) -> str:
-    """The page, about 5 MB of it Plotly.
+    """The page as HTML, of which Plotly is about 5 MB.
 
     Args:
-        model: whose neurons.
-        checkpoints: name -> as :func:`neuron_frame` returns it, in the order of the slider; the last is shown first.
-        token_text: token id -> text in which every character shows.
-        conditions: two; the first is on the vertical axis.
-        colours: group -> colour; groups are listed in this order.
-        pages: model -> address of its page, this one among them.
+        model: name of the model.
+        checkpoints: name -> as :func:`neuron_frame` returns it, in the order of the slider. The page opens on the last.
+        token_text: token id -> text in which every character is visible.
+        conditions: two conditions, the first for the vertical axis.
+        colours: group -> colour, in the order in which groups are listed.
+        pages: model -> address of its page, including this model.
     """
     shown = [frame for frame in checkpoints.values() if len(frame)]
     named = {name for frame in shown for name in frame["group"]}
@@ -97,7 +97,7 @@ def neuron_page(
             "pages": pages,
             "several": len(checkpoints) > 1,
             "data": script_data(data),
-            "plotly": Markup(get_plotlyjs()),  # noqa: S704  the library's own
+            "plotly": Markup(get_plotlyjs()),  # noqa: S704  Plotly's own code
         },
     )
 
@@ -110,7 +110,7 @@ def _columns(
     combinations: list[tuple[str, ...]],
     ids: np.ndarray,
 ) -> dict[str, Any]:
-    """One checkpoint: arrays of a number a neuron, or of several one after another."""
+    """Arrays of one checkpoint, with one or several consecutive numbers per neuron."""
     numbers = [*(f"{condition}.{effect}" for condition in conditions for effect in EFFECTS), *PROPERTIES]
     whole = ["neuron", "layer", *(["expert"] if "expert" in frame else [])]
     first = frame.iloc[0]
@@ -126,7 +126,7 @@ def _columns(
 
 
 def _range(frames: Sequence[pd.DataFrame], conditions: Sequence[str]) -> list[float]:
-    """Common logarithms between which all effects of all checkpoints lie, nats."""
+    """Range of log10 of all effects (nats) of all checkpoints, with a margin."""
     effects = np.concatenate([frame[f"{c}.mean_abs_delta_loss"].to_numpy() for frame in frames for c in conditions])
     effects = np.log10(effects[effects > 0])
     low, high = (effects.min(), effects.max()) if len(effects) else (-1.0, 0.0)

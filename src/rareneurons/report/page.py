@@ -1,4 +1,4 @@
-"""What the pages share: templates, and data that a page's script reads."""
+"""Shared by the pages: templates, and data for a page's script."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 
 def rendered(template: str, values: Mapping[str, Any]) -> str:
-    """A template of this package with its values; text among them is escaped unless it is ``Markup``."""
+    """A template of this package, filled with values. Text is escaped unless it is ``Markup``."""
     environment = Environment(
         loader=PackageLoader("rareneurons.report"),
         autoescape=True,
@@ -23,7 +23,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
 
 
 def script_data(value: Any) -> Markup:
-    """JSON to stand within a ``<script>``: no text in it can end that element."""
+    """JSON for use within a ``<script>``. No text in it can end that element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no `<` is left
 
@@ -31,7 +31,7 @@ def script_data(value: Any) -> Markup:
 def packed(values: np.ndarray) -> dict[str, str]:
     """An array as the bytes of a typed array: ``{"type": "float32", "data": base64}``.
 
-    Floats become float32 (seven digits), integers the smallest unsigned type that holds them.
+    Floats become float32 (seven digits). Integers become the smallest unsigned type that can hold them.
     """
     array = np.ascontiguousarray(values)
     kind = np.dtype("<f4") if array.dtype.kind == "f" else np.min_scalar_type(int(array.max(initial=0)))

@@ -1,4 +1,4 @@
-"""The report of a run: verdicts, then each claim with its figures, tables and time, then where it all comes from."""
+"""The report of a run: verdicts, then each claim with its figures, tables and time, then the origin of the data."""
 
 import base64
 import struct
@@ -24,10 +24,10 @@ PAPER_NAMES = {
     "paper_table_2": "the paper's Table 2",
     "paper_table_3": "the paper's Table 3",
 }
-TABLE_ROWS = 10  # shown of each table
-SHOWN_WHOLE = ("audit", "provenance")  # the tables that more is taken from
-DIGITS = 3  # significant ones
-PIXELS_AN_INCH = 180  # of a window; figures are drawn at FIGURE_DPI
+TABLE_ROWS = 10  # rows shown per table
+SHOWN_WHOLE = ("audit", "provenance")  # tables that the report reads completely
+DIGITS = 3  # significant digits
+PIXELS_PER_INCH = 180  # in the browser; figures are drawn at FIGURE_DPI
 FIGURE_DPI = 300
 
 
@@ -41,18 +41,18 @@ def run_report(
     config: Mapping[str, Any],
     neuron_pages: Mapping[str, str],
 ) -> str:
-    """The report as one page that loads nothing; links lead to files beside it.
+    """The report as one page that loads nothing. Its links lead to files beside it.
 
     Args:
         run: name of the run.
-        claims: the table of verdicts; ``need`` and rows of the model ``all`` are shown where there are any.
-        figures: name -> PNG; those that are not registered are shown in the section "More", in this order.
-        tables: name -> its first rows, all of those in ``SHOWN_WHOLE``, and how many it has.
+        claims: the table of verdicts. ``need`` and rows of the model ``all`` are optional.
+        figures: name -> PNG. Figures that are not registered are shown in the section "More", in this order.
+        tables: name -> its first rows (all rows of those in ``SHOWN_WHOLE``), and its number of rows.
         captions: name of a figure or table, or ``workflow``, -> reStructuredText with Jinja's expressions of
             ``snakemake.config``, as ``snakemake --report`` reads them.
-        benchmarks: of each job its ``rule``, and Snakemake's columns ``s``, ``cpu_time`` and ``max_rss`` (MB).
+        benchmarks: for each job its ``rule``, and Snakemake's columns ``s``, ``cpu_time`` and ``max_rss`` (MB).
         config: the configuration.
-        neuron_pages: model -> address of its page of neurons, relative to the report.
+        neuron_pages: model -> address of its neuron page, relative to the report.
     """
     texts = {name: caption(source, config) for name, source in captions.items()}
     times = run_times(benchmarks)
@@ -82,7 +82,7 @@ def caption(source: str, config: Mapping[str, Any]) -> Markup:
     """A caption as HTML.
 
     Args:
-        source: reStructuredText in which Jinja's expressions name ``snakemake.config``.
+        source: reStructuredText with Jinja's expressions of ``snakemake.config``.
         config: the configuration.
     """
     settings = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 2, "halt_level": 2}
@@ -91,10 +91,10 @@ def caption(source: str, config: Mapping[str, Any]) -> Markup:
 
 
 def run_times(benchmarks: pd.DataFrame) -> pd.DataFrame:
-    """Time and memory by rule, the longest first.
+    """Time and memory by rule, with the longest first.
 
     Args:
-        benchmarks: one row a job, see :func:`run_report`.
+        benchmarks: one row per job, see :func:`run_report`.
 
     Returns:
         ``rule``, ``jobs``, ``wall s`` and ``CPU s`` (sums over jobs), ``peak MB`` (largest of a job).
@@ -180,15 +180,15 @@ def _section(
 
 
 def _image(png: bytes) -> dict[str, Any]:
-    """Its address as data, and the width and height of a window that it is shown in."""
-    width, height = struct.unpack(">II", png[16:24])  # of the header that every PNG begins with
-    scale = PIXELS_AN_INCH / FIGURE_DPI
+    """The image as a data address, with its width and height in the browser's pixels."""
+    width, height = struct.unpack(">II", png[16:24])  # from the header at the start of every PNG
+    scale = PIXELS_PER_INCH / FIGURE_DPI
     source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
     return {"source": source, "width": round(width * scale), "height": round(height * scale)}
 
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:
-    """Column names, and rows of cells: text, and whether it is a number."""
+    """Column names, and rows of cells. A cell is its text and whether it is a number."""
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     return {
         "columns": list(map(str, frame.columns)),
@@ -214,7 +214,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    """Three significant digits, or all before the point; empty where there is no number."""
+    """Three significant digits, or all digits before the point. Empty if there is no number."""
     if pd.isna(value):
         return ""
     return f"{value:.0f}" if abs(value) >= 10**DIGITS or float(value).is_integer() else f"{value:.{DIGITS}g}"

@@ -6,7 +6,7 @@ const arrays = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, fl
 const unpacked = new Map();
 const settings = { responsive: true, displaylogo: false, displayModeBar: true,
   modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] };
-let kept = null; // index of the neuron that was clicked or searched
+let kept = null; // index of the neuron that was clicked or searched for
 
 function unpack(array) {
   const bytes = Uint8Array.from(atob(array.data), (character) => character.charCodeAt(0));
@@ -51,7 +51,7 @@ function traces(columns) {
     ring.x.push(influence(columns, common)[at]);
     ring.y.push(influence(columns, rare)[at]);
   }
-  // A legend shows a trace's first marker, whose shape is one neuron's sign: traces without points stand for the groups.
+  // A legend shows the first marker of a trace, whose shape is one neuron's sign. Traces without points represent the groups instead.
   const legend = found.filter((trace) => trace.x.length).map(({ name, legendgroup, marker }) => ({
     type: "scatter", mode: "markers", name, legendgroup, x: [null], y: [null], hoverinfo: "skip",
     marker: { color: marker.color, size: 9, symbol: "circle" },
@@ -79,7 +79,7 @@ function layout() {
 
 function element(tag, text, parent) {
   const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text; // never markup: tokens may hold any
+  if (text !== undefined) made.textContent = text; // never markup, because tokens may contain any
   if (parent) parent.append(made);
   return made;
 }
@@ -89,7 +89,7 @@ function show(i) {
   const card = byId("card");
   card.replaceChildren();
   if (i === null || i < 0) {
-    element("p", "Hover a neuron, or type its index above.", card);
+    element("p", "Hover over a neuron, or type its index above.", card);
     return;
   }
   const name = [columns.layer[i], ...(columns.expert ? [columns.expert[i]] : []), columns.neuron[i]];
@@ -128,7 +128,7 @@ function said(columns) {
   const hidden = columns.neuron.reduce((n, _, i) => n + !drawn(columns, i), 0);
   const rows = data.conditions.map((name) => columns.rows[name][0] + " " + name + " rows of " + columns.rows[name][1] + " documents");
   byId("said").textContent = columns.neuron.length + " neurons; " + rows.join(", ") +
-    (hidden ? "; not drawn, being without any effect: " + hidden : "");
+    (hidden ? "; not drawn, because they are without any effect: " + hidden : "");
 }
 
 function draw() {
@@ -152,7 +152,7 @@ byId("neuron").max = Math.max(...checkpoint(place()).neuron);
 byId("checkpoint").addEventListener("input", draw);
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  keep(Number(byId("neuron").value)); // the input's own rules let no other index through
+  keep(Number(byId("neuron").value)); // the input's own rules accept no other index
 });
 if (byId("model")) byId("model").addEventListener("change", (event) => { location.href = event.target.value; });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

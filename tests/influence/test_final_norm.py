@@ -1,4 +1,4 @@
-"""The tail run again against hooked forward passes in float64, for architectures without a closed form."""
+"""The re-run from the final norm equals hooked float64 passes, for architectures without a closed form."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from oracles import float64_trace, hooked_delta_loss
 
 from rareneurons.errors import CheckpointError, ConfigurationError
 from rareneurons.influence.closed_form import delta_loss_matrix
+from rareneurons.influence.final_norm import final_norm_rerun_tiles
 from rareneurons.influence.last_mlp import influence_by_document, reference_values
-from rareneurons.influence.tail import rerun_tiles
 from rareneurons.influence.tiles import PairCounts
 from rareneurons.models.architectures import architecture_of
 from rareneurons.rows import candidate_rows
@@ -18,7 +18,7 @@ from rareneurons.trace import trace_rows
 
 def matrix(layer, residual, activation, held, target, **options):
     effects = torch.full(activation.shape, torch.nan, dtype=torch.float64)
-    for tile in rerun_tiles(layer, residual, activation, held, target, **options):
+    for tile in final_norm_rerun_tiles(layer, residual, activation, held, target, **options):
         effects[tile.rows, tile.neurons] = tile.values
     return effects.numpy()
 
@@ -132,7 +132,7 @@ def test_memory_stays_within_its_budget():
     """Tiles of 500 neurons that together need 150 GB."""
     setup = """
 import torch
-from rareneurons.influence.tail import rerun_tiles
+from rareneurons.influence.final_norm import final_norm_rerun_tiles
 from rareneurons.models.last_layer import LastLayer, Norm
 torch.set_num_threads(1)
 g = torch.Generator().manual_seed(0)
@@ -142,10 +142,10 @@ u = torch.randn(v, d, generator=g).double()
 layer = LastLayer(torch.randn(n, d, generator=g).double(), u, torch.zeros(v).double(), norm, {}, norm, 30.0)
 x, a = torch.randn(t, d, generator=g), torch.randn(t, n, generator=g)
 target = torch.zeros(t, dtype=torch.long)
-next(rerun_tiles(layer, x[:1], a[:1], torch.zeros(n), target[:1], memory_bytes=2**20))
+next(final_norm_rerun_tiles(layer, x[:1], a[:1], torch.zeros(n), target[:1], memory_bytes=2**20))
 """
     work = """
-tiles = rerun_tiles(layer, x, a, torch.zeros(n), target, memory_bytes=256 * 2**20)
+tiles = final_norm_rerun_tiles(layer, x, a, torch.zeros(n), target, memory_bytes=256 * 2**20)
 for _, tile in zip(range(3), tiles):
     pass
 """
