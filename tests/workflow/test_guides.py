@@ -96,8 +96,7 @@ def test_figure_of_the_guide_costs_four_places_and_keeps_the_tests_green(tmp_pat
     drawn = "results/smoke/figures/group_sizes.png"
     assert not (project / drawn).exists()
     done = snakemake(project, drawn, "results/smoke/report.html", "--configfile", "config/smoke.yaml")
-    assert set(re.findall(r"^rule (\w+):", done.stderr, flags=re.M)) == {"figure", "report"}
-    assert done.stderr.count("rule figure:") == 1
+    assert sorted(re.findall(r"^(?:local)?rule (\w+):", done.stderr, flags=re.M)) == ["figure", "report"]
     assert (project / drawn).exists()
     assert 'id="figure-group_sizes"' in (project / "results/smoke/report.html").read_text(encoding="utf-8")
 
