@@ -5,9 +5,9 @@ import json
 import pytest
 from conftest import TINY, tiny_model
 
-from rareneurons import costs
 from rareneurons.errors import CheckpointError
 from rareneurons.model_folders import config_file
+from rareneurons.planning import costs
 
 pytestmark = pytest.mark.faults
 LLAMA = {

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from rareneurons import configuration
 from rareneurons.corpus import READABLE_SUFFIXES
 from rareneurons.errors import ConfigurationError
+from rareneurons.planning import configuration
 
 SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
 
