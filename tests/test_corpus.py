@@ -228,7 +228,7 @@ def test_a_parquet_file_with_a_broken_page_or_text_is_named(tmp_path):
         corpus.read_documents(str(file))
 
 
-def test_a_surrogate_in_parquet_and_a_folder_are_refused(tmp_path):
+def test_a_folder_and_two_columns_of_one_name_are_refused(tmp_path):
     (tmp_path / "parts.parquet").mkdir()
     with pytest.raises(CorpusError, match=r"parts\.parquet: a folder, expected one file"):
         corpus.read_documents(str(tmp_path / "parts.parquet"))
