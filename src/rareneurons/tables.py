@@ -16,6 +16,7 @@ MEASURE_NUMBERS = [
     *("null_mean", "null_low", "null_high", "null_n"),
     *("p_value", "q_value", "n", "unit", "reason"),
 ]
+MEASURE_FLOATS = ["value", "ci_low", "ci_high", "null_mean", "null_low", "null_high", "p_value", "q_value"]
 MEASURE_COLUMNS = [*MEASURE_KEYS, *MEASURE_NUMBERS]
 DRAW_KEYS = ["condition", "group", "measure", "part", "quantity", "against"]
 MAY_BE_EMPTY = ("part", "against", "reason", "need", "evidence")  # text columns that a CSV file may leave empty
@@ -129,7 +130,9 @@ def measure_frame(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str
         {**checkpoint.columns(), "condition": condition, "group": group, **vars(estimate)}
         for condition, group, estimate in estimates
     ]
-    return pd.DataFrame(records, columns=MEASURE_COLUMNS)
+    frame = pd.DataFrame(records, columns=MEASURE_COLUMNS)
+    # A table without rows has numbers, too: joined with others it must not turn theirs into objects.
+    return frame.astype({"step": int, "null_n": int, **dict.fromkeys(MEASURE_FLOATS, float)})
 
 
 def draws_frame(checkpoint: CheckpointName, draws: Iterable[tuple[str, str, Draws]]) -> pd.DataFrame:

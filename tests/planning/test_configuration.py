@@ -74,9 +74,8 @@ def test_validated_sorts_keys_and_finds_folders_on_disk(tmp_path, monkeypatch):
     """Another order of the same keys must not look like another parameter to Snakemake."""
     for step in ("checkpoint-500", "step1000"):
         (tmp_path / "run" / step).mkdir(parents=True)
+        (tmp_path / "run" / step / "config.json").write_text("{}")
     (tmp_path / "run/notes.txt").touch()
-    (tmp_path / "release").mkdir()
-    (tmp_path / "release/config.json").touch()
     monkeypatch.chdir(tmp_path)
     config = with_model(source="local", folder="run")
     found = configuration.validated(config, SCHEMA)
@@ -84,8 +83,6 @@ def test_validated_sorts_keys_and_finds_folders_on_disk(tmp_path, monkeypatch):
     turned = dict(reversed([(key, value) for key, value in config.items()]))
     assert list(found) == list(configuration.validated(turned, SCHEMA)) == sorted(config)
     assert list(found["rows"]) == sorted(config["rows"])
-    assert configuration.subfolders("release") == []
-    assert configuration.subfolders("nowhere") is None
     with pytest.raises(ConfigurationError, match=r"models\[0\]\.folder: 'nowhere' is not there"):
         configuration.validated(with_model(source="local", folder="nowhere"), SCHEMA)
 

@@ -20,6 +20,7 @@ def checkpoint(tmp_path):
     (folder / "config.json").write_text(json.dumps(shape))
     (folder / "tokenizer.json").write_bytes(bytes(7 * MB))
     (folder / "pytorch_model.bin").write_bytes(bytes(5 * MB))
+    (folder / "model.safetensors.index.json").write_text("{}")
     for part in (1, 2):
         (folder / f"model-0000{part}-of-00002.safetensors").write_bytes(bytes(part * MB))
     return folder

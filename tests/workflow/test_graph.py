@@ -79,7 +79,7 @@ def test_everything_promised_is_there(smoke_run):
     assert list(claims.columns) == CLAIM_COLUMNS
     assert claims["claim"].tolist() == [f"C{n}" for n in range(1, 8)]
     undecided = claims["verdict"] == "undecided"
-    assert claims["reason"].notna().all()
+    assert claims[["rule", "evidence", "sentence"]].notna().all(axis=None)
     assert claims.loc[undecided, "need"].str.contains(r"[0-9]").all()
     assert claims.loc[~undecided, "need"].isna().all()
 
@@ -264,7 +264,7 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
 @pytest.mark.parametrize(
     ("file", "old", "new", "redrawn"),
     [
-        ("src/rareneurons/figures/comparison.py", '"exponents\' ratio"', '"ratio of exponents"', {"choices"}),
+        ("src/rareneurons/figures/comparison.py", '"ratio of exponents"', '"exponents, ratio"', {"choices"}),
         ("src/rareneurons/planning/figures.py", '"largest eigenvalue', '"top eigenvalue', {"weightwatcher"}),
         ("src/rareneurons/figures/style.py", "COLUMN_WIDTH = 3.35", "COLUMN_WIDTH = 3.3", set(FIGURES)),
         ("workflow/report/hill_plot.rst", "Hill exponent", "Exponent", set()),

@@ -1,5 +1,6 @@
 """The guides and the README's overlays, followed to the letter."""
 
+import json
 import os
 import re
 import shutil
@@ -7,11 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT, snakemake
+from conftest import PROJECT, copy_project, snakemake
+from safetensors.numpy import load_file, save_file
 from test_architecture import broken_contracts
+
+from rareneurons.corpus import package_docstrings
 
 pytestmark = pytest.mark.workflow
 
@@ -108,13 +113,53 @@ def test_corpus_of_the_guide_plans(smoke_run):
     assert "results/texts/neox-tiny/step16/influence.parquet" in output
 
 
-def test_model_of_the_readme_plans(smoke_run):
-    text = overlay_in("README.md", "mine.yaml").replace("/path/to/model", "results/smoke/neox-tiny/training/step16")
-    assert yaml.safe_load(text)["models"][0]["source"] == "local"
-    (smoke_run / "texts.jsonl").write_text('{"text": "some words"}\n')
-    (smoke_run / "mine.yaml").write_text(text)
-    output = snakemake(smoke_run, "-n", "--configfile", "mine.yaml").stdout
-    assert "results/mine/mine/main/influence.parquet" in output
+def local_model(smoke_run: Path, project: Path, name: str, step: str) -> Path:
+    """A folder as save_pretrained leaves it: a model of the smoke run with its tokenizer beside it."""
+    shutil.copytree(smoke_run / f"results/smoke/neox-tiny/training/{step}", project / name)
+    for file in (smoke_run / "results/smoke/inputs/tokenizers/docstrings-512").iterdir():
+        shutil.copy(file, project / name)
+    return project / name
+
+
+def without_influence(folder: Path) -> None:
+    """Set the output projection of the last MLP to zero: no neuron has an influence, so none can be ranked."""
+    weights = load_file(folder / "model.safetensors")
+    zeroed = {name: array * 0 if "layers.1.mlp.dense_4h_to_h" in name else array for name, array in weights.items()}
+    assert any((array == 0).all() for array in zeroed.values())
+    save_file(zeroed, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.faults
+def test_models_of_the_readme_run_to_their_report(smoke_run, tmp_path):
+    """One release without a step each: no trends, and claims about training say so. One has nothing to rank."""
+    project = copy_project(tmp_path)
+    local_model(smoke_run, project, "trained", "step16")
+    without_influence(local_model(smoke_run, project, "silent", "step0"))
+    mine = yaml.safe_load(overlay_in("README.md", "mine.yaml").replace("/path/to/model", "trained"))
+    assert mine["models"][0]["source"] == "local"
+    mine["models"].append(mine["models"][0] | {"name": "silent", "folder": "silent"})
+    (project / "mine.yaml").write_text(yaml.safe_dump(mine))
+    small = yaml.safe_load((project / "config/smoke.yaml").read_text())
+    small["rows"] = {key: small["rows"][key] for key in ("documents", "block_length", "rows_per_condition")}
+    small = {key: value for key, value in small.items() if key not in ("run", "corpora", "tokenizers", "models")}
+    (project / "small.yaml").write_text(yaml.safe_dump(small))
+    texts = [text for text in package_docstrings("networkx") if len(text) >= 200]
+    (project / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    snakemake(project, "--configfile", "small.yaml", "mine.yaml")
+    results = project / "results/mine"
+    assert (results / "report.html").exists()
+    for name in ("dynamics", "final_top"):
+        table = pd.read_csv(results / f"tables/{name}.csv")
+        assert "model" in table
+        assert table.empty
+    claims = pd.read_csv(results / "claims.csv").set_index(["claim", "model"])
+    for model in ("mine", "silent"):
+        assert claims.loc[("C6", model), "verdict"] == "undecided"
+        assert "(0 here)" in claims.loc[("C6", model), "need"]
+        assert f"for {model} at main:" in claims.loc[("C6", model), "sentence"]
+    assert np.isfinite(claims.loc[("C3", "mine"), "value"])
+    assert claims.loc[("C3", "silent"), "verdict"] == "undecided"
+    assert np.isnan(claims.loc[("C3", "silent"), "value"])
 
 
 def test_full_reproduction_has_as_many_jobs_as_the_readme_says(smoke_run):

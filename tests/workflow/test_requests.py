@@ -35,7 +35,7 @@ def test_every_rule_asks_for_threads_memory_and_time(smoke_run):
     assert set(RULES) - {"other_layers"} == listed - {"all"}, "the text of every rule was found"
     for name, text in RULES.items():
         assert re.search(r"^    threads: \S", text, flags=re.M), name
-        assert re.search(r"^        \*\*needs\(\"\w+\"\),$", text, flags=re.M), name
+        assert re.search(r"^        \*\*needs(\(\"\w+\"\)|_of_measure\(\)),$", text, flags=re.M), name
 
 
 def test_retries_stand_in_the_profile_but_for_local_downloads():
