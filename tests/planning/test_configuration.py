@@ -72,14 +72,14 @@ def test_what_is_left_out_is_taken_from_what_is_listed_or_found():
 
 def test_validated_sorts_keys_and_finds_folders_on_disk(tmp_path, monkeypatch):
     """Another order of the same keys must not look like another parameter to Snakemake."""
-    for step in ("checkpoint-500", "step1000"):
+    for step in ("checkpoint-500", "checkpoint-1000"):
         (tmp_path / "run" / step).mkdir(parents=True)
         (tmp_path / "run" / step / "config.json").write_text("{}")
     (tmp_path / "run/notes.txt").touch()
     monkeypatch.chdir(tmp_path)
     config = with_model(source="local", folder="run")
     found = configuration.validated(config, SCHEMA)
-    assert found["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/step1000"}
+    assert found["models"][0]["folders"] == {"step500": "run/checkpoint-500", "step1000": "run/checkpoint-1000"}
     turned = dict(reversed([(key, value) for key, value in config.items()]))
     assert list(found) == list(configuration.validated(turned, SCHEMA)) == sorted(config)
     assert list(found["rows"]) == sorted(config["rows"])
