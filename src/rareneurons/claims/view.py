@@ -100,5 +100,5 @@ def tables_of(model: str, tables: Tables) -> Tables:
 
 
 def n_checkpoints(audit: pd.DataFrame) -> int:
-    """Interval of checkpoints whose training step is known and that the audit has not left out."""
+    """Number of checkpoints whose training step is known and that the audit has not left out."""
     return int(((audit["step"] >= 0) & ~audit["left_out"]).sum())
