@@ -16,7 +16,7 @@ def needs(stage):
 
 
 def needs_of_measure():
-    """The same for rule `measure`: by the measure's own formula, or the one of small jobs where it has none."""
+    """The same by the measure's own formula, or by the one of small jobs where it has none."""
     return needs_by(lambda wildcards: job_resources.stage_of(wildcards.measure))
 
 
