@@ -68,7 +68,7 @@ def costs_of_models(config: dict, rate: float) -> pd.DataFrame:
                 "model": model["name"],
                 "checkpoints": n_checkpoints,
                 "download GiB": n_checkpoints * stored / GIB,
-                "a checkpoint GiB": stored / GIB,
+                "GiB per checkpoint": stored / GIB,
                 "memory GiB": (4 * shape.parameters + 2 * trace) / GIB + config["influence"]["memory_gib"],
                 "results GiB": n_checkpoints * (trace + layer) / GIB,
             }
@@ -169,7 +169,7 @@ def main() -> int:
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     if not settings.run:
         table = costs_of_models(config, settings.rate)
-        total = table.drop(columns=["model", "a checkpoint GiB", "memory GiB"]).sum().to_dict()
+        total = table.drop(columns=["model", "GiB per checkpoint", "memory GiB"]).sum().to_dict()
         printed(pd.concat([table, pd.DataFrame([{"model": "all"} | total])]))
         return 0
     run = settings.run.resolve()
