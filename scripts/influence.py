@@ -5,7 +5,7 @@ import logging
 import pandas as pd
 import torch
 from device import device_of
-from job import checkpoint_name, generator, progress, run, write_arrays, write_parquet
+from job import checkpoint_name, generator, progress_of, run, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence import last_mlp, sums
@@ -22,20 +22,22 @@ def main(job):
     layer = LastLayer.from_arrays(load_file(job.input.last_layer))
     if layer.no_closed_form is not None:
         logging.info("no closed form: %s; every pair runs again from the MLP's output projection", layer.no_closed_form)
-    by_document, pairs = last_mlp.influence_by_document(
-        layer.to(device_of(job.params.device, float64=True), torch.float32),
-        trace,
-        last_mlp.reference_values(trace, settings["reference"], document, generator(job)),
-        rows["target"].to_numpy(),
-        document,
-        condition_split_masks(rows),
-        progress(f"influence {job.wildcards.model}/{job.wildcards.checkpoint}"),
-        effect=settings["effect"],
-        tolerance=settings["tolerance"],
-        memory_bytes=int(settings["memory_gib"] * 2**30),
-    )
+    what = f"influence {job.wildcards.model}/{job.wildcards.checkpoint}"
+    with progress_of(what, trace["activation"].size, "pairs") as advance:
+        by_document, pairs = last_mlp.influence_by_document(
+            layer.to(device_of(job.params.device, float64=True), torch.float32),
+            trace,
+            last_mlp.reference_values(trace, settings["reference"], document, generator(job)),
+            rows["target"].to_numpy(),
+            document,
+            condition_split_masks(rows),
+            advance,
+            effect=settings["effect"],
+            tolerance=settings["tolerance"],
+            memory_bytes=int(settings["memory_gib"] * 2**30),
+        )
     logging.info(
-        "pairs: %d by the exact sum, %d by the cubic and %d by the quartic series, %d by running the tail again",
+        "pairs: %d by the exact sum, %d by the cubic and %d by the quartic series, %d re-run from the final norm",
         pairs.exact,
         pairs.cubic,
         pairs.quartic,

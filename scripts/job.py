@@ -141,21 +141,19 @@ def announce(text: str) -> None:
     print(text, file=_Lines())
 
 
+BAR = {"mininterval": PROGRESS_SECONDS, "delay": PROGRESS_SECONDS, "ascii": True, "ncols": 90}
+
+
 def progress(description: str) -> Callable[[Iterable], Iterable]:
     """Wrapper for a loop that reports to the log and the terminal every ten seconds."""
+    return lambda iterable: tqdm(iterable, desc=description, file=_Lines(), **BAR)
 
-    def wrap(iterable: Iterable) -> Iterable:
-        return tqdm(
-            iterable,
-            desc=description,
-            file=_Lines(),
-            mininterval=PROGRESS_SECONDS,
-            delay=PROGRESS_SECONDS,
-            ascii=True,
-            ncols=90,
-        )
 
-    return wrap
+@contextmanager
+def progress_of(description: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
+    """Function that is called with the amount done since its last call; reports as :func:`progress` does."""
+    with tqdm(total=total, desc=description, unit=f" {unit}", unit_scale=True, file=_Lines(), **BAR) as bar:
+        yield bar.update
 
 
 def computed(job) -> str:

@@ -160,7 +160,7 @@ def test_stored_trace_to_means(rng):
     blocks = random_blocks(12)
     rows = candidate_rows(blocks)
     trace = vars(trace_rows(architecture, blocks, rows, batch_size=5))
-    everything = np.ones(len(rows), dtype=bool)
+    everything, done = np.ones(len(rows), dtype=bool), []
     sums, _ = influence_by_document(
         architecture.last_layer(),
         trace,
@@ -168,7 +168,9 @@ def test_stored_trace_to_means(rng):
         rows["target"].to_numpy(),
         rows["document"].to_numpy(),
         {"all": everything},
+        done.append,
     )
+    assert sum(done) == trace["activation"].size, "progress ends at its total"
     mean = sums["all"].signed.sum(0) / len(rows)
     slow = architecture_of(tiny_model("gpt_neox").double())
     for neuron in range(0, len(mean), 5):

@@ -192,3 +192,19 @@ def test_a_damaged_checkpoint_that_the_run_made_is_to_be_deleted(job, tmp_path, 
     log = log_of_failure(job, raising(DamagedFileError("model.safetensors: cannot be read: it ends")))
     assert "\nerror: model.safetensors: cannot be read: it ends" in log
     assert (f"This run made {training}: delete it and run again" in log) == of_run
+
+
+def test_progress_of_an_amount_has_a_total(job, monkeypatch):
+    monkeypatch.setitem(shared.BAR, "delay", 0)
+    monkeypatch.setitem(shared.BAR, "mininterval", 0)
+
+    def main(_job):
+        with shared.progress_of("influence m/step8", 4_000_000, "pairs") as advance:
+            advance(1_000_000)
+            advance(3_000_000)
+
+    shared.run(main, job)
+    log = Path(job.log[0]).read_text()
+    assert "25%" in log
+    assert "1.00M/4.00M" in log
+    assert "4.00M/4.00M" in log

@@ -1,6 +1,6 @@
 """Influence of every neuron of the last MLP: in closed form if that holds, else by the re-run from the final norm."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ def influence_by_document(
     target: np.ndarray,
     document: np.ndarray,
     masks: dict[str, np.ndarray],
-    progress: Callable[[Iterable[DeltaLoss]], Iterable[DeltaLoss]] = iter,
+    advance: Callable[[int], object] = lambda pairs: None,
     effect: Effect = "total",
     tolerance: float = 1e-5,
     memory_bytes: int = 2 * 1024**3,
@@ -74,7 +74,7 @@ def influence_by_document(
         target: (T,) ids of the next tokens.
         document: (T,) document ids.
         masks: name -> boolean (T,).
-        progress: wraps the loop over tiles.
+        advance: receives the number of (row, neuron) pairs of each tile that is done, T x N in all.
         effect: ``total`` or ``direct``, as for :func:`delta_loss_tiles`.
         tolerance: largest certified error of a pair in closed form, nats.
         memory_bytes: largest total size of the arrays made here.
@@ -103,5 +103,12 @@ def influence_by_document(
             f"{layer.no_closed_form}; expected 'total' for this model"
         )
     tally: list[PairCounts] = []
-    sums = sum_by_document(progress(tiles), trace["activation"].shape[1], document, masks, tally.append)
+    done = _advanced(tiles, advance)
+    sums = sum_by_document(done, trace["activation"].shape[1], document, masks, tally.append)
     return sums, sum(tally, PairCounts())
+
+
+def _advanced(tiles: Iterable[DeltaLoss], advance: Callable[[int], object]) -> Iterator[DeltaLoss]:
+    for tile in tiles:
+        yield tile
+        advance(tile.values.numel())
