@@ -70,3 +70,33 @@ def float64_trace(architecture: Architecture, blocks: Blocks, rows: pd.DataFrame
         architecture.base(input_ids=torch.from_numpy(blocks.tokens.astype(np.int64)), use_cache=False)
     at = rows["block"].to_numpy(), rows["position"].to_numpy()
     return recorder.inputs["a"][at].clone(), recorder.inputs["x"][at].clone()
+
+
+@torch.inference_mode()
+def hooked_predictions(
+    architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, neurons: np.ndarray, value: np.ndarray
+) -> torch.Tensor:
+    """Log probabilities (T, V) of each row when a hook holds neurons (n,) of the last MLP, float64.
+
+    ``value`` (n,) is held at every position; (T, n) puts each row's values at that row's position.
+    """
+    found = torch.empty(len(rows), len(architecture.unembedding), dtype=torch.float64)
+    for block, mine in rows.groupby("block"):
+
+        def hold(_module, inputs, mine=mine):
+            held = inputs[0].clone()
+            if value.ndim == 1:
+                held[..., neurons] = torch.from_numpy(value).to(held)
+            else:
+                at = torch.from_numpy(mine["position"].to_numpy())
+                held[0, at[:, None], neurons] = torch.from_numpy(value[mine.index]).to(held)
+            return (held,)
+
+        handle = architecture.mlp_output(architecture.n_layers - 1).register_forward_pre_hook(hold)
+        try:
+            tokens = torch.from_numpy(blocks.tokens[block, : int(blocks.length[block])].astype(np.int64))[None]
+            logits = architecture.model(input_ids=tokens, use_cache=False).logits[0].double()
+        finally:
+            handle.remove()
+        found[mine.index] = torch.log_softmax(logits, -1)[mine["position"].to_numpy()]
+    return found

@@ -1,0 +1,1 @@
+"""Joint ablation: what happens to the prediction when all neurons of a group are held at their references at once."""
