@@ -124,6 +124,11 @@ def frequency_table(counts: np.ndarray, left_out: Iterable[int], vocabulary_size
     )
 
 
+def rank_fraction_of(tokens: np.ndarray, frequencies: pd.DataFrame) -> np.ndarray:
+    """Rank fraction of each token id (T,), NaN for a type without a count; ``frequencies``: :func:`frequency_table`."""
+    return frequencies.set_index("token")["rank_fraction"].reindex(tokens).to_numpy(dtype=float)
+
+
 def elbow_rank(frequencies: pd.DataFrame, rule: str, mass: float = 0.99) -> int:
     """Rank at which the rank-frequency curve turns into its tail.
 

@@ -34,6 +34,7 @@ from rareneurons.models.last_layer import LastLayer
 # an accelerator it should be large enough to hide the launch of a kernel.
 ELEMENTS_PER_BLOCK = {"cpu": 2**18, "accelerator": 2**26}
 ROWS_PER_BLOCK = {"cpu": 64, "accelerator": 2**14}
+NUMPY_PAYS = 4  # threads from which torch's expm1 is the quicker one
 TIE = 64  # roundings within which another token's logit equals the target's, as the target's own must
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -171,6 +172,18 @@ def _blocks(n_rows: int, n_words: int, device: torch.device) -> list[tuple[slice
     return [(slice(start, min(start + height, n_rows)), words) for start in range(0, n_rows, height)]
 
 
+def _expm1_(u: torch.Tensor) -> torch.Tensor:
+    """``expm1`` in place.
+
+    On a processor with AVX-512, NumPy's takes 0.35 ns per float32 value and torch's 1.2. NumPy's runs on one core.
+    """
+    quicker = torch.get_num_threads() < NUMPY_PAYS and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    if quicker and u.device.type == "cpu":
+        np.expm1(u.numpy(), out=u.numpy())
+        return u
+    return u.expm1_()
+
+
 def _sums(layer: LastLayer, tile: _Tile, change: _Change, with_rank: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """``sum_v p_v expm1(u_v)`` and the target's rank after ablation (1 without ``with_rank``), float64 (T,) each."""
     total = torch.zeros_like(change.mean)
@@ -185,7 +198,7 @@ def _sums(layer: LastLayer, tile: _Tile, change: _Change, with_rank: bool) -> tu
             u.addmm_(change.coefficients[here], change.directions[:, words])
             if with_rank:
                 rank[here] += _above(u + z + layer.logit_bias[words], bound[here])
-            total[here] += torch.linalg.vecdot(tile.p[here, words], u.expm1_())
+            total[here] += torch.linalg.vecdot(tile.p[here, words], _expm1_(u))
     return total, rank
 
 
@@ -234,7 +247,7 @@ def _rerun_tile(
 def _tiles(layer: LastLayer, rows: AblatedRows, memory_bytes: int) -> list[slice]:
     """Slices of the rows that fit the memory.
 
-    The re-run holds seven arrays over the vocabulary per row. The closed form holds five while it prepares a tile, beside
+    The re-run holds seven arrays over the vocabulary per row. The closed form holds five as it prepares a tile, beside
     the centred unembedding and the directions of a group, which are no larger than that.
     """
     words, width = layer.unembedding.shape

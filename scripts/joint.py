@@ -1,0 +1,41 @@
+"""Joint ablation of each group of a checkpoint, and the clean loss by token frequency, on held-out rows."""
+
+import pandas as pd
+import torch
+from device import device_of
+from job import generator, progress, run, shared_generator
+from measure_job import read_evidence, read_groups, write_measured
+from safetensors.numpy import load_file
+
+from rareneurons.bands import rank_fraction_of
+from rareneurons.influence.last_mlp import reference_values
+from rareneurons.joint.estimates import JointEvidence, JointSettings, curve_of_doses, joint_estimates
+from rareneurons.stats import document_weights
+
+
+def main(job):
+    torch.set_num_threads(job.threads)
+    rng, settings = generator(job), dict(job.params.joint)
+    base, trace = vars(read_evidence(job)), load_file(job.input.trace)
+    rows = base["rows"]
+    heldout = rows.loc[rows["split"] == "heldout", "document"]
+    weights = {"all/heldout": document_weights(heldout.nunique(), settings.pop("bootstrap"), shared_generator(job))}
+    groups = read_groups(job)
+    evidence = JointEvidence(
+        **base | {"weights": weights},
+        residual=trace["residual"],
+        reference=reference_values(trace, job.params.influence["reference"], rows["document"].to_numpy(), rng),
+        rank_fraction=rank_fraction_of(rows["target"].to_numpy(), pd.read_parquet(job.input.frequencies)),
+        orders=curve_of_doses(groups, pd.read_parquet(job.input.influence), job.params.conditions[0]),
+    )
+    settings = JointSettings(
+        **settings,
+        tolerance=job.params.influence["tolerance"],
+        device=device_of(job.params.device, float64=True),
+        memory_bytes=int(job.params.influence["memory_gib"] * 2**30),
+        progress=progress(f"joint ablation {job.wildcards.model}/{job.wildcards.checkpoint}"),
+    )
+    write_measured(joint_estimates(evidence, groups, settings, rng), job)
+
+
+run(main, snakemake)

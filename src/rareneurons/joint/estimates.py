@@ -1,0 +1,423 @@
+"""Joint ablation of a checkpoint's groups on held-out rows: effects with intervals, controls and tests."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rareneurons.evidence import Evidence, Measured
+from rareneurons.groups import SMALLEST_GROUP, ControlledGroups
+from rareneurons.influence.closed_form import delta_loss_matrix
+from rareneurons.joint.ablation import AblatedRows, JointEffects, joint_effects
+from rareneurons.joint.loss_by_frequency import DocumentMeans, loss_by_frequency, rows_of_tenths
+from rareneurons.joint.matched_rows import matched_rows
+from rareneurons.models.last_layer import LastLayer
+from rareneurons.regimes.curve import rank_curve
+from rareneurons.rows import condition_names, in_condition
+from rareneurons.stats import against_controls, bootstrap_p, frame_of_tests, percentile_interval
+from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, VALUE, Draws, Estimate, draws_frame
+
+DELTA_LOSS, DIVERGENCE, RANK_CHANGE, INTERACTION = "delta_loss", "kl_divergence", "ln_rank_change", "interaction"
+CLEAN_LOSS, STANDARDISED = "clean_loss", "standardised_difference"
+COMPARED = (DELTA_LOSS, DIVERGENCE)  # measures that control groups have, too
+UNITS = {
+    DELTA_LOSS: "nats",
+    DIVERGENCE: "nats",
+    RANK_CHANGE: "ln rank",
+    INTERACTION: "nats",
+    CLEAN_LOSS: "nats",
+    STANDARDISED: "standard deviations",
+}
+WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows, and those of either condition that are alike in clean loss
+EXCESS = "excess"  # quantity: the group's number less its mean over the control groups
+ALL_ROWS = "all"  # stands for the condition or the group where a number is about all held-out rows, or about no group
+
+Row = tuple[str, str, Estimate]  # condition, group, estimate
+
+
+def dose_part(size: int) -> str:
+    """Part that stands for the first ``size`` neurons of a group's order."""
+    return f"dose_{size}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointEvidence(Evidence):
+    """The evidence, and what else joint ablation needs.
+
+    ``residual`` (T, d): input of the final norm at each row; ``reference`` (N,) or (T, N): what ablation puts in place
+    of the activations; ``rank_fraction`` (T,): of each row's target, NaN for a type without a count; ``orders``: name
+    of a group -> neurons (n,) that begin with the group's own and go on beyond it, for the dose curve. ``weights`` has
+    the key ``all/heldout``: of all documents with a held-out row.
+    """
+
+    residual: np.ndarray
+    reference: np.ndarray
+    rank_fraction: np.ndarray
+    orders: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class JointSettings:
+    """How much is computed.
+
+    ``rows``: held-out rows of each condition, at most; ``controls``: control groups of each kind, at most the first so
+    many; ``doses``: numbers of neurons; ``caliper`` and ``position_bins``: of :func:`matched_rows`; ``tolerance``:
+    largest certified error of a single neuron's effect, nats; ``device``, ``memory_bytes`` and ``progress``: of the
+    computation.
+    """
+
+    rows: int = 2000
+    controls: int = 100
+    doses: Sequence[int] = (1, 3, 10, 33, 100, 300)
+    caliper: float = 0.1
+    position_bins: int = 4
+    tolerance: float = 1e-5
+    device: str = "cpu"
+    memory_bytes: int = 2 * 1024**3
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = field(default=iter)
+
+
+def curve_of_doses(groups: ControlledGroups, influence: pd.DataFrame, condition: str) -> dict[str, np.ndarray]:
+    """The order of a dose curve: boost neurons by falling influence on discovery rows.
+
+    Args:
+        groups: the groups.
+        influence: the checkpoint's influence table.
+        condition: what neurons are chosen on.
+
+    Returns:
+        Name of the largest group that is the top of this curve -> neurons (n,) of the curve; none without such a group.
+    """
+    chosen = influence[(influence["condition"] == condition) & (influence["split"] == "discovery")]
+    chosen = chosen.sort_values("neuron")
+    mean, mean_abs = chosen["mean_delta_loss"].to_numpy(), chosen["mean_abs_delta_loss"].to_numpy()
+    order = rank_curve(mean, mean_abs, "boost").neuron
+    tops = [
+        name
+        for name, group in groups.items()
+        if not name.startswith(FINAL_PREFIX) and np.array_equal(group.members, order[: len(group.members)])
+    ]
+    return {max(tops, key=lambda name: len(groups[name].members)): order} if tops else {}
+
+
+def evenly(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the row indices, evenly spaced, so that every checkpoint has the same."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+@dataclass(frozen=True)
+class _HeldoutRows:
+    """Held-out rows, numbered from 0, and their parts by index."""
+
+    rows: AblatedRows
+    means: DocumentMeans
+    pair: tuple[np.ndarray, np.ndarray]  # the rows of either condition that groups are measured on
+    tenths: Mapping[str, np.ndarray]
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Rows of at least one of the two conditions, rising."""
+        return np.union1d(*self.pair)
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Neurons whose joint effect is wanted, and the controls that take their place: kind -> neurons (m, n)."""
+
+    group: str
+    part: str
+    members: np.ndarray
+    controls: Mapping[str, np.ndarray]
+
+
+def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSettings) -> Iterator[_Set]:
+    """Every group, and the doses of those that have an order. Groups tracked backwards go without their controls."""
+    for name, group in groups.items():
+        kept = {} if name.startswith(FINAL_PREFIX) else group.controls
+        drawn = {kind: found[: settings.controls] for kind, found in kept.items()}
+        yield _Set(name, WHOLE, group.members, drawn)
+        order = evidence.orders.get(name, ())
+        for size in (size for size in settings.doses if size <= len(order)):
+            # A control's neurons stand in the order of the group's.
+            part = {kind: found[:, :size] for kind, found in drawn.items() if size <= len(group.members)}
+            yield _Set(name, dose_part(size), np.asarray(order[:size]), part)
+
+
+def joint_estimates(
+    evidence: JointEvidence, groups: ControlledGroups, settings: JointSettings, rng: np.random.Generator
+) -> Measured:
+    """Effect of holding all neurons of a group at their references at once, on held-out rows.
+
+    Conditions are those of the evidence, ``<one>-<other>`` for their difference (quantity ``difference``), and ``all``
+    for all held-out rows. Intervals are over documents, with the same documents drawn for both conditions.
+
+    Args:
+        evidence: ``rows``, ``activation``, ``last_layer``, ``weights`` of ``all/heldout``, and the fields of
+            :class:`JointEvidence`.
+        groups: the groups with their controls. Those of fewer than ``SMALLEST_GROUP`` neurons are left out.
+        settings: how much is computed.
+        rng: draws the order in which rows are matched, and control groups for the interval of the excess.
+
+    Returns:
+        For each group: ``delta_loss`` and ``kl_divergence`` (nats) and ``ln_rank_change`` of the target, in both
+        conditions and as their difference, on the same rows of either; part ``dose_<k>`` of the first k neurons of the
+        group's order; part ``matched_rows`` of the difference on rows alike in clean loss and position (``n`` counts
+        pairs); part ``tenth_<k>`` of each tenth of the frequency scale, at condition ``all``; ``interaction``, the
+        change of loss less the sum of the single neurons'. The first two are compared with each kind of controls:
+        empirical p of "greater", and the quantity ``excess`` over the controls' mean, whose interval and p draw
+        documents and control groups. At group ``all``: ``clean_loss`` as a difference between the conditions, before
+        and after matching, and its ``standardised_difference``. The draws are those of ``delta_loss`` of whole groups.
+        The product ``loss_by_frequency`` is the table of the same name, with the identity.
+    """
+    layer = LastLayer.from_arrays(evidence.last_layer).to(settings.device, torch.float32)
+    heldout, name, here = _heldout_rows(evidence, settings), evidence.checkpoint, _is_heldout(evidence)
+    groups = {key: group for key, group in groups.items() if len(group.members) >= SMALLEST_GROUP}
+    everywhere = _effects(layer, heldout.rows, [group.members for group in groups.values()], settings, with_rank=True)
+    first, second = (np.isin(np.arange(len(heldout.rows)), rows) for rows in heldout.pair)
+    position = evidence.rows["position"].to_numpy()[here]
+    matching = settings.caliper, settings.position_bins
+    pairs = matched_rows(everywhere.clean_loss, position, first, second, *matching, rng)
+    contrasts = _contrasts(evidence.conditions, heldout.pair, pairs)
+    found, draws = _set_estimates(layer, heldout, contrasts, list(_sets(evidence, groups, settings)), settings, rng)
+    found += _interactions(layer, heldout, contrasts, groups, everywhere, settings)
+    found += _by_tenth(heldout, list(groups), everywhere)
+    found += _match_quality(heldout, contrasts, everywhere.clean_loss)
+    conditions = {
+        each: np.flatnonzero(in_condition(evidence.rows[here], each)) for each in condition_names(evidence.rows)
+    }
+    bands = loss_by_frequency(everywhere.clean_loss, evidence.rank_fraction[here], conditions, heldout.means)
+    return Measured(frame_of_tests(name, found), draws_frame(name, draws), {"loss_by_frequency": name.labelled(bands)})
+
+
+def _is_heldout(evidence: Evidence) -> np.ndarray:
+    return (evidence.rows["split"] == "heldout").to_numpy()
+
+
+def _heldout_rows(evidence: JointEvidence, settings: JointSettings) -> _HeldoutRows:
+    here = _is_heldout(evidence)
+    table = evidence.rows[here]
+    rows = AblatedRows(
+        evidence.residual, evidence.activation, evidence.reference, evidence.rows["target"].to_numpy()
+    ).at(here)
+    _, document = np.unique(table["document"], return_inverse=True)
+    means = DocumentMeans(document, evidence.weights[f"{ALL_ROWS}/heldout"])
+    first, second = (evenly(np.flatnonzero(in_condition(table, name)), settings.rows) for name in evidence.conditions)
+    return _HeldoutRows(rows, means, (first, second), rows_of_tenths(evidence.rank_fraction[here]))
+
+
+def _effects(
+    layer: LastLayer, rows: AblatedRows, groups: Sequence[np.ndarray], settings: JointSettings, with_rank: bool
+) -> JointEffects:
+    return joint_effects(layer, rows, groups, with_rank, settings.memory_bytes, settings.progress)
+
+
+@dataclass(frozen=True)
+class _Contrast:
+    """Rows whose mean is wanted, less those of ``less`` if there are any; both by held-out index."""
+
+    condition: str
+    part: str
+    rows: np.ndarray
+    less: np.ndarray | None = None
+
+    @property
+    def quantity(self) -> str:
+        return VALUE if self.less is None else DIFFERENCE
+
+    @property
+    def n(self) -> int:
+        return len(self.rows) if self.less is None else min(len(self.rows), len(self.less))
+
+    def of(self, values: np.ndarray, heldout: _HeldoutRows) -> tuple[np.ndarray, np.ndarray]:
+        """The number (G,) of values (measured rows, G), and its draws (B, G)."""
+        means = heldout.means.at(heldout.measured)
+        found = [
+            means.of(values, np.searchsorted(heldout.measured, rows))
+            for rows in (self.rows, self.less)
+            if rows is not None
+        ]
+        if len(found) == 1:
+            return found[0]
+        (value, draws), (other, others) = found
+        return value - other, draws - others
+
+
+def _contrasts(
+    conditions: tuple[str, str], pair: tuple[np.ndarray, np.ndarray], pairs: tuple[np.ndarray, np.ndarray]
+) -> list[_Contrast]:
+    """Either condition, their difference, and the difference on matched rows."""
+    both = "-".join(conditions)
+    single = [_Contrast(name, WHOLE, rows) for name, rows in zip(conditions, pair, strict=True)]
+    return [*single, _Contrast(both, WHOLE, *pair), _Contrast(both, MATCHED_ROWS, *pairs)]
+
+
+def _set_estimates(
+    layer: LastLayer,
+    heldout: _HeldoutRows,
+    contrasts: Sequence[_Contrast],
+    sets: Sequence[_Set],
+    settings: JointSettings,
+    rng: np.random.Generator,
+) -> tuple[list[Row], list[tuple[str, str, Draws]]]:
+    """Effects of groups and doses in every contrast, with their controls; and the draws of whole groups."""
+    rows = heldout.rows.at(heldout.measured)
+    own = _effects(layer, rows, [each.members for each in sets], settings, with_rank=True)
+    # A dose may be a whole group, and its controls that group's.
+    place: dict[tuple[int, ...], int] = {}
+    places = [
+        {kind: [place.setdefault(tuple(one), len(place)) for one in drawn] for kind, drawn in each.controls.items()}
+        for each in sets
+    ]
+    drawn = _effects(layer, rows, [np.array(one) for one in place], settings, with_rank=False)
+    found: list[Row] = []
+    draws: list[tuple[str, str, Draws]] = []
+    for contrast in contrasts:
+        for measure, values in _by_measure(own).items():
+            value, by_draw = contrast.of(values, heldout)
+            null = contrast.of(_by_measure(drawn)[measure], heldout) if measure in COMPARED else None
+            for number, each in enumerate(sets):
+                if contrast.part != WHOLE and each.part != WHOLE:
+                    continue
+                part = contrast.part or each.part
+                numbers = _Numbers(
+                    measure, part, contrast.quantity, contrast.n, float(value[number]), by_draw[:, number]
+                )
+                controls = (
+                    {} if null is None else {k: (null[0][at], null[1][:, at]) for k, at in places[number].items()}
+                )
+                estimates, excesses = numbers.compared(controls, rng)
+                found += [(contrast.condition, each.group, estimate) for estimate in estimates]
+                if measure == DELTA_LOSS and each.part == WHOLE:
+                    kept = [Draws(measure, by_draw[:, number], part=part, quantity=contrast.quantity), *excesses]
+                    draws += [(contrast.condition, each.group, one) for one in kept]
+    return found, draws
+
+
+def _by_measure(effects: JointEffects) -> dict[str, np.ndarray]:
+    return {
+        DELTA_LOSS: effects.delta_loss,
+        DIVERGENCE: effects.divergence,
+        RANK_CHANGE: effects.rank_change,
+    }
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """One number of a group, with its draws (B,)."""
+
+    measure: str
+    part: str
+    quantity: str
+    n: int
+    value: float
+    draws: np.ndarray
+
+    def _estimate(self, value: float, quantity: str, against: str = "", reason: str = "") -> Estimate:
+        unit = UNITS[self.measure]
+        return Estimate(
+            self.measure, value, unit, self.n, part=self.part, quantity=quantity, against=against, reason=reason
+        )
+
+    def _reason(self) -> str:
+        return "" if np.isfinite(self.value) else "this part of the rows is empty"
+
+    def alone(self) -> Estimate:
+        """The number with its interval, compared with nothing."""
+        estimate = self._estimate(self.value, self.quantity, reason=self._reason())
+        low, high = percentile_interval(self.draws)
+        return replace(estimate, ci_low=low, ci_high=high)
+
+    def compared(
+        self, controls: Mapping[str, tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
+    ) -> tuple[list[Estimate], list[Draws]]:
+        """The number against each kind of controls (their numbers (m,) and draws (B, m)), and its excess over them.
+
+        Returns:
+            The estimates, and the draws of the excesses. Without any kind of controls, the number with its interval.
+        """
+        if not controls:
+            return [self.alone()], []
+        found, draws, reason = [], [], self._reason()
+        for kind, (null, null_draws) in controls.items():
+            why = reason or ("" if len(null) else f"no {kind} controls: too few other neurons")
+            estimate = self._estimate(self.value, self.quantity, kind, why)
+            found.append(against_controls(estimate, self.draws, null, "greater"))
+            if len(null):
+                counted = rng.multinomial(len(null), np.full(len(null), 1 / len(null)), size=len(self.draws))
+                moved = self.draws - (null_draws * counted).sum(1) / len(null)
+                excess = self._estimate(self.value - float(null.mean()), EXCESS, kind, reason)
+                low, high = percentile_interval(moved)
+                found.append(replace(excess, ci_low=low, ci_high=high, p_value=bootstrap_p(moved)))
+                draws.append(Draws(self.measure, moved, part=self.part, quantity=EXCESS, against=kind))
+        return found, draws
+
+
+def _interactions(
+    layer: LastLayer,
+    heldout: _HeldoutRows,
+    contrasts: Sequence[_Contrast],
+    groups: ControlledGroups,
+    everywhere: JointEffects,
+    settings: JointSettings,
+) -> list[Row]:
+    """Change of loss less the sum of the single neurons' changes, of each group in every contrast."""
+    if not groups:
+        return []
+    members = np.unique(np.concatenate([group.members for group in groups.values()]))
+    single = _single_effects(layer, heldout.rows.at(heldout.measured), members, settings)
+    sums = [single[:, np.searchsorted(members, group.members)].sum(1) for group in groups.values()]
+    beyond = everywhere.delta_loss[heldout.measured] - np.column_stack(sums)
+    found: list[Row] = []
+    for contrast in contrasts:
+        value, draws = contrast.of(beyond, heldout)
+        for number, group in enumerate(groups):
+            mine = float(value[number]), draws[:, number]
+            numbers = _Numbers(INTERACTION, contrast.part, contrast.quantity, contrast.n, *mine)
+            found.append((contrast.condition, group, numbers.alone()))
+    return found
+
+
+def _single_effects(layer: LastLayer, rows: AblatedRows, members: np.ndarray, settings: JointSettings) -> np.ndarray:
+    """Change of loss when one neuron (n,) is ablated at each row, float64 (T, n), nats."""
+    if layer.no_closed_form is not None:
+        return _effects(layer, rows, list(members[:, None]), settings, with_rank=False).delta_loss
+    part = replace(layer, output_weight=layer.output_weight[torch.from_numpy(members).to(layer.output_weight.device)])
+    arrays = rows.residual, rows.activation[:, members], rows.reference[..., members], rows.target.astype(np.int64)
+    found = np.empty((len(rows), len(members)))
+    tensors = [torch.from_numpy(array).to(settings.device) for array in arrays]
+    with torch.inference_mode():
+        for tile in delta_loss_tiles(part, *tensors, tolerance=settings.tolerance, memory_bytes=settings.memory_bytes):
+            found[tile.rows, tile.neurons] = tile.values.cpu().numpy()
+    return found
+
+
+def _by_tenth(heldout: _HeldoutRows, groups: Sequence[str], everywhere: JointEffects) -> list[Row]:
+    """Effects on the rows of each tenth of the frequency scale."""
+    found: list[Row] = []
+    for measure, values in _by_measure(everywhere).items():
+        for tenth, rows in heldout.tenths.items():
+            value, draws = heldout.means.of(values, rows)
+            for number, group in enumerate(groups):
+                numbers = _Numbers(measure, tenth, VALUE, len(rows), float(value[number]), draws[:, number])
+                found.append((ALL_ROWS, group, numbers.alone()))
+    return found
+
+
+def _match_quality(heldout: _HeldoutRows, contrasts: Sequence[_Contrast], loss: np.ndarray) -> list[Row]:
+    """Difference of the clean loss between the conditions, in nats and standard deviations, matched and not."""
+    spread = loss[heldout.measured].std()
+    found: list[Row] = []
+    for contrast in contrasts:
+        if contrast.less is None:
+            continue
+        value, draws = contrast.of(loss[heldout.measured][:, None], heldout)
+        for measure, scale in ((CLEAN_LOSS, 1.0), (STANDARDISED, spread)):
+            mine = float(value[0]) / scale, draws[:, 0] / scale
+            numbers = _Numbers(measure, contrast.part, contrast.quantity, contrast.n, *mine)
+            found.append((contrast.condition, ALL_ROWS, numbers.alone()))
+    return found
