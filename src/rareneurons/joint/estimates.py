@@ -388,12 +388,10 @@ def _single_effects(layer: LastLayer, rows: AblatedRows, members: np.ndarray, se
         return _effects(layer, rows, list(members[:, None]), settings, with_rank=False).delta_loss
     part = replace(layer, output_weight=layer.output_weight[torch.from_numpy(members).to(layer.output_weight.device)])
     arrays = rows.residual, rows.activation[:, members], rows.reference[..., members], rows.target.astype(np.int64)
-    found = np.empty((len(rows), len(members)))
-    tensors = [torch.from_numpy(array).to(settings.device) for array in arrays]
+    residual, activation, reference, target = (torch.from_numpy(array).to(settings.device) for array in arrays)
+    options = {"tolerance": settings.tolerance, "memory_bytes": settings.memory_bytes}
     with torch.inference_mode():
-        for tile in delta_loss_tiles(part, *tensors, tolerance=settings.tolerance, memory_bytes=settings.memory_bytes):
-            found[tile.rows, tile.neurons] = tile.values.cpu().numpy()
-    return found
+        return delta_loss_matrix(part, residual, activation, reference, target, **options)[0].cpu().numpy()
 
 
 def _by_tenth(heldout: _HeldoutRows, groups: Sequence[str], everywhere: JointEffects) -> list[Row]:
