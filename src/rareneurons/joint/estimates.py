@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -266,36 +267,41 @@ def _set_estimates(
 ) -> tuple[list[Row], list[tuple[str, str, Draws]]]:
     """Effects of groups and doses in every contrast, with their controls; and the draws of whole groups."""
     rows = heldout.rows.at(heldout.measured)
-    own = _effects(layer, rows, [each.members for each in sets], settings, with_rank=True)
-    # A dose may be a whole group, and its controls that group's.
-    place: dict[tuple[int, ...], int] = {}
-    places = [
-        {kind: [place.setdefault(tuple(one), len(place)) for one in drawn] for kind, drawn in each.controls.items()}
-        for each in sets
-    ]
-    drawn = _effects(layer, rows, [np.array(one) for one in place], settings, with_rank=False)
+    own, column = _once(layer, rows, [each.members for each in sets], settings, with_rank=True)
+    drawn = [one for each in sets for controls in each.controls.values() for one in controls]
+    controls, column_of_control = _once(layer, rows, drawn, settings, with_rank=False)
     found: list[Row] = []
     draws: list[tuple[str, str, Draws]] = []
-    for contrast in contrasts:
-        for measure, values in _by_measure(own).items():
-            value, by_draw = contrast.of(values, heldout)
-            null = contrast.of(_by_measure(drawn)[measure], heldout) if measure in COMPARED else None
-            for number, each in enumerate(sets):
-                if contrast.part != WHOLE and each.part != WHOLE:
-                    continue
-                part = contrast.part or each.part
-                numbers = _Numbers(
-                    measure, part, contrast.quantity, contrast.n, float(value[number]), by_draw[:, number]
-                )
-                controls = (
-                    {} if null is None else {k: (null[0][at], null[1][:, at]) for k, at in places[number].items()}
-                )
-                estimates, excesses = numbers.compared(controls, rng)
-                found += [(contrast.condition, each.group, estimate) for estimate in estimates]
-                if measure == DELTA_LOSS and each.part == WHOLE:
-                    kept = [Draws(measure, by_draw[:, number], part=part, quantity=contrast.quantity), *excesses]
-                    draws += [(contrast.condition, each.group, one) for one in kept]
+    for contrast, (measure, values) in product(contrasts, _by_measure(own).items()):
+        value, by_draw = contrast.of(values, heldout)
+        null, null_by_draw = contrast.of(_by_measure(controls)[measure], heldout)
+        for each in sets:
+            if contrast.part != WHOLE and each.part != WHOLE:
+                continue
+            mine, part = column[tuple(each.members)], contrast.part or each.part
+            number = _Number(measure, part, contrast.quantity, contrast.n, float(value[mine]), by_draw[:, mine])
+            columns = {
+                kind: [column_of_control[tuple(one)] for one in those]
+                for kind, those in each.controls.items()
+                if measure in COMPARED
+            }
+            nulls = {kind: (null[those], null_by_draw[:, those]) for kind, those in columns.items()}
+            estimates, excesses = number.compared(nulls, rng)
+            found += [(contrast.condition, each.group, estimate) for estimate in estimates]
+            if measure == DELTA_LOSS and each.part == WHOLE:
+                kept = [Draws(measure, number.draws, part=part, quantity=contrast.quantity), *excesses]
+                draws += [(contrast.condition, each.group, one) for one in kept]
     return found, draws
+
+
+def _once(
+    layer: LastLayer, rows: AblatedRows, groups: Sequence[np.ndarray], settings: JointSettings, with_rank: bool
+) -> tuple[JointEffects, dict[tuple[int, ...], int]]:
+    """Effects of the distinct groups among some, and the column of each: a dose may be a whole group."""
+    place: dict[tuple[int, ...], int] = {}
+    for members in groups:
+        place.setdefault(tuple(members), len(place))
+    return _effects(layer, rows, [np.array(one) for one in place], settings, with_rank), place
 
 
 def _by_measure(effects: JointEffects) -> dict[str, np.ndarray]:
@@ -307,7 +313,7 @@ def _by_measure(effects: JointEffects) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _Number:
     """One number of a group, with its draws (B,)."""
 
     measure: str
@@ -377,8 +383,8 @@ def _interactions(
         value, draws = contrast.of(beyond, heldout)
         for number, group in enumerate(groups):
             mine = float(value[number]), draws[:, number]
-            numbers = _Numbers(INTERACTION, contrast.part, contrast.quantity, contrast.n, *mine)
-            found.append((contrast.condition, group, numbers.alone()))
+            one = _Number(INTERACTION, contrast.part, contrast.quantity, contrast.n, *mine)
+            found.append((contrast.condition, group, one.alone()))
     return found
 
 
@@ -401,8 +407,8 @@ def _by_tenth(heldout: _HeldoutRows, groups: Sequence[str], everywhere: JointEff
         for tenth, rows in heldout.tenths.items():
             value, draws = heldout.means.of(values, rows)
             for number, group in enumerate(groups):
-                numbers = _Numbers(measure, tenth, VALUE, len(rows), float(value[number]), draws[:, number])
-                found.append((ALL_ROWS, group, numbers.alone()))
+                one = _Number(measure, tenth, VALUE, len(rows), float(value[number]), draws[:, number])
+                found.append((ALL_ROWS, group, one.alone()))
     return found
 
 
@@ -416,6 +422,6 @@ def _match_quality(heldout: _HeldoutRows, contrasts: Sequence[_Contrast], loss: 
         value, draws = contrast.of(loss[heldout.measured][:, None], heldout)
         for measure, scale in ((CLEAN_LOSS, 1.0), (STANDARDISED, spread)):
             mine = float(value[0]) / scale, draws[:, 0] / scale
-            numbers = _Numbers(measure, contrast.part, contrast.quantity, contrast.n, *mine)
-            found.append((contrast.condition, ALL_ROWS, numbers.alone()))
+            one = _Number(measure, contrast.part, contrast.quantity, contrast.n, *mine)
+            found.append((contrast.condition, ALL_ROWS, one.alone()))
     return found
