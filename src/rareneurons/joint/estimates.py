@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from rareneurons.evidence import Evidence, Measured
-from rareneurons.groups import SMALLEST_GROUP, ControlledGroups
+from rareneurons.groups import CONTROL_KINDS, SMALLEST_GROUP, ControlledGroups
 from rareneurons.influence.closed_form import delta_loss_matrix
 from rareneurons.joint.ablation import AblatedRows, JointEffects, joint_effects
 from rareneurons.joint.loss_by_frequency import DocumentMeans, loss_by_frequency, rows_of_tenths
@@ -33,6 +33,7 @@ UNITS = {
     STANDARDISED: "standard deviations",
 }
 WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows, and those of either condition that are alike in clean loss
+RANDOM, _ = CONTROL_KINDS
 EXCESS = "excess"  # quantity: the group's number less its mean over the control groups
 ALL_ROWS = "all"  # stands for the condition or the group where a number is about all held-out rows, or about no group
 
@@ -137,7 +138,10 @@ class _Set:
 
 
 def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSettings) -> Iterator[_Set]:
-    """Every group, and the doses of those that have an order. Groups tracked backwards go without their controls."""
+    """Every group, and the doses of those that have an order.
+
+    Groups tracked backwards go without controls, and doses without random ones, which would cost as much as all others.
+    """
     for name, group in groups.items():
         kept = {} if name.startswith(FINAL_PREFIX) else group.controls
         drawn = {kind: found[: settings.controls] for kind, found in kept.items()}
@@ -145,7 +149,8 @@ def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSett
         order = evidence.orders.get(name, ())
         for size in (size for size in settings.doses if size <= len(order)):
             # A control's neurons stand in the order of the group's.
-            part = {kind: found[:, :size] for kind, found in drawn.items() if size <= len(group.members)}
+            within = size <= len(group.members)
+            part = {kind: found[:, :size] for kind, found in drawn.items() if within and kind != RANDOM}
             yield _Set(name, dose_part(size), np.asarray(order[:size]), part)
 
 

@@ -1,0 +1,89 @@
+"""Joint ablation: the change of loss against the number of ablated neurons, and the clean loss by token frequency."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of
+from rareneurons.figures.style import label_line, legend_below, models_of, panels
+from rareneurons.tables import VALUE, last_checkpoints
+
+DOSE = r"dose_(?P<dose>\d+)"
+
+
+def dose_curves(table: pd.DataFrame, conditions: Sequence[str]) -> Figure:
+    """Change of loss when the first k neurons are ablated at once, against k, at the last checkpoints.
+
+    One row per model, one column per condition.
+
+    Args:
+        table: the table of joint ablation over models and checkpoints.
+        conditions: both conditions.
+    """
+    last = last_checkpoints(table)
+    last = last[(last["measure"] == "delta_loss") & (last["quantity"] == VALUE)]
+    doses = last.assign(dose=pd.to_numeric(last["part"].str.extract(rf"^{DOSE}$")["dose"])).dropna(subset="dose")
+    models = models_of(table)
+    figure, axes = panels(len(models), len(conditions), height=1.35)
+    for model, line in zip(models, axes, strict=True):
+        for condition, axis in zip(conditions, line, strict=True):
+            mine = doses[(doses["model"] == model) & (doses["condition"] == condition)].sort_values("dose")
+            _draw_doses(axis, mine, colour_of(condition))
+            axis.set_title(f"{model}\n{condition} rows")
+        label_line(line, "change of loss (nats)")
+    legend_below(figure)
+    return figure
+
+
+def _draw_doses(axis: Axes, doses: pd.DataFrame, colour: str) -> None:
+    axis.axhline(0, color=NULL_COLOUR, linewidth=0.6)
+    for kind, null in doses[doses["null_mean"].notna()].groupby("against"):
+        colour_of_null = NULL_COLOURS.get(str(kind), NULL_COLOUR)
+        bounds = null["null_low"].to_numpy(), null["null_high"].to_numpy()
+        axis.fill_between(null["dose"], *bounds, color=colour_of_null, alpha=0.2, linewidth=0)
+        axis.plot(null["dose"], null["null_mean"], "--", color=colour_of_null, label=f"{kind} neurons")
+    own = doses.drop_duplicates("dose")
+    error = np.clip([own["value"] - own["ci_low"], own["ci_high"] - own["value"]], 0, None)
+    axis.errorbar(
+        own["dose"], own["value"], yerr=np.nan_to_num(error), color=colour, marker="o", markersize=2.5, capsize=1.5
+    )
+    if len(own):
+        axis.set_xscale("log")
+        axis.set_xticks(own["dose"], [f"{dose:.0f}" for dose in own["dose"]])
+        axis.minorticks_off()
+    axis.set_xlabel("neurons ablated at once")
+
+
+def loss_by_frequency(table: pd.DataFrame, conditions: Sequence[str]) -> Figure:
+    """Clean loss of each tenth of the frequency scale, one line per checkpoint, one panel per model.
+
+    Args:
+        table: the table of the same name over models and checkpoints.
+        conditions: both conditions, which are drawn at the last checkpoint over their ranges of rank fraction.
+    """
+    models = models_of(table)
+    figure, axes = panels(1, len(models), height=2.0)
+    steps = sorted(table["step"].unique())
+    colours = dict(zip(steps, mpl.colormaps["viridis_r"](np.linspace(0.05, 1, len(steps))), strict=True))
+    tenths = table[table["band"].str.startswith("tenth_") & table["loss"].notna()]
+    for model, axis in zip(models, axes[0], strict=True):
+        for step, mine in tenths[tenths["model"] == model].groupby("step"):
+            middle = (mine["rank_fraction_low"] + mine["rank_fraction_high"]) / 2
+            colour, checkpoint = colours[step], mine["checkpoint"].iloc[0]
+            axis.plot(middle, mine["loss"], "o-", color=colour, markersize=2, label=checkpoint)
+            axis.fill_between(middle, mine["ci_low"], mine["ci_high"], color=colour, alpha=0.2, linewidth=0)
+        last = last_checkpoints(table[table["model"] == model]).set_index("band")
+        for condition in conditions:
+            band = last.loc[condition]
+            ends = [band["rank_fraction_low"], band["rank_fraction_high"]]
+            axis.plot(ends, [band["loss"]] * 2, color=colour_of(condition), linewidth=2, label=f"{condition} rows")
+        axis.set_xlim(0, 1)
+        axis.set_title(model)
+        axis.set_xlabel("rank fraction of the target")
+    label_line(axes[0], "clean loss (nats)")
+    legend_below(figure, columns=3)
+    return figure
