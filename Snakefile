@@ -27,6 +27,7 @@ if config["other_layers"]["layers"]:
 
 
 include: "workflow/rules/regimes.smk"
+include: "workflow/rules/joint.smk"
 include: "workflow/rules/measures.smk"
 include: "workflow/rules/organization.smk"
 include: "workflow/rules/attention.smk"

@@ -29,7 +29,7 @@ rule dynamics:
         regimes=in_run("tables/regimes.csv"),
         draws=[
             file
-            for name in ("regime", "coordination", "spectra")
+            for name in ("regime", "coordination", "spectra", "joint")
             for file in every_checkpoint(f"{name}_draws.parquet")
         ],
         influence=every_checkpoint("influence.parquet"),

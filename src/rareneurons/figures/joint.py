@@ -12,6 +12,7 @@ from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of
 from rareneurons.figures.style import label_line, legend_below, models_of, panels
 from rareneurons.tables import VALUE, last_checkpoints
 
+MOST_LINES = 6
 DOSE = r"dose_(?P<dose>\d+)"
 
 
@@ -61,15 +62,18 @@ def _draw_doses(axis: Axes, doses: pd.DataFrame, colour: str) -> None:
 def loss_by_frequency(table: pd.DataFrame, conditions: Sequence[str]) -> Figure:
     """Clean loss of each tenth of the frequency scale, one line per checkpoint, one panel per model.
 
+    Of more than ``MOST_LINES`` checkpoints, that many are drawn, evenly spaced in the list.
+
     Args:
         table: the table of the same name over models and checkpoints.
         conditions: both conditions, which are drawn at the last checkpoint over their ranges of rank fraction.
     """
     models = models_of(table)
     figure, axes = panels(1, len(models), height=2.0)
-    steps = sorted(table["step"].unique())
+    every = sorted(table["step"].unique())
+    steps = [every[place] for place in np.unique(np.linspace(0, len(every) - 1, MOST_LINES).round().astype(int))]
     colours = dict(zip(steps, mpl.colormaps["viridis_r"](np.linspace(0.05, 1, len(steps))), strict=True))
-    tenths = table[table["band"].str.startswith("tenth_") & table["loss"].notna()]
+    tenths = table[table["band"].str.startswith("tenth_") & table["loss"].notna() & table["step"].isin(steps)]
     for model, axis in zip(models, axes[0], strict=True):
         for step, mine in tenths[tenths["model"] == model].groupby("step"):
             middle = (mine["rank_fraction_low"] + mine["rank_fraction_high"]) / 2

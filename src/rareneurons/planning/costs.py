@@ -268,6 +268,23 @@ def control_groups(config: Mapping) -> int:
     return 2 * 3 * config["groups"]["controls"]
 
 
+def joint(sizes: Sizes, config: Mapping) -> Cost:
+    """Exponentials over the vocabulary for each pair of a row and a group, twenty of influence's words each.
+
+    Control groups of two kinds for three kinds of groups, and of one kind for the doses; the groups themselves on all
+    held-out rows. Without a closed form d V operations per pair in float64, at a quarter of the rate.
+    """
+    shape, effort, heldout = sizes.shape, config["joint"], (sizes.rows or n_rows(config)) / 2
+    rows = min(2.0 * effort["rows"], heldout)
+    doses = len(effort["doses"])
+    pairs = rows * ((2 * 3 + doses / 2) * effort["controls"] + doses) + 5 * heldout
+    kept = 3 * 8 * rows * (2 * 3 + doses / 2) * effort["controls"] / MB
+    memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb) + 1024 * config["influence"]["memory_gib"] + kept
+    if not shape.closed_form:
+        return Cost(memory, 3, 4 * 2.0 * pairs * shape.width * shape.vocabulary)
+    return Cost(memory, 3, 2.0 * pairs * min(33, shape.width) * shape.vocabulary, 20 * pairs * shape.vocabulary)
+
+
 def coordination(sizes: Sizes, config: Mapping) -> Cost:
     """Correlations of every control group, two conditions; resampled documents."""
     rows, bootstrap = config["rows"]["rows_per_condition"], config["coordination"]["bootstrap"]
@@ -313,6 +330,7 @@ ESTIMATES: dict[str, Estimate] = {
     "regimes": regimes,
     "groups": groups,
     "neuron_types": neuron_types,
+    "joint": joint,
     "coordination": coordination,
     "organization": organization,
     "spectra": spectra,

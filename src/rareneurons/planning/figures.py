@@ -21,6 +21,7 @@ from rareneurons.planning.report_sections import (
     BESIDE_THE_PAPER,
     COORDINATION,
     COURSE_OF_TRAINING,
+    JOINT,
     MODELS_AND_DATA,
     ORGANIZATION,
     REGIMES,
@@ -136,6 +137,8 @@ FIGURES: dict[str, Figure] = {
             {"neurons": last("neurons.parquet"), "groups": last("groups.parquet")},
             lambda _config: {"names": MEASURED},
         ),
+        Figure("joint_doses", JOINT, "joint:dose_curves", {"table": Source("joint.csv")}, pair),
+        Figure("loss_by_frequency", JOINT, "joint:loss_by_frequency", {"table": Source("loss_by_frequency.csv")}, pair),
         Figure(
             "coordination",
             COORDINATION,

@@ -1,0 +1,93 @@
+"""Figures of joint ablation draw what their tables say, also where a table says little."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rareneurons.figures.joint import MOST_LINES, dose_curves, loss_by_frequency
+from rareneurons.tables import MEASURE_COLUMNS
+
+pytestmark = pytest.mark.usefixtures("style")
+PAIR = ["rare", "common"]
+
+
+def effects(model="m", step=8, doses=(1, 3, 10), with_null=(1, 3)):
+    """Doses of both conditions, and a whole group that is no dose."""
+    records = []
+    for condition in PAIR:
+        for dose in (*doses, 0):
+            low, high = (0.1 * dose, 0.2 * dose) if dose in with_null else (np.nan, np.nan)
+            records.append(
+                {
+                    "model": model,
+                    "checkpoint": f"step{step}",
+                    "step": step,
+                    "condition": condition,
+                    "group": "fixed_plateau",
+                    "measure": "delta_loss",
+                    "part": f"dose_{dose}" if dose else "",
+                    "quantity": "value",
+                    "against": "matched" if dose in with_null else "",
+                    "value": dose * (2.0 if condition == "rare" else 1.0),
+                    "ci_low": dose * 0.5,
+                    "ci_high": dose * 3.0,
+                    "null_mean": (low + high) / 2,
+                    "null_low": low,
+                    "null_high": high,
+                }
+            )
+    return pd.DataFrame(records, columns=MEASURE_COLUMNS)
+
+
+def test_dose_curves_show_doses_of_the_last_checkpoint():
+    table = pd.concat([effects(step=4, doses=(1, 100)), effects()])
+    figure = dose_curves(table, PAIR)
+    for axis, slope in zip(figure.axes, (2, 1), strict=True):
+        curve = next(line for line in axis.lines if len(line.get_xdata()) == 3)
+        assert list(curve.get_xdata()) == [1, 3, 10]
+        assert list(curve.get_ydata()) == [slope, 3 * slope, 10 * slope]
+        null = next(line for line in axis.lines if line.get_label() == "matched neurons")
+        np.testing.assert_allclose(null.get_ydata(), [0.15, 0.45])
+    assert [axis.get_title() for axis in figure.axes] == ["m\nrare rows", "m\ncommon rows"]
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+def test_dose_curves_without_doses_are_empty():
+    table = effects()
+    figure = dose_curves(table[table["part"] == ""], PAIR)
+    assert len(figure.axes) == 2
+
+
+def losses(steps, model="m"):
+    bands = [(f"tenth_{k}", (k - 1) / 10, k / 10, float(k)) for k in range(1, 11)]
+    bands += [("rare", 0.2, 0.8, 6.0), ("common", 0.0, 0.15, 2.0)]
+    records = [
+        (model, f"step{step}", step, *band, band[3] - 0.5, band[3] + 0.5, 20, 5, "nats")
+        for step in steps
+        for band in bands
+    ]
+    names = "model checkpoint step band rank_fraction_low rank_fraction_high loss ci_low ci_high n n_documents unit"
+    return pd.DataFrame(records, columns=names.split())
+
+
+def test_loss_by_frequency_shows_tenths_and_conditions():
+    figure = loss_by_frequency(losses([0, 8]), PAIR)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert set(lines) == {"step0", "step8", "rare rows", "common rows"}
+    np.testing.assert_allclose(lines["step8"].get_xdata(), np.arange(0.05, 1, 0.1))
+    assert list(lines["rare rows"].get_ydata()) == [6.0, 6.0]
+
+
+def test_loss_by_frequency_of_many_checkpoints_shows_the_first_the_last_and_some_between():
+    figure = loss_by_frequency(losses(range(0, 154)), PAIR)
+    drawn = [line.get_label() for line in figure.axes[0].lines if line.get_label().startswith("step")]
+    assert len(drawn) == MOST_LINES
+    assert (drawn[0], drawn[-1]) == ("step0", "step153")
+
+
+def test_loss_by_frequency_of_a_release_and_an_empty_tenth():
+    table = losses([-1]).assign(checkpoint="main")
+    table.loc[table["band"] == "tenth_10", "loss"] = np.nan
+    figure = loss_by_frequency(table, PAIR)
+    main = next(line for line in figure.axes[0].lines if line.get_label() == "main")
+    assert len(main.get_xdata()) == 9
