@@ -12,6 +12,7 @@ from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings
 from rareneurons.groups import ControlledGroup
 from rareneurons.influence.last_mlp import influence_by_document
 from rareneurons.influence.other_layers import OtherLayersSettings, influence_of_layers
+from rareneurons.joint.ablation import AblatedRows, joint_effects
 from rareneurons.models.architectures import architecture_of
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.rows import candidate_rows
@@ -56,6 +57,16 @@ def test_trace_and_influence(kind, tmp_path):
     # The device's arithmetic alone, then all of it.
     np.testing.assert_allclose(effects(on_cuda, expected, rows, memory), slow, atol=1e-6, rtol=0)
     np.testing.assert_allclose(effects(on_cuda, found, rows, memory), slow, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["gpt_neox", "llama", *NO_CLOSED_FORM])
+def test_joint_ablation(kind, tmp_path):
+    layer, trace, rows = traced(kind, "cpu", tmp_path / "cpu")
+    on_cuda, _, _ = traced(kind, "cuda", tmp_path / "cuda")
+    mine = AblatedRows(trace["residual"], trace["activation"], trace["mean_activation"], rows["target"].to_numpy())
+    slow, found = (joint_effects(each, mine, [np.arange(3), np.arange(24)]) for each in (layer, on_cuda))
+    for name in ("delta_loss", "divergence", "clean_loss"):
+        np.testing.assert_allclose(getattr(found, name), getattr(slow, name), atol=2e-5, rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["gpt_neox", "llama"])

@@ -21,6 +21,12 @@ def bands_of(conditions, counts, elbow=KNEEDLE, padded_to=0):
     return {band.name: band for band in bands.bands(conditions, table_of(counts), counts, padded_to, elbow)}
 
 
+def test_rank_fraction_of_tokens():
+    table = bands.frequency_table(np.array([9, 0, 5, 7, 5]), [], 5)
+    found = bands.rank_fraction_of(np.array([4, 0, 1, 0, 3]), table)
+    np.testing.assert_allclose(found, [1, 0, np.nan, 0, 1 / 3])
+
+
 def test_frequency_table_leaves_out_zero_counts_and_special_ids():
     table = bands.frequency_table(np.array([9, 0, 5, 7, 5]), [0, 99], 5)
     assert table["token"].tolist() == [3, 2, 4]

@@ -123,6 +123,18 @@ def test_order_of_a_group_and_tiles_and_blocks_do_not_matter(rng, monkeypatch):
         np.testing.assert_allclose(getattr(tiled, name), values, atol=1e-12)
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_exponentials_of_either_library(capability, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    values = torch.logspace(-9, 1, 200).repeat(2) * torch.tensor([1.0, -1.0]).repeat_interleave(200)
+    block = torch.zeros(3, 400)
+    block[1] = values
+    found = ablation._expm1_(block)
+    assert found is block
+    np.testing.assert_allclose(found[1], np.expm1(values.double()), rtol=5e-7)
+
+
 def test_ranks_are_left_out_where_not_wanted(rng):
     layer, rows = layer_and_rows(rng)
     without, found = (joint_effects(layer, rows, [np.arange(9)], wanted) for wanted in (False, True))
