@@ -36,8 +36,8 @@ def spread(n: int, width: int, n_draws: int, rng: np.random.Generator) -> pd.Dat
     """Mean and central 95 % of the measures of each kind of weights, and how often they differ from Gaussian ones.
 
     Returns:
-        One row per kind and measure: ``mean``, ``low``, ``high``, ``told`` (share of draws beyond the 5 % of Gaussian
-        draws with the heaviest tails).
+        One row per kind and measure: ``mean``, ``low``, ``high``, ``distinguished`` (share of draws beyond the 5 % of
+        Gaussian draws with the heaviest tails).
     """
     kinds = ["gaussian", "student", *(f"tail {exponent}" for exponent in EXPONENTS)]
     found = {}
@@ -52,7 +52,7 @@ def spread(n: int, width: int, n_draws: int, rng: np.random.Generator) -> pd.Dat
             heavier = values > np.quantile(null, 0.95) if name == "spikes" else values < np.quantile(null, 0.05)
             low, high = np.quantile(values, [0.025, 0.975])
             records.append((kind, name, values.mean(), low, high, heavier.mean()))
-    return pd.DataFrame(records, columns=["weights", "measure", "mean", "low", "high", "told"])
+    return pd.DataFrame(records, columns=["weights", "measure", "mean", "low", "high", "distinguished"])
 
 
 def recovered(n: int, n_draws: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def open_job_checkpoint(job, dtype: torch.dtype = torch.float32) -> Architecture:
-    """The checkpoint a job is about, in the given precision on the configured device, with the job's threads."""
+    """The job's checkpoint, in the given precision on the configured device, with the job's threads."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(job.threads)
     return open_checkpoint(job.params.folder, dtype, device_of(job.params.device, dtype == torch.float64))
@@ -40,8 +40,8 @@ def smaller_batch_if_needed(work: Callable[[int], T], batch_size: int, key: str)
         return work(half)
     except torch.OutOfMemoryError as error:
         raise CheckpointError(
-            f"{key}: neither {batch_size} nor {half} blocks a pass fit the device's memory ({error}); lower it, or set "
-            "device: cpu"
+            f"{key}: neither {batch_size} nor {half} blocks per pass fit the device's memory ({error}); lower it, or "
+            "set device: cpu"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which commit and which files a checkpoint on the hub is; nothing is downloaded."""
+"""Commit and files of a checkpoint on the hub; nothing is downloaded."""
 
 from job import run, write_json
 

@@ -49,6 +49,6 @@ def test_simulated_spectra_have_the_tails_that_were_planted(rng):
     for exponent in spectra.EXPONENTS:
         assert spread.loc[(f"tail {exponent}", "tail_exponent"), "mean"] == pytest.approx(exponent, rel=0.15)
         assert spread.loc[(f"tail {exponent}", "hill_stable"), "mean"] == pytest.approx(exponent - 1, rel=0.25)
-        assert spread.loc[(f"tail {exponent}", "hill"), "told"] == 1
-    assert spread.loc[("student", "hill"), "told"] <= 0.25
+        assert spread.loc[(f"tail {exponent}", "hill"), "distinguished"] == 1
+    assert spread.loc[("student", "hill"), "distinguished"] <= 0.25
     assert (spectra.recovered(20, 12, rng)["covered"] >= 0.6).all()

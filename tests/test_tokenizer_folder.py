@@ -298,7 +298,7 @@ def test_a_single_character_that_also_serves_as_padding_stays_text(tmp_path):
 
 def test_unknown_characters_that_would_be_separators_are_refused(tmp_path):
     folder = folder_of(tmp_path, words(), {"bos_token": "<unk>", "unk_token": "<unk>"})
-    with pytest.raises(CorpusError, match=r"begins with 'the dog' holds characters .* '<unk>' also stands before doc"):
+    with pytest.raises(CorpusError, match=r"begins with 'the dog' holds characters .* '<unk>' also comes before doc"):
         ids_of(folder, "the dog")
 
 

@@ -130,10 +130,10 @@ def rank_fraction_of(tokens: np.ndarray, frequencies: pd.DataFrame) -> np.ndarra
 
 
 def elbow_rank(frequencies: pd.DataFrame, rule: str, mass: float = 0.99) -> int:
-    """Rank at which the rank-frequency curve turns into its tail.
+    """Rank at which the rarest token types begin.
 
     ``kneedle`` (Satopaa et al. 2011): ln rank and ln count are each scaled to [0, 1]; the elbow is the rank where
-    the curve stands highest above the straight line between its ends. ``mass``: the first rank at which the
+    the curve is highest above the straight line between its ends. ``mass``: the first rank at which the
     cumulative mass reaches ``mass``. The authors' rule is :func:`window_elbow_rank`.
 
     Args:
@@ -182,7 +182,7 @@ def window_elbow_rank(probabilities: np.ndarray, window: int) -> int:
         window: ranks a slope is taken over (the authors': 2000).
 
     Raises:
-        ConfigurationError: the vocabulary is too small for the window, or no change stands out.
+        ConfigurationError: the vocabulary is too small for the window, or no change is larger than the others.
     """
     n = len(probabilities)
     first = max(n // 2, 2 * window)

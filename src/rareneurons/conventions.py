@@ -9,8 +9,8 @@ from rareneurons.errors import ConfigurationError
 
 FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves them out too
 SHUFFLED_PREFIX = "shuffled_"  # begins the name of a condition whose labels were shuffled
-NOISE = "noise"  # the condition that stands for true effects of zero
-ALL_MODELS = "all"  # stands for a model's name where a row of claims is about all of them
+NOISE = "noise"  # the condition of neurons whose true effects are zero
+ALL_MODELS = "all"  # in place of a model's name where a row of claims is about all models
 MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")  # groups that are measured and get controls
 
 

@@ -42,7 +42,7 @@ ControlledGroups = Mapping[str, ControlledGroup]
 
 
 def group_name(sign: Sign, regime: str) -> str:
-    """``plateau`` for boost neurons, ``suppress_plateau`` for suppress neurons, and so on."""
+    """``plateau`` for boost neurons, ``suppress_plateau`` for suppressing neurons, and so on."""
     return regime if sign == "boost" else f"{sign}_{regime}"
 
 
@@ -134,7 +134,7 @@ def matched_controls(
 
     Args:
         members: (n,) the group.
-        candidates: (C,) neurons that may stand in, none of the group among them; at least n.
+        candidates: (C,) possible replacements, none of them in the group; at least n.
         features: (N, F) standardised features of all neurons.
         n_controls: number of groups.
         rng: draws order and neurons.

@@ -1,4 +1,4 @@
-"""Statistics that more than one room needs: bootstrap, empirical p, multiple testing, means over models."""
+"""Statistics that more than one module needs: bootstrap, empirical p, multiple testing, means over models."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -122,7 +122,7 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     known = np.flatnonzero(np.isfinite(p_values))
     falling = known[np.argsort(-p_values[known], kind="stable")]
     share = np.arange(len(falling), 0, -1) / max(1, len(falling))
-    # Written out, because loading scipy.stats takes longer than most jobs that import this room.
+    # Written out, because loading scipy.stats takes longer than most jobs that import this module.
     adjusted[falling] = np.minimum(np.minimum.accumulate(p_values[falling] / share), 1)
     return adjusted
 
@@ -234,7 +234,7 @@ def random_effects(values: np.ndarray, errors: np.ndarray, bound: float) -> Rand
     fully correlated, whose weighted mean has the weighted mean of the errors as its own.
 
     Args:
-        values: (k,) one a model, at least two.
+        values: (k,) one per model, at least two.
         errors: (k,) their standard errors, above zero.
         bound: the value that ``p_value`` is about.
     """

@@ -162,7 +162,7 @@ def rows_of(
 ) -> pd.DataFrame:
     """Rows of one number of a measure's table; ``against`` None takes what the number is compared with first.
 
-    A value stands once per kind of controls. With ``against`` None, each checkpoint, condition and group keeps its
+    A value has one row per kind of controls. With ``against`` None, each checkpoint, condition and group keeps its
     first row.
     """
     found = table[(table["measure"] == measure) & (table["part"] == part) & (table["quantity"] == quantity)]

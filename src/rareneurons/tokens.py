@@ -1,4 +1,4 @@
-"""Tokens: a tokenizer trained on documents, token counts, and blocks of tokens a model can read."""
+"""Tokens: a tokenizer trained on documents, token counts, and blocks of tokens that a model can read."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,7 +113,7 @@ def _backend_of_file(file: Path, where: str) -> Tokenizer:
 
 
 def _refuse_other_ids(file: Path, backend: Tokenizer, separators: set[str], where: str) -> None:
-    """The library numbers added tokens anew where a file's numbers leave a gap; the model knows the file's numbers."""
+    """The library renumbers added tokens if the file's numbers have a gap, but the model knows the file's numbers."""
     for added in json.loads(file.read_bytes()).get("added_tokens") or []:
         number = backend.token_to_id(added["content"])
         if number != added["id"] and (added["content"] in separators or not added["special"]):
@@ -209,7 +209,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def separator_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Id that stands before a document: the beginning-of-text token, else the end-of-text token.
+    """Id of the token before a document: the beginning-of-text token, else the end-of-text token.
 
     Raises:
         CorpusError: the tokenizer has neither.
@@ -256,7 +256,7 @@ def _encoded(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Iterat
     """Token ids of each text as the file's tokenizer gives them, without special tokens.
 
     Raises:
-        CorpusError: a character that the vocabulary lacks becomes the token that stands before documents.
+        CorpusError: a character that the vocabulary lacks becomes the token that comes before documents.
     """
     backend, separator = _text_backend(tokenizer), separator_id(tokenizer)
     for start in range(0, len(texts), TEXTS_A_BATCH):
@@ -265,7 +265,7 @@ def _encoded(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Iterat
             if separator in encoding.ids:
                 raise CorpusError(
                     f"tokenizer: the document that begins with {text[:60]!r} holds characters that the vocabulary "
-                    f"lacks, and their token {tokenizer.convert_ids_to_tokens(separator)!r} also stands before "
+                    f"lacks, and their token {tokenizer.convert_ids_to_tokens(separator)!r} also comes before "
                     "documents. Give a tokenizer that knows all characters or has an unk_token of its own"
                 )
             yield encoding.ids
@@ -310,7 +310,7 @@ def document_blocks(tokenizer: PreTrainedTokenizerFast, documents: pd.DataFrame,
     Args:
         tokenizer: the tokenizer of the models that will read the blocks.
         documents: columns ``document`` and ``text``.
-        block_length: tokens a block, separator included.
+        block_length: tokens per block, separator included.
     """
     separator = separator_id(tokenizer)
     encoded = [ids[: block_length - 1] for ids in _encoded(tokenizer, list(documents["text"]))]

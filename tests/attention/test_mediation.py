@@ -40,7 +40,7 @@ def test_a_total_that_may_be_nothing_has_no_share(rng):
     share = found["mediated_share"]
     assert np.isnan([share.value, share.null_mean]).all()
     assert share.null_n == 0
-    assert "cannot be told from 0" in share.reason
+    assert "cannot be distinguished from 0" in share.reason
     assert found["mediated_loss"].value == pytest.approx(-0.49)
     unknown = by_measure(1.0, np.full(5, np.nan), 0.5, np.full(5, np.nan), np.array([]), 90)
     assert np.isnan(unknown["mediated_share"].value)

@@ -65,7 +65,7 @@ def without_plateau(rng: np.random.Generator) -> np.ndarray:
 
 
 def layer_effects(ln_boost: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Effects (N,) in nats: boost neurons by ``order``, then suppress neurons."""
+    """Effects (N,) in nats: boost neurons by ``order``, then suppressing neurons."""
     effects = np.full(BOOST + SUPPRESS, -0.002)
     effects[order] = 0.02 * np.exp(ln_boost)
     return effects

@@ -82,7 +82,7 @@ def test_four_checkpoints_in_order_are_no_trend():
 def test_half_of_the_change_in_one_step_is_undecided():
     row = c6(0.3 * (0.6 * RISING + 0.4 * JUMP), 0 * RISING, 0.012)
     assert row["verdict"] == "undecided"
-    assert "too uncertain to tell gradual from abrupt" in row["sentence"]
+    assert "too uncertain to distinguish gradual from abrupt" in row["sentence"]
     assert row["need"].endswith("times as many held-out documents")
 
 

@@ -43,7 +43,7 @@ def test_plateau_rows_say_rule_adjusted_p_and_power():
     row = c1(0.3)
     assert row["bound"] == 0.5
     assert row["p_value"] == pytest.approx(1), "0.4 over five checkpoints: 5 % against the test's 1 %"
-    assert "no plateau can be told from chance" in row["sentence"]
+    assert "no plateau can be distinguished from chance" in row["sentence"]
     assert row["sentence"].endswith(
         "but the test would find only 30 % of planted plateaus, and a negative result counts only if the test's power "
         "is at least 80 %."

@@ -1,4 +1,4 @@
-"""Coordination of groups against their controls: planted truth, noise, loud neurons, and what cannot be told."""
+"""Coordination of groups against their controls: planted truth, noise, loud neurons, and what cannot be decided."""
 
 import numpy as np
 import pandas as pd

@@ -96,7 +96,7 @@ def test_stored_trace_to_means(kind, rng):
 def test_closed_form_and_direct_effect_are_refused(traced):
     architecture, _, rows, residual, activation, target = traced
     layer, zero = architecture.last_layer(), np.zeros(24)
-    with pytest.raises(CheckpointError, match="closed form: a norm stands between the last MLP and the residual"):
+    with pytest.raises(CheckpointError, match="closed form: a norm lies between the last MLP and the residual"):
         delta_loss_matrix(layer, residual, activation, torch.from_numpy(zero), target)
     trace = {"residual": residual.numpy(), "activation": activation.numpy()}
     with pytest.raises(ConfigurationError, match=r"influence\.effect: found 'direct', .* expected 'total'"):

@@ -110,7 +110,7 @@ def test_weights_of_another_run(rng, place):
         weights[place] = random_walk(rng)[place]
         audit = audited(weights)
         assert findings(audit) == {f"step{STEPS[place]}": "outlier"}
-        assert "times the direct way from" in audit.loc[f"step{STEPS[place]}", "reason"]
+        assert "times the direct distance from" in audit.loc[f"step{STEPS[place]}", "reason"]
 
 
 def test_missing_checkpoint_and_a_release_without_step(rng):

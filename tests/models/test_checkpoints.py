@@ -83,7 +83,7 @@ def test_last_layer_survives_arrays(folder):
 def test_what_prevents_the_closed_form_survives_arrays(kind):
     layer = architecture_of(tiny_model(kind)).last_layer()
     again = LastLayer.from_arrays(layer.arrays())
-    assert "a norm stands between the last MLP" in layer.no_closed_form
+    assert "a norm lies between the last MLP" in layer.no_closed_form
     assert ("soft-capped at 4" in layer.no_closed_form) == (kind == "gemma2")
     assert again.no_closed_form == layer.no_closed_form
     output = torch.randn(3, 16)

@@ -204,4 +204,4 @@ def test_a_layer_without_a_closed_form_gives_a_reason_and_no_number(rng):
     table = neuron_type_estimates(evidence_of(layer, rng, 24), groups, NeuronTypeSettings(), rng).table
     assert table["value"].isna().all()
     assert table["p_value"].isna().all()
-    assert set(table["reason"]) == {"a norm stands between the last MLP and the residual stream"}
+    assert set(table["reason"]) == {"a norm lies between the last MLP and the residual stream"}

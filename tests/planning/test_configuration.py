@@ -258,7 +258,7 @@ BROKEN = {
     "name of all models": (
         ("models", 0, "name"),
         "all",
-        r"models\[0\]\.name: 'all' stands for all models in claims.csv",
+        r"models\[0\]\.name: 'all' is the name for all models in claims.csv",
     ),
     "name that leaves the folder": (("run",), "../elsewhere", r"run: .* does not match"),
     "too few null curves": (

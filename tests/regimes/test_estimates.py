@@ -40,7 +40,7 @@ def sums_with(effect: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
 
 
 def layer_effect(rng: np.random.Generator, plateau: bool) -> np.ndarray:
-    """1500 boost and 300 suppress neurons; with a plateau, 30 boost neurons are flat before power law and cut-off."""
+    """1500 boost and 300 suppressing neurons; with a plateau, 30 boost neurons are flat before the power law."""
     x = np.log(np.arange(1, 1501))
     boost = -4 - 0.6 * (np.clip(x - np.log(30), 0, None) if plateau else x) - 1.2 * np.clip(x - 6.2, 0, None)
     if not plateau:

@@ -34,5 +34,5 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(capsys):
 
 
 def test_half_the_batch_is_the_last_try():
-    with pytest.raises(CheckpointError, match="^trace.batch_size: neither 8 nor 4 blocks a pass fit"):
+    with pytest.raises(CheckpointError, match="^trace.batch_size: neither 8 nor 4 blocks per pass fit"):
         smaller_batch_if_needed(device_that_holds(3), 8, "trace.batch_size")

@@ -102,7 +102,7 @@ def test_norm_after_the_mlp_goes_through_the_tail_and_says_why(project):
     snakemake(project, "results/smoke/olmo/main/influence.parquet", *with_olmo)
     results = project / "results/smoke"
     log = (results / "logs/influence/olmo/main.log").read_text()
-    assert "no closed form: a norm stands between the last MLP and the residual stream" in log
+    assert "no closed form: a norm lies between the last MLP and the residual stream" in log
     table = pd.read_parquet(results / "olmo/main/influence.parquet")
     assert list(table.columns) == INFLUENCE_COLUMNS
     by_document = load_file(results / "olmo/main/influence_by_document.safetensors")

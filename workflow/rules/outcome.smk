@@ -51,10 +51,10 @@ def refuse_absent_device():
 
 
 def look_at_jobs_once():
-    """Have Snakemake look for jobs to start when one ends, not every second as well.
+    """Have Snakemake look for jobs to start only when a job ends, and not every second as well.
 
-    With its limit of jobs a second (100, which nothing here comes near) it looks again a second after each look, for
-    ever, and each job that ends begins another such series: after two hundred jobs that takes a core (9.27).
+    Snakemake limits jobs per second (100, which is never reached here). The limiter reschedules itself every second and
+    never stops, and each job that ends starts another one. After two hundred jobs this takes a core (Snakemake 9.27).
     """
     workflow.scheduler.job_rate_limiter = None
 

@@ -53,7 +53,7 @@ def sizes_of(wildcards, input):
 
 
 def accelerators():
-    """How much of the resource `gpu` a job takes that runs on the configured device; a profile may set its own."""
+    """Number of `gpu` that a job on the configured device requests; a profile may set its own."""
     return job_resources.accelerators(config["device"])
 
 

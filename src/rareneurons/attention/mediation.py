@@ -38,7 +38,7 @@ def mediated_estimates(
     share = Estimate("mediated_share", float("nan"), "share of the effect", n_rows, part="mean", against="matched")
     low, high = percentile_interval(total_draws)
     if not (low > 0 or high < 0):
-        return [lost, replace(share, reason="the total effect cannot be told from 0")]
+        return [lost, replace(share, reason="the total effect cannot be distinguished from 0")]
     low, high = percentile_interval(1 - held_draws / total_draws)
     return [lost, _beside_range(replace(share, value=1 - held / total, ci_low=low, ci_high=high), 1 - controls / total)]
 

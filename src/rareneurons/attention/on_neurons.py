@@ -176,7 +176,7 @@ def routes(selectivity: HeadEstimate, routing: HeadEstimate, alpha: float) -> bo
 
     It is selective (:func:`is_selective`), and by more than matched groups and the other heads explain
     (:func:`selectivity_beyond`): the interval of that excess lies above 0, and at most a share ``alpha`` of the matched
-    groups have any head that stands out as far.
+    groups have any head that differs as much.
     """
     more = routing.estimate
     return bool(is_selective(selectivity, alpha) and more.ci_low > 0 and more.p_value <= alpha)
@@ -184,7 +184,7 @@ def routes(selectivity: HeadEstimate, routing: HeadEstimate, alpha: float) -> bo
 
 def _why_nothing_stands_out(n_heads: int) -> str:
     if n_heads < 3:
-        return f"{n_heads} heads reach the last MLP, at least 3 are needed for one to stand out"
+        return f"{n_heads} heads reach the last MLP; at least 3 are needed to compare one with the others"
     return "no matched controls: too few other neurons"
 
 

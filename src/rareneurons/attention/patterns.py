@@ -79,7 +79,7 @@ def attention_patterns(
         architecture: an open checkpoint.
         blocks: evaluation blocks.
         rows: T rows, in block and position order.
-        window: number of distances that are told apart.
+        window: number of distances that are counted separately.
         batch_size: blocks per pass.
         progress: wraps the loop over batches.
     """

@@ -60,7 +60,7 @@ def selectivity_beyond(group: np.ndarray, matched: np.ndarray) -> np.ndarray:
         matched: (H, 2, ...) effects on the mean of its matched groups, or of a shape that broadcasts.
 
     Returns:
-        (H, ...); NaN for fewer than three heads, since none of them could stand out.
+        (H, ...); NaN for fewer than three heads, since none can be compared with the others.
     """
     if len(group) < 3:
         return np.full((len(group), *group.shape[2:]), np.nan)

@@ -251,6 +251,6 @@ def _verdict(answers: set[Answer]) -> tuple[Verdict, Answer]:
 
 
 def _options(courses: Sequence[Course], bounds: Bounds) -> tuple[Option, ...]:
-    """What the open measures would take; two that disagree need the checkpoints that tell them apart."""
+    """What would decide the open measures; two that disagree require checkpoints that separate them."""
     found = [option for course in courses if course.answer == "open" for option in course.options]
     return tuple(dict.fromkeys(found)) or (Option((CheckpointsAtTheJump(bounds.abrupt_factor),)),)

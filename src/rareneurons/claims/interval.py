@@ -35,7 +35,7 @@ class Interval:
 
     @property
     def standard_error(self) -> float:
-        """The standard error that the wider half of the interval stands for."""
+        """The standard error that corresponds to the wider half of the interval."""
         return max(self.ci_high - self.value, self.value - self.ci_low) / NORMAL_95
 
     @property

@@ -179,7 +179,7 @@ def _curve_finding(decision: Decision, view: View) -> str:
     planted = f"the test would find {{0}}{_share_of_plateaus(curve.power)} of planted plateaus"
     if decision.verdict == "undecided":
         return (
-            f"on {curve.condition} rows no plateau can be told from chance: {steepness}, but "
+            f"on {curve.condition} rows no plateau can be distinguished from chance: {steepness}, but "
             f"{planted.format('only ')}, and a negative result counts only if the test's power is at least "
             f"{percent(curve.power_wanted)}"
         )
@@ -395,8 +395,8 @@ def _reading(found: course.Course) -> str:
         "unsteady": f"at most {share}, but not steadily enough for a trend",
         "excursion": f"{_excursion(step)}, so neither gradually nor abruptly",
         "abrupt": f"abruptly, {share}",
-        "apart": f"{share}, too far apart to tell gradual from abrupt",
-        "uncertain": f"{share}, too uncertain to tell gradual from abrupt",
+        "apart": f"{share}, too far apart to distinguish gradual from abrupt",
+        "uncertain": f"{share}, too uncertain to distinguish gradual from abrupt",
     }[found.why]
 
 

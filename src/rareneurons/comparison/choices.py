@@ -204,7 +204,7 @@ def _compared(
 
 
 def choices_markdown(choices: pd.DataFrame) -> str:
-    """How many verdicts each choice changes, then a table a claim: value and verdict by model and choice."""
+    """How many verdicts each choice changes, then a table per claim: value and verdict by model and choice."""
     lines = ["| choice | verdicts it can touch | changed | which |", "|---|---|---|---|"]
     for choice, part in choices.groupby("choice", sort=False):
         changed = part[part["changed"]].to_dict("records")

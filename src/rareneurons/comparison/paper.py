@@ -38,7 +38,7 @@ def placed(
     """Where in the run each of the paper's numbers has its counterpart.
 
     The checkpoint is the last one that the run has of the paper's steps. Where the run does not have the model, or the
-    paper does not name it, the last checkpoint of the run's largest model (by neurons of its last MLP) stands in,
+    paper does not name it, the last checkpoint of the run's largest model (by neurons of its last MLP) is used,
     provided the number is about the end of training.
 
     Args:
@@ -46,7 +46,7 @@ def placed(
             has no steps, ``preset`` where the authors' band is none of the presets or no measure has it.
         regimes: the table over models and checkpoints.
         presets: preset -> name of the run's condition with that band.
-        pair: the run's conditions that stand for rare and common where it has no such condition.
+        pair: the run's conditions that are used for rare and common where it has no such condition.
 
     Returns:
         The numbers with ``paper_model``, ``match`` and the run's ``model``, ``checkpoint``, ``condition``.

@@ -20,7 +20,7 @@ def checkpoint_distances(audit: pd.DataFrame) -> Figure:
 
     Args:
         audit: the audit table. Models with fewer than two training steps are left out; findings without a distance
-            stand at zero.
+            are drawn at zero.
     """
     several = audit[audit["step"] >= 0].groupby("model", sort=False).filter(lambda part: len(part) > 1)
     models = models_of(several)

@@ -21,7 +21,7 @@ LABELS = {
     "C4": "modularity difference",
     "C7": "relative Hill exponent",
 }
-# Shapes and filling tell verdicts apart, not colour, which means rare, common or a group.
+# Shape and filling show the verdict. Colour does not: it means rare, common or a group.
 MARKERS = {"supported": ("o", "black"), "contradicted": ("s", "black"), "undecided": ("o", "white")}
 CHANGED = "#e0e0e0"
 

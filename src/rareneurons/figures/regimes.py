@@ -1,4 +1,4 @@
-"""Figures of rank-influence curves, their regimes, and what they are held against."""
+"""Figures of rank-influence curves, their regimes, and what they are compared with."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ from rareneurons.regimes.estimates import AUTO, FLATNESS, PLATEAU, Number, top_p
 from rareneurons.tables import rows_of
 
 INTERVAL = 1.96  # standard errors on either side
-SIGN_LABELS = {"boost": "boost neurons, 95 % intervals", "suppress": "suppress neurons"}
+SIGN_LABELS = {"boost": "boost neurons, 95 % intervals", "suppress": "suppressing neurons"}
 POWER_LAW_EXPONENT: Number = ("power_law_exponent", AUTO)
 PLATEAU_END: Number = ("plateau_end", AUTO)
 CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALLEST_TEXT}

@@ -65,9 +65,9 @@ def apply_style() -> None:
 
 
 def panels(rows: int, columns: int, height: float = 1.4, shared: bool = True) -> tuple[Figure, np.ndarray]:
-    """A figure a column wide of ``rows`` x ``columns`` axes; ``height`` inches a row.
+    """A figure of one column's width with ``rows`` x ``columns`` axes; ``height`` inches per row.
 
-    No more than ``PANELS_A_LINE`` axes stand side by side; further columns go below, as a block of all rows. The axes
+    No more than ``PANELS_A_LINE`` axes are side by side; further columns go below, as a block of all rows. The axes
     of a row share their vertical scale if ``shared``.
     """
     wide = min(columns, PANELS_A_LINE)

@@ -18,7 +18,7 @@ def training_loss(losses: pd.DataFrame, counts: np.ndarray) -> Figure:
         counts: (V,) how often the training tokens hold each type.
     """
     figure, axis = plt.subplots(figsize=(COLUMN_WIDTH, 2.0))
-    # From black to a light grey: colours stand for conditions and groups.
+    # From black to a light grey: colours mean conditions and groups.
     greys = np.linspace(0, 0.6, losses["model"].nunique()).astype(str)
     for colour, (model, part) in zip(greys, losses.groupby("model", sort=False), strict=True):
         smooth = part["loss"].rolling(9, center=True, min_periods=1).mean()

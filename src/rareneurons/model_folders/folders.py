@@ -1,4 +1,4 @@
-"""Which checkpoints a folder holds, and which of its files a checkpoint is read from.
+"""Which checkpoints a folder holds, and from which of its files each is read.
 
 Planning a run reads folders, too: nothing large is imported here.
 """
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
-ITSELF = "."  # stands for a folder among the names of its sub-folders
-# What stands before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...
+ITSELF = "."  # the folder itself, among the names of its sub-folders
+# What comes before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...
 STEP_FOLDER = re.compile(r"((?:(?:step|global_step|checkpoint|ckpt|iter)[-_]?)?)(\d+)")
 ADAPTER = "adapter_config.json"
 

@@ -64,35 +64,37 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
 
     * ``missing``: no such revision, or no weights in it;
     * ``duplicate``: the same weights as a later step. The later one counts: where this was seen in published runs, late
-      weights stood under an early name;
-    * ``outlier``: the way from the step before over this one to the step after is more than ``detour`` times the direct
-      one. It is 1 on a straight path, 1.4 (the root of 2) on a random walk, 2 for independent noise around one point;
-    * ``misplaced``: its distance to the last checkpoint is less than ``nearness`` times that of some later checkpoint,
-      as when late weights, not quite the last ones, stand under an early name. Outliers don't count;
+      weights had an early name;
+    * ``outlier``: the path ratio is above ``detour``: the distance from the step before to this one and on to the step
+      after, divided by the direct distance. It is 1 on a straight path, 1.4 (the root of 2) on a random walk, 2 for
+      independent noise around one point;
+    * ``misplaced``: the closeness is below ``nearness``: its distance to the last checkpoint, divided by that of some
+      later checkpoint. Late weights, not quite the last ones, may have an early name. Outliers do not count;
     * ``ok``.
 
     Distances are Euclidean, between the samples, as a share of the last checkpoint's norm. The first and the last
-    checkpoint have no detour.
+    checkpoint have no path ratio.
 
     Args:
         checkpoints: of one model; those without a training step are compared by hash alone.
-        detour: largest ratio of the two ways, above 1.
-        nearness: between 0 and 1.
+        detour: largest path ratio, above 1.
+        nearness: smallest closeness, between 0 and 1.
 
     Returns:
-        ``AUDIT_COLUMNS``, one row a checkpoint in the order of steps; ``left_out`` of every statement about training.
+        ``AUDIT_COLUMNS``, one row per checkpoint in the order of steps; ``left_out`` of every statement about training.
     """
     ordered = sorted(checkpoints, key=lambda checkpoint: checkpoint.name.step)
     findings = {checkpoint.name.checkpoint: _duplicate_or_missing(checkpoint, ordered) for checkpoint in ordered}
     path = [c for c in ordered if c.name.step >= 0 and c.sample and findings[c.name.checkpoint][0] == "ok"]
     steps = [checkpoint.name.checkpoint for checkpoint in path]
     distances = _distances([checkpoint.sample for checkpoint in path])
-    ways = _detours(distances)
-    outlier = np.nan_to_num(ways) > detour
+    ratios = _path_ratios(distances)
+    outlier = np.nan_to_num(ratios) > detour
     for place in np.flatnonzero(outlier).tolist():
         findings[steps[place]] = (
             "outlier",
-            f"{ways[place]:.3g} times the direct way from {steps[place - 1]} to {steps[place + 1]}; at most {detour:g}",
+            f"{ratios[place]:.3g} times the direct distance from {steps[place - 1]} to {steps[place + 1]}; at most "
+            f"{detour:g}",
         )
     for place in _misplaced(distances, outlier, nearness):
         later = place + 1 + int(np.argmax(np.where(outlier, 0, distances[-1])[place + 1 :]))
@@ -101,7 +103,7 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
             f"lies {distances[-1, place]:.3g} from {steps[-1]}, the later {steps[later]} {distances[-1, later]:.3g}",
         )
     measured = {
-        step: (distances[place, place - 1] if place else np.nan, ways[place], distances[-1, place])
+        step: (distances[place, place - 1] if place else np.nan, ratios[place], distances[-1, place])
         for place, step in enumerate(steps)
     }
     records = [
@@ -142,7 +144,7 @@ def _duplicate_or_missing(checkpoint: StoredCheckpoint, others: Sequence[StoredC
 
 
 def _record(
-    checkpoint: StoredCheckpoint, others: Sequence[StoredCheckpoint], previous: float, way: float, last: float
+    checkpoint: StoredCheckpoint, others: Sequence[StoredCheckpoint], previous: float, ratio: float, last: float
 ) -> dict[str, Any]:
     return checkpoint.name.columns() | {
         "source": checkpoint.source,
@@ -153,7 +155,7 @@ def _record(
         "weights_hash": checkpoint.weights_hash,
         "identical_to": " ".join(other.name.checkpoint for other in _identical(checkpoint, others)),
         "distance_to_previous": previous,
-        "detour": way,
+        "detour": ratio,
         "distance_to_last": last,
     }
 
@@ -172,19 +174,19 @@ def _distances(samples: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
     return np.array([[np.linalg.norm(a - b) / norm for b in vectors] for a in vectors])
 
 
-def _detours(distances: np.ndarray) -> np.ndarray:
-    """For each checkpoint the way over it between its neighbours, in units of the direct one; NaN at both ends."""
-    ways = np.full(len(distances), np.nan)
+def _path_ratios(distances: np.ndarray) -> np.ndarray:
+    """Path ratio of each checkpoint: the way over it between its neighbours over the direct one; NaN at both ends."""
+    ratios = np.full(len(distances), np.nan)
     for place in range(1, len(distances) - 1):
         before, after = distances[place - 1, place], distances[place, place + 1]
         direct = distances[place - 1, place + 1]
         if direct > 0:
-            ways[place] = (before + after) / direct
-    return ways
+            ratios[place] = (before + after) / direct
+    return ratios
 
 
 def _misplaced(distances: np.ndarray, outlier: np.ndarray, nearness: float) -> list[int]:
-    """Places of checkpoints that lie much nearer to the last one than a later checkpoint does."""
+    """Places of checkpoints that are much closer to the last one than a later checkpoint is."""
     found = []
     for place in range(len(distances) - 2):
         later = np.where(outlier, 0, distances[-1])[place + 1 : -1]

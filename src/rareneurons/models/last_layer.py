@@ -1,4 +1,4 @@
-"""All of a model that ablating its last MLP's neurons needs: what stands between their activations and the logits."""
+"""All of a model that ablating its last MLP's neurons needs: what comes between their activations and the logits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def soft_capped(logits: torch.Tensor, cap: float | None) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class LastLayer:
-    """What stands between the last MLP's activations and the logits.
+    """What comes between the last MLP's activations and the logits.
 
     ``output_weight`` (N, d); ``unembedding`` (V, d); ``logit_bias`` (V,), the constant part of the logits (the
     norm's bias through the unembedding, plus the unembedding's own); ``norm`` the final norm; ``input_weights`` name
@@ -88,7 +88,7 @@ class LastLayer:
         """Why the closed form of ablation does not hold here; None where it holds."""
         reasons = []
         if self.mlp_norm is not None:
-            reasons.append("a norm stands between the last MLP and the residual stream")
+            reasons.append("a norm lies between the last MLP and the residual stream")
         if self.logit_cap is not None:
             reasons.append(f"logits are soft-capped at {self.logit_cap:g}")
         return " and ".join(reasons) or None

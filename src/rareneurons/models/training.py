@@ -13,7 +13,7 @@ from rareneurons.errors import CorpusError
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of a GPT-NeoX model; the MLP has ``4 * hidden_size`` neurons a layer, as Pythia's."""
+    """Size of a GPT-NeoX model; the MLP has ``4 * hidden_size`` neurons per layer, as Pythia's."""
 
     hidden_size: int
     n_layers: int

@@ -24,7 +24,7 @@ from rareneurons.model_folders import folders
 from rareneurons.model_folders.config_file import too_long
 from rareneurons.planning.local_models import refuse_local_models
 
-# Names that stand beside model folders in results/<run>/.
+# Names beside the model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {
     *("inputs", "tables", "figures", "logs", "benchmarks"),
     *("claims.csv", "claims.md", "report.html", "missing.md"),
@@ -209,7 +209,7 @@ def _expanded_model(
 
 
 def available_steps(model: Mapping[str, Any]) -> set[int] | None:
-    """Training steps a model has, or None where the configuration cannot know (a hub model without a schedule)."""
+    """Training steps of a model, or None where the configuration cannot know (a hub model without a schedule)."""
     if model["source"] == "train":
         return set(checkpoint_steps(model["training"]["steps"], model["training"]["save_every"]))
     if model.get("schedule") == "pythia":
@@ -294,7 +294,9 @@ def _validate_model(
     if model["name"] in RESERVED_MODEL_NAMES:
         raise ConfigurationError(f"{where}.name: {model['name']!r} is the name of a results folder; choose another")
     if model["name"] == ALL_MODELS:
-        raise ConfigurationError(f"{where}.name: {ALL_MODELS!r} stands for all models in claims.csv; choose another")
+        raise ConfigurationError(
+            f"{where}.name: {ALL_MODELS!r} is the name for all models in claims.csv; choose another"
+        )
     _refer(model["tokenizer"], tokenizers, f"{where}.tokenizer")
     if model["source"] == "train":
         if tokenizers[model["tokenizer"]]["source"] != "train":

@@ -1,7 +1,7 @@
 """What a job takes, by formula: the requests that the rules make, and the costs of a run before it starts.
 
 Every formula has a constant term, measured on jobs that compute next to nothing (imports, a session of pandas or
-torch), and terms that grow with what the job works on. ``benchmarks/costs.py --run`` holds both against a finished run.
+torch), and terms that grow with what the job works on. ``benchmarks/costs.py --run`` compares both with a finished run.
 """
 
 import math
@@ -15,21 +15,21 @@ MB = 2**20
 MODEL_MB, TORCH_MB, PANDAS_MB = 500.0, 400.0, 180.0
 # A job on a cluster runs inside two Snakemake processes of its own, MB.
 WRAPPERS_MB = 400
-# Float32 operations a second, of one core and of an accelerator: slow ones, so that requests hold on most machines.
+# Float32 operations per second, of one core and of an accelerator: slow ones, so that requests hold on most machines.
 OPERATIONS_A_SECOND = {"cpu": 2e10, "accelerator": 1e13}
-# Measured: seconds a row, neuron and word beside the products (H100: benchmarks/large_model.py, CPU: make bench), and
-# WeightWatcher's singular values, twice because of the shuffled baseline.
+# Measured: seconds per row, neuron and vocabulary entry in addition to the products (H100: benchmarks/large_model.py,
+# CPU: make bench), and WeightWatcher's singular values, twice because of the shuffled baseline.
 SECONDS_A_WORD = {"cpu": 1e-10, "accelerator": 4e-12}
-WEIGHTWATCHER_RATE = 5e9 / 2  # of m n^2 for an m x n matrix, n <= m, a second on one core
+WEIGHTWATCHER_RATE = 5e9 / 2  # of m n^2 for an m x n matrix, n <= m, per second on one core
 SLOWER, ROOMIER = 3.0, 1.5  # a request over the formula: other machines, shared disks, memory that fragments
 MOST_THREADS, SECONDS_A_THREAD = 8, 600  # a further core where it has this much to do
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What costs depend on: ``width`` d, ``neurons`` N of a layer, ``vocabulary`` V, ``stored`` bytes a weight.
+    """What costs depend on: ``width`` d, ``neurons`` N of a layer, ``vocabulary`` V, ``stored`` bytes per weight.
 
-    ``closed_form`` is false where influence has none and every pair runs the model's tail again.
+    ``closed_form`` is false where influence has none and every pair is re-run from the final norm.
     """
 
     layers: int = 0
@@ -43,13 +43,13 @@ class Shape:
 
     @property
     def parameters(self) -> float:
-        """Weights: 4 d^2 + 2 d N a layer, and the embeddings; gated MLPs have half as many again."""
+        """Weights: 4 d^2 + 2 d N per layer, and the embeddings; gated MLPs have half as many again."""
         layer = 4 * self.width**2 + 2 * self.width * self.neurons
         return self.layers * layer + (1 if self.tied else 2) * self.vocabulary * self.width
 
     @property
     def pass_operations(self) -> float:
-        """Operations a token of a forward pass without the unembedding."""
+        """Operations per token of a forward pass without the unembedding."""
         return self.layers * (8 * self.width**2 + 4 * self.width * self.neurons)
 
     @property
@@ -132,7 +132,7 @@ class Cost:
     words: float = 0.0
 
     def shared_seconds(self, device: str, rate: float | None = None) -> float:
-        """Seconds on one core (``cpu``) or on an ``accelerator``; ``rate`` operations a second."""
+        """Seconds on one core (``cpu``) or on an ``accelerator``; ``rate`` operations per second."""
         return self.operations / (rate or OPERATIONS_A_SECOND[device]) + self.words * SECONDS_A_WORD[device]
 
 
@@ -212,11 +212,11 @@ def influence(sizes: Sizes, config: Mapping) -> Cost:
 
 def other_layers(sizes: Sizes, config: Mapping) -> Cost:
     """Candidates and sample of every layer run again in float64, each from half the layers up on average."""
-    shape, effort, length = sizes.shape, config["other_layers"], config["rows"]["block_length"]
-    neurons = shape.layers * (effort["candidates"] + effort["sample"])
-    tokens = 2 * effort["documents"] * length
-    a_pass = 2 * pass_mb(shape, effort["batch_size"] * effort["neurons_a_pass"], length)
-    logits = 3 * 8 * effort["batch_size"] * effort["neurons_a_pass"] * length * shape.vocabulary / MB
+    shape, settings, length = sizes.shape, config["other_layers"], config["rows"]["block_length"]
+    neurons = shape.layers * (settings["candidates"] + settings["sample"])
+    tokens = 2 * settings["documents"] * length
+    a_pass = 2 * pass_mb(shape, settings["batch_size"] * settings["neurons_a_pass"], length)
+    logits = 3 * 8 * settings["batch_size"] * settings["neurons_a_pass"] * length * shape.vocabulary / MB
     memory = MODEL_MB + 2 * sizes.loaded_mb + a_pass + logits
     unembedding = 2 * shape.width * shape.vocabulary
     return Cost(memory, 10, 4 * neurons * tokens * (shape.pass_operations / 2 + unembedding))
@@ -227,13 +227,13 @@ def attention(sizes: Sizes, config: Mapping) -> Cost:
 
     Every head and layer three times, the random sets once, each from its lowest layer up.
     """
-    shape, effort, length = sizes.shape, config["attention"], config["rows"]["block_length"]
-    passes = 2 + 1 + 3 * (shape.heads + 1) * (shape.layers + 1) / 2 + effort["head_sets"]
-    copies = effort["batch_size"] * effort["ablations_a_pass"]
-    streams = 4 * effort["documents"] * length * shape.layers * shape.width / MB
+    shape, settings, length = sizes.shape, config["attention"], config["rows"]["block_length"]
+    passes = 2 + 1 + 3 * (shape.heads + 1) * (shape.layers + 1) / 2 + settings["head_sets"]
+    copies = settings["batch_size"] * settings["ablations_a_pass"]
+    streams = 4 * settings["documents"] * length * shape.layers * shape.width / MB
     logits = 4 * n_rows(config) * shape.vocabulary / MB / 10
     memory = MODEL_MB + 100 + sizes.loaded_mb + streams + pass_mb(shape, copies, length) + logits
-    return Cost(memory, 6, passes * shape.pass_operations * effort["documents"] * length)
+    return Cost(memory, 6, passes * shape.pass_operations * settings["documents"] * length)
 
 
 def weightwatcher(sizes: Sizes, _config: Mapping) -> Cost:
@@ -293,9 +293,9 @@ def coordination(sizes: Sizes, config: Mapping) -> Cost:
 
 def organization(sizes: Sizes, config: Mapping) -> Cost:
     """Communities of every control group, shift and resampled graph."""
-    effort, rows = config["organization"], config["rows"]["rows_per_condition"]
-    graphs = control_groups(config) + 3 * effort["shifts"] + 3 * effort["bootstrap"]
-    searches = effort["seeds"] * len(effort["resolutions"])
+    settings, rows = config["organization"], config["rows"]["rows_per_condition"]
+    graphs = control_groups(config) + 3 * settings["shifts"] + 3 * settings["bootstrap"]
+    searches = settings["seeds"] * len(settings["resolutions"])
     return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + graphs * (3e-3 * searches + 3e-6 * rows))
 
 

@@ -1,4 +1,4 @@
-"""Whether an installed PyTorch can use a device at all; told from its version, without importing it."""
+"""Whether an installed PyTorch can use a device at all, by its version and without importing it."""
 
 import sys
 

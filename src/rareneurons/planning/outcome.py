@@ -54,7 +54,9 @@ class Failure:
             return said[-1].removeprefix("error: ")
         if any(line.startswith("Traceback") for line in lines):
             return f"{lines[-1]} (traceback in {self.log})"
-        return f"ended without a message, as a job does that is killed, by a person or for want of memory ({self.log})"
+        return (
+            f"ended without a message, as a job does that is killed, by a person or because memory ran out ({self.log})"
+        )
 
 
 def summary(failures: Collection[Failure], n_lost: int, n_unfinished: int, command: str) -> list[str]:

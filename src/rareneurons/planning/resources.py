@@ -69,7 +69,7 @@ def sizes_of_training(
 
 
 def accelerators(device: str) -> int:
-    """How many accelerators a job takes that runs on the configured device.
+    """How many accelerators are requested by a job that runs on the configured device.
 
     ``auto`` takes one where the machine that plans the jobs has ``nvidia-smi``.
     """

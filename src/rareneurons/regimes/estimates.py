@@ -71,7 +71,7 @@ UNITS: Mapping[str, str] = {
 
 
 def top_part(size: int) -> str:
-    """Part that stands for the ``size`` most influential neurons."""
+    """Part of the ``size`` most influential neurons."""
     return f"top_{size}"
 
 

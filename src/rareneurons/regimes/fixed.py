@@ -57,7 +57,7 @@ def piecewise(curve: RankCurve) -> dict[str, float]:
 
     Boundaries minimise the Huber loss (threshold 1) of the residuals, plus the squared jumps at both, plus
     ``0.1 d^2``. They search by differential evolution from several starts; here all pairs of places on a grid are
-    tried. At the last rank, where their third form is infinite, ``N + 1/2`` stands for N.
+    tried. At the last rank, where their third form is infinite, ``N + 1/2`` replaces N.
 
     Args:
         curve: the curve.

@@ -36,7 +36,7 @@ LEAST_EXPONENT = 0.01
 class Cells:
     """Cells of equal ln-rank width over a curve of ``n_neurons``, and the candidates' terms over its upper half.
 
-    ``start`` index of each cell's first spacing; ``count`` spacings a cell; ``ln_rank`` their mean place, each (H,);
+    ``start`` index of each cell's first spacing; ``count`` spacings per cell; ``ln_rank`` their mean place, each (H,);
     the first G cells are fitted. ``terms`` (C, G, 3): constant, Weibull and exponential term of the local exponent, for
     each of C places of the decay's kink, the first being "smooth from rank 1"; ``kink`` (C,) ln rank, 0 for smooth.
     ``pairs`` (P, 2): index of a kink and ln rank of a plateau's end, all combinations allowed.
@@ -209,7 +209,7 @@ def no_plateau_exponents(found: Candidates, exponents: np.ndarray, kink: int) ->
 
 
 def candidates_for(ln_influence: np.ndarray) -> Candidates:
-    """Candidates with the weights a curve calls for.
+    """Candidates with the weights that a curve calls for.
 
     A cell's variance is ``s^2 (1 / count + MISFIT)`` with ``s`` the local exponent of the fitted curve without a
     plateau; fit and weights take turns, starting from a cubic in ln rank.

@@ -56,7 +56,7 @@ def adapter_of(model_type: str) -> type[Architecture]:
             f"model_type: found {model_type!r}, which no adapter knows; known are {', '.join(sorted(ARCHITECTURES))}. "
             "An adapter (rareneurons.models.architectures) must say where the blocks, the final norm, the unembedding, "
             "the MLP's input and output projections, the attention and its output projection live, whether a norm "
-            "stands between an MLP and the residual stream, and whether logits are soft-capped."
+            "lies between an MLP and the residual stream, and whether logits are soft-capped."
         )
     return ARCHITECTURES[model_type]
 

@@ -58,7 +58,7 @@ class Architecture(ABC):
 
     @abstractmethod
     def mlp_inputs(self, layer: int) -> dict[str, torch.Tensor]:
-        """Input weights of the layer's neurons by name, each (N, d): one row a neuron."""
+        """Input weights of the layer's neurons by name, each (N, d): one row per neuron."""
 
     @abstractmethod
     def attention(self, layer: int) -> nn.Module:
@@ -106,11 +106,11 @@ class Architecture(ABC):
 
     @property
     def n_heads(self) -> int:
-        """Attention (query) heads a layer."""
+        """Number of attention (query) heads per layer."""
         return int(self.model.config.num_attention_heads)
 
     def mlp_output_weight(self, layer: int) -> torch.Tensor:
-        """Output weights of the layer's neurons, (N, d): one row a neuron."""
+        """Output weights of the layer's neurons, (N, d): one row per neuron."""
         return projection_rows(self.mlp_output(layer))
 
     @property
@@ -128,7 +128,7 @@ class Architecture(ABC):
         return soft_capped(self.unembedding_module(normed), self.logit_cap)
 
     def last_layer(self) -> LastLayer:
-        """All that stands between the last MLP's activations and the logits, in the model's dtype."""
+        """All that comes between the last MLP's activations and the logits, in the model's dtype."""
         layer, norm = self.n_layers - 1, self.norm_of(self.final_norm_module)
         logit_bias = self.unembedding @ norm.bias
         if self.unembedding_bias is not None:

@@ -148,7 +148,7 @@ class Olmo(Llama):
 
     def norm_of(self, module: Any) -> Norm:
         gain = torch.ones_like(self.unembedding[0])
-        return Norm("layer_norm", gain, torch.zeros_like(gain), 1e-5)  # the epsilon stands in transformers' forward
+        return Norm("layer_norm", gain, torch.zeros_like(gain), 1e-5)  # the epsilon of transformers' forward
 
 
 class Olmo2(Llama):

@@ -52,7 +52,7 @@ class ExpertsOutput(nn.Module):
 
 
 class WideMixture(nn.Module):
-    """A mixture of experts, computed so that its neurons' activations stand side by side at the input of ``output``.
+    """A mixture of experts, computed so that its neurons' activations are side by side at the input of ``output``.
 
     It computes what ``mixture`` does, in the precision of its input; transformers' routers round to float32.
     """
