@@ -35,13 +35,13 @@ UNITS = {
 WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows, and those of either condition that are alike in clean loss
 RANDOM, _ = CONTROL_KINDS
 EXCESS = "excess"  # quantity: the group's number less its mean over the control groups
-ALL_ROWS = "all"  # stands for the condition or the group where a number is about all held-out rows, or about no group
+ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
 
 Row = tuple[str, str, Estimate]  # condition, group, estimate
 
 
 def dose_part(size: int) -> str:
-    """Part that stands for the first ``size`` neurons of a group's order."""
+    """Part for the first ``size`` neurons of a group's order."""
     return f"dose_{size}"
 
 
@@ -148,7 +148,7 @@ def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSett
         yield _Set(name, WHOLE, group.members, drawn)
         order = evidence.orders.get(name, ())
         for size in (size for size in settings.doses if size <= len(order)):
-            # A control's neurons stand in the order of the group's.
+            # A control's neurons are in the order of the group's.
             within = size <= len(group.members)
             part = {kind: found[:, :size] for kind, found in drawn.items() if within and kind != RANDOM}
             yield _Set(name, dose_part(size), np.asarray(order[:size]), part)
