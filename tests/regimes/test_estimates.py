@@ -1,5 +1,6 @@
 """All numbers of a checkpoint's curves: names, intervals, tests, differences, nulls."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,15 @@ def sums_with(effect: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
     n_rows = np.full(N_BLOCKS, 25)
     signed = n_rows[:, None] * effect * rng.normal(1, 0.3, size=(N_BLOCKS, len(effect)))
     return InfluenceSums(np.arange(N_BLOCKS), n_rows, signed, np.abs(signed))
+
+
+def sums_of_splits(effect_of: Callable[[str], np.ndarray], rng: np.random.Generator) -> dict[str, InfluenceSums]:
+    """Sums of both conditions on both splits, ``<condition>/<split>``; the effect is asked for again for each."""
+    return {
+        f"{condition}/{split}": sums_with(effect_of(condition), rng)
+        for condition in ("rare", "common")
+        for split in ("discovery", "heldout")
+    }
 
 
 def layer_effect(rng: np.random.Generator, plateau: bool) -> np.ndarray:
@@ -171,7 +181,7 @@ def test_bands_of_both_conditions_and_signs(rng):
 
 def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
     effect = np.concatenate([np.exp(-0.1 * np.arange(60)), -np.ones(5)])
-    sums = {f"{c}/{s}": sums_with(effect, rng) for c in ("rare", "common") for s in ("discovery", "heldout")}
+    sums = sums_of_splits(lambda _condition: effect, rng)
     names = set(by_number(est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)))
     assert ("rare", "boost", "power_law_exponent", "fixed") in names
     assert not any(part in ("auto", "test") and measure != "power" for _, _, measure, part in names)
@@ -182,7 +192,7 @@ def test_layers_too_small_to_fit_still_have_their_fixed_cuts(rng):
 
 def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng):
     effect = layer_effect(rng, False)
-    sums = {f"{c}/{s}": sums_with(effect, rng) for c in ("rare", "common") for s in ("discovery", "heldout")}
+    sums = sums_of_splits(lambda _condition: effect, rng)
     first, again = (
         est.trending_draws(CHECKPOINT, sums, ("rare", "common"), SETTINGS, np.random.default_rng(4)) for _ in range(2)
     )
@@ -197,11 +207,7 @@ def test_trending_draws_mean_the_same_documents_for_generators_in_one_state(rng)
 
 @pytest.mark.oracle
 def test_agreement_is_spearmans_correlation_of_the_influences(rng):
-    sums = {
-        f"{c}/{s}": sums_with(layer_effect(rng, c == "rare"), rng)
-        for c in ("rare", "common")
-        for s in ("discovery", "heldout")
-    }
+    sums = sums_of_splits(lambda condition: layer_effect(rng, condition == "rare"), rng)
     found = by_number(est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng))
     rare, common = (sums[f"{c}/heldout"].absolute.sum(0) for c in ("rare", "common"))
     agreement = found["rare-common", "boost", "influence_agreement", ""]
@@ -211,11 +217,7 @@ def test_agreement_is_spearmans_correlation_of_the_influences(rng):
 @pytest.mark.oracle
 def test_the_share_of_the_top_is_that_of_neurons_chosen_on_rare_discovery_rows(rng):
     """On every condition's held-out rows, for point values and draws, by plain sums: to 1e-12."""
-    sums = {
-        f"{c}/{s}": sums_with(layer_effect(rng, c == "rare"), rng)
-        for c in ("rare", "common")
-        for s in ("discovery", "heldout")
-    }
+    sums = sums_of_splits(lambda condition: layer_effect(rng, condition == "rare"), rng)
     found = by_number(est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng))
     chosen = sums["rare/discovery"]
     mean_abs, boost = chosen.absolute.sum(0), chosen.signed.sum(0) > 0
@@ -238,7 +240,7 @@ def test_the_share_of_the_top_is_that_of_neurons_chosen_on_rare_discovery_rows(r
 
 def test_a_layer_without_suppress_neurons_has_no_suppress_curve(rng):
     effect = 0.01 * (1 + np.arange(60)) ** -0.5
-    sums = {f"{c}/{split}": sums_with(effect, rng) for c in ("rare", "common") for split in ("discovery", "heldout")}
+    sums = sums_of_splits(lambda _condition: effect, rng)
     sums = {name: replace(each, signed=np.abs(each.signed)) for name, each in sums.items()}
     triples = est.regime_estimates(sums, ("rare", "common"), SETTINGS, rng)
     found = by_number(triples)

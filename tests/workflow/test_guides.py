@@ -70,15 +70,20 @@ def run_checks(project: Path, added: list[str], *commands: list[str]) -> None:
     assert broken_contracts(project)[0] == ""
 
 
-def test_measure_of_the_guide_costs_six_places_with_its_figure_and_keeps_the_tests_green(tmp_path, smoke_run):
-    written = written_by("docs/adding_a_measure.md")
-    assert len(written) == 6
-    project = copied_with_tests(smoke_run, tmp_path / "project")
+def follow(project: Path, guide: str) -> int:
+    """Write what a guide shows into the copy, run its checks and tests, and return the number of places it costs."""
+    written = written_by(guide)
     write(project, written)
     added = [file for file, language, _ in written if language == "python"]
     tests = [file for file in added if file.startswith("tests/")] + ["tests/planning", "tests/report/test_captions.py"]
-    checked = ["pytest", "-q", "-m", "not workflow", "--deselect", "tests/planning/test_configuration_fuzz.py", *tests]
-    run_checks(project, added, checked)
+    fuzz = "tests/planning/test_configuration_fuzz.py"
+    run_checks(project, added, ["pytest", "-q", "-m", "not workflow", "--deselect", fuzz, *tests])
+    return len(written)
+
+
+def test_measure_of_the_guide_costs_six_places_with_its_figure_and_keeps_the_tests_green(tmp_path, smoke_run):
+    project = copied_with_tests(smoke_run, tmp_path / "project")
+    assert follow(project, "docs/adding_a_measure.md") == 6
     results = "results/smoke"
     wanted = [f"{results}/tables/kurtosis.csv", f"{results}/figures/kurtosis.pdf"]
     done = snakemake(project, *wanted, "--configfile", "config/smoke.yaml")
@@ -90,14 +95,8 @@ def test_measure_of_the_guide_costs_six_places_with_its_figure_and_keeps_the_tes
 
 
 def test_figure_of_the_guide_costs_four_places_and_keeps_the_tests_green(tmp_path, smoke_run):
-    written = written_by("docs/adding_a_figure.md")
-    assert len(written) == 4
     project = copied_with_tests(smoke_run, tmp_path / "project")
-    write(project, written)
-    added = [file for file, language, _ in written if language == "python"]
-    tests = [file for file in added if file.startswith("tests/")] + ["tests/planning", "tests/report/test_captions.py"]
-    checked = ["pytest", "-q", "-m", "not workflow", "--deselect", "tests/planning/test_configuration_fuzz.py", *tests]
-    run_checks(project, added, checked)
+    assert follow(project, "docs/adding_a_figure.md") == 4
     drawn = "results/smoke/figures/group_sizes.png"
     assert not (project / drawn).exists()
     done = snakemake(project, drawn, "results/smoke/report.html", "--configfile", "config/smoke.yaml")
