@@ -170,7 +170,7 @@ def controls_of(
     Args:
         groups: the regimes, as :func:`regime_groups` returns them.
         features: of all neurons of the layer.
-        n_controls: number of control groups of either kind.
+        n_controls: number of control groups of each kind.
         rng: draws the neurons.
 
     Returns:
@@ -322,7 +322,7 @@ def groups_of_influence(
         condition: neurons are ranked by their influence on these rows.
         fixed_cuts: ln ranks.
         features: of all neurons of the layer.
-        n_controls: number of control groups of either kind.
+        n_controls: number of control groups of each kind.
         rng: draws the controls.
 
     Returns:

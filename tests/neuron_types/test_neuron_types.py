@@ -128,7 +128,7 @@ def test_properties_exist_for_every_kind_of_model(kind):
 
 
 def evidence_of(layer: LastLayer, rng: np.random.Generator, n_neurons: int) -> NeuronEvidence:
-    """Twelve rows of either condition, half of them held out."""
+    """Twelve rows of each condition, half of them held out."""
     in_rare, width = np.arange(24) < 12, layer.output_weight.shape[1]
     heldout = np.arange(24) % 2 == 0
     split = np.where(heldout, "heldout", "discovery")

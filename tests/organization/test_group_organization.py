@@ -301,7 +301,7 @@ def test_table_has_adjusted_p_and_reason_and_the_paper_s_table_one_row_per_measu
 
 
 def checkpoint_evidence(rng) -> Evidence:
-    """160 rows of either condition, half of them held out, of 40 neurons."""
+    """160 rows of each condition, half of them held out, of 40 neurons."""
     in_rare = np.arange(320) < 160
     rows = pd.DataFrame(
         {

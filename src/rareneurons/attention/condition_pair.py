@@ -11,7 +11,7 @@ from rareneurons.attention.selectivity import clustered_p, condition_draws, cond
 class ConditionPair:
     """Two conditions and bootstrap draws of documents; all numbers share the draws.
 
-    ``names``: of the conditions. ``rows`` (2, D): number of rows that each document has of either condition.
+    ``names``: names of the two conditions. ``rows`` (2, D): number of rows of each condition in each document.
     ``weights`` (B, D): how often each draw holds each document.
     """
 

@@ -51,7 +51,7 @@ ON_LOSS = LayerMeasures("loss_layer_effect", "loss_largest_head_share", "nats")
 class AttentionEvidence(Evidence):
     """Evidence with the model itself, since attention is measured by running it.
 
-    ``rows``: held-out rows of either condition, in block and position order. ``architecture``: an open checkpoint.
+    ``rows``: held-out rows of both conditions, in block and position order. ``architecture``: an open checkpoint.
     ``blocks``: evaluation blocks.
     """
 

@@ -32,7 +32,7 @@ UNITS = {
     CLEAN_LOSS: "nats",
     STANDARDISED: "standard deviations",
 }
-WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows, and those of either condition that are alike in clean loss
+WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows; rows matched in clean loss and position
 RANDOM, _ = CONTROL_KINDS
 EXCESS = "excess"  # quantity: the group's number less its mean over the control groups
 ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
@@ -118,7 +118,7 @@ class _HeldoutRows:
 
     rows: AblatedRows
     means: DocumentMeans
-    pair: tuple[np.ndarray, np.ndarray]  # the rows of either condition that groups are measured on
+    pair: tuple[np.ndarray, np.ndarray]  # rows of each condition on which groups are measured
     tenths: Mapping[str, np.ndarray]
 
     @property
@@ -171,7 +171,7 @@ def joint_estimates(
 
     Returns:
         For each group: ``delta_loss`` and ``kl_divergence`` (nats) and ``ln_rank_change`` of the target, in both
-        conditions and as their difference, on the same rows of either; part ``dose_<k>`` of the first k neurons of the
+        conditions and as their difference, always on the same rows; part ``dose_<k>`` of the first k neurons of the
         group's order; part ``matched_rows`` of the difference on rows alike in clean loss and position (``n`` counts
         pairs); part ``tenth_<k>`` of each tenth of the frequency scale, at condition ``all``; ``interaction``, the
         change of loss less the sum of the single neurons'. The first two are compared with each kind of controls:

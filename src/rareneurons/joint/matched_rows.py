@@ -16,7 +16,7 @@ def matched_rows(
     bins: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of one row of either condition, matched without replacement (Stuart 2010, arXiv 1010.5586).
+    """Pairs of one row from each condition, matched without replacement (Stuart 2010, arXiv 1010.5586).
 
     The rows of the first condition take turns in random order. Each takes the row of the second condition that is
     nearest in clean loss among those in the same bin of positions, if it lies within the caliper. What finds none is
@@ -27,12 +27,12 @@ def matched_rows(
         position: (T,) position in the block.
         first: boolean (T,), rows of the first condition.
         second: boolean (T,), rows of the second. A row of both belongs to neither.
-        caliper: largest difference in clean loss, in standard deviations of the loss over the rows of either.
+        caliper: largest difference in clean loss, in standard deviations of the loss over all these rows.
         bins: number of bins of positions, with equal numbers of rows.
         rng: draws the order.
 
     Returns:
-        Row indices of the pairs, int64 (pairs,) of either condition.
+        Row indices of the pairs, int64 (pairs,) for each condition.
     """
     either = first ^ second
     edges = np.quantile(position[either], np.arange(1, bins) / bins) if either.any() else np.empty(0)
