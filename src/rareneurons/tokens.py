@@ -22,7 +22,7 @@ NO_SEPARATOR = (
     "names neither bos_token nor eos_token; documents need one before them. Name one of its special tokens in "
     "tokenizer_config.json"
 )
-TEXTS_A_BATCH = 1000
+TEXTS_PER_BATCH = 1000
 SAVED_WITH = "Expected a tokenizer.json, as tokenizer.save_pretrained writes it"
 
 
@@ -259,8 +259,8 @@ def _encoded(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Iterat
         CorpusError: a character that the vocabulary lacks becomes the token that comes before documents.
     """
     backend, separator = _text_backend(tokenizer), separator_id(tokenizer)
-    for start in range(0, len(texts), TEXTS_A_BATCH):
-        batch = list(texts[start : start + TEXTS_A_BATCH])
+    for start in range(0, len(texts), TEXTS_PER_BATCH):
+        batch = list(texts[start : start + TEXTS_PER_BATCH])
         for text, encoding in zip(batch, backend.encode_batch_fast(batch, add_special_tokens=False), strict=True):
             if separator in encoding.ids:
                 raise CorpusError(

@@ -97,6 +97,6 @@ def test_threads_come_with_work_for_them_and_an_accelerator_takes_the_work():
     assert costs.request(small).threads == 1
     assert costs.request(large).threads == costs.MOST_THREADS
     assert costs.request(large).runtime == math.ceil(10 + 3 * (30 + 1e16 / 2e10 / costs.MOST_THREADS) / 60)
-    assert costs.request(costs.Cost(500, 30, words=1e13)).threads == 2
+    assert costs.request(costs.Cost(500, 30, logits=1e13)).threads == 2
     assert costs.request(large, accelerator=True).threads == 1
     assert costs.request(large, accelerator=True).runtime < costs.request(large).runtime

@@ -18,7 +18,7 @@ from rareneurons.figures.palette import CONDITION_COLOURS, group_colour
 from rareneurons.regimes.curve import Sign
 
 COLUMN_WIDTH = 3.35  # inches, 85 mm: every figure is a column wide
-PANELS_A_LINE = 2
+PANELS_PER_LINE = 2
 SMALLEST_TEXT = 6  # points
 SIGN_MARKERS: Mapping[Sign, Literal["-", "--"]] = {"boost": "-", "suppress": "--"}
 STYLE = {
@@ -67,10 +67,10 @@ def apply_style() -> None:
 def panels(rows: int, columns: int, height: float = 1.4, shared: bool = True) -> tuple[Figure, np.ndarray]:
     """A figure of one column's width with ``rows`` x ``columns`` axes; ``height`` inches per row.
 
-    No more than ``PANELS_A_LINE`` axes are side by side; further columns go below, as a block of all rows. The axes
+    No more than ``PANELS_PER_LINE`` axes are side by side; further columns go below, as a block of all rows. The axes
     of a row share their vertical scale if ``shared``.
     """
-    wide = min(columns, PANELS_A_LINE)
+    wide = min(columns, PANELS_PER_LINE)
     blocks = math.ceil(columns / wide)
     figure = plt.figure(figsize=(COLUMN_WIDTH, height * rows * blocks))
     grid = figure.add_gridspec(rows * blocks, wide)
@@ -88,7 +88,7 @@ def panels(rows: int, columns: int, height: float = 1.4, shared: bool = True) ->
 
 def label_line(axes: Sequence[Axes], text: str) -> None:
     """Label the vertical scale of a row of :func:`panels` wherever it begins a line."""
-    for axis in axes[::PANELS_A_LINE]:
+    for axis in axes[::PANELS_PER_LINE]:
         axis.set_ylabel(text)
 
 

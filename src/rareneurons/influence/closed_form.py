@@ -25,7 +25,7 @@ The *direct* effect keeps the norm's scale fixed, ``s' = s``, so that ``h = (del
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -379,9 +379,7 @@ def delta_loss_tiles(
             f"closed form: {layer.no_closed_form}; use the re-run from the final norm (influence.final_norm)"
         )
     n_rows, n_neurons = activation.shape
-    # A constant in all logits changes nothing. Without it B's mean over the vocabulary is 0 and the sums are more
-    # exact.
-    layer = replace(layer, unembedding=layer.unembedding - layer.unembedding.mean(0))
+    layer = layer.with_centred_unembedding()
     neurons_per_tile, rows_per_tile, neurons_at_once = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
     for first_neuron in range(0, n_neurons, neurons_per_tile):
         mine = slice(first_neuron, min(first_neuron + neurons_per_tile, n_neurons))

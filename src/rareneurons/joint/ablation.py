@@ -21,7 +21,7 @@ float64.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -163,13 +163,13 @@ def _change(layer: LastLayer, tile: _Tile, members: np.ndarray) -> _Change:
     return _Change(c[:, None].to(dtype), coefficients.to(dtype), directions, mean, at_target)
 
 
-def _blocks(n_rows: int, n_words: int, device: torch.device) -> list[tuple[slice, list[slice]]]:
+def _blocks(n_rows: int, n_entries: int, device: torch.device) -> list[tuple[slice, list[slice]]]:
     """Blocks of rows, and slices of the vocabulary for each, so that a block stays within ``ELEMENTS_PER_BLOCK``."""
     kind = "cpu" if device.type == "cpu" else "accelerator"
     height = min(n_rows, ROWS_PER_BLOCK[kind])
     width = max(1, ELEMENTS_PER_BLOCK[kind] // height)
-    words = [slice(start, min(start + width, n_words)) for start in range(0, n_words, width)]
-    return [(slice(start, min(start + height, n_rows)), words) for start in range(0, n_rows, height)]
+    slices = [slice(start, min(start + width, n_entries)) for start in range(0, n_entries, width)]
+    return [(slice(start, min(start + height, n_rows)), slices) for start in range(0, n_rows, height)]
 
 
 def _expm1_(u: torch.Tensor) -> torch.Tensor:
@@ -192,13 +192,13 @@ def _sums(layer: LastLayer, tile: _Tile, change: _Change, with_rank: bool) -> tu
     bound = (change.target - change.mean)[:, None].to(tile.z.dtype) + tile.target_logit
     bound = bound + TIE * torch.finfo(bound.dtype).eps * (1 + bound.abs())
     for here, slices in _blocks(len(tile.z), tile.z.shape[1], tile.z.device):
-        for words in slices:
-            z = tile.z[here, words]
+        for entries in slices:
+            z = tile.z[here, entries]
             u = torch.addcmul(-centre[here], change.c[here], z)
-            u.addmm_(change.coefficients[here], change.directions[:, words])
+            u.addmm_(change.coefficients[here], change.directions[:, entries])
             if with_rank:
-                rank[here] += _above(u + z + layer.logit_bias[words], bound[here])
-            total[here] += torch.linalg.vecdot(tile.p[here, words], _expm1_(u))
+                rank[here] += _above(u + z + layer.logit_bias[entries], bound[here])
+            total[here] += torch.linalg.vecdot(tile.p[here, entries], _expm1_(u))
     return total, rank
 
 
@@ -250,11 +250,11 @@ def _tiles(layer: LastLayer, rows: AblatedRows, memory_bytes: int) -> list[slice
     The re-run holds seven arrays over the vocabulary per row. The closed form holds five as it prepares a tile, beside
     the centred unembedding and the directions of a group, which are no larger than that.
     """
-    words, width = layer.unembedding.shape
+    entries, width = layer.unembedding.shape
     size = layer.unembedding.element_size()
     closed = layer.no_closed_form is None
-    beside = 2 * size * words * width + 2 * size * ELEMENTS_PER_BLOCK["cpu"] if closed else 0
-    per_tile = max(1, (memory_bytes - beside) // ((5 if closed else 7) * size * words))
+    beside = 2 * size * entries * width + 2 * size * ELEMENTS_PER_BLOCK["cpu"] if closed else 0
+    per_tile = max(1, (memory_bytes - beside) // ((5 if closed else 7) * size * entries))
     return [slice(start, start + per_tile) for start in range(0, len(rows), per_tile)]
 
 
@@ -285,11 +285,7 @@ def joint_effects(
         CheckpointError: an effect is NaN or infinite.
     """
     closed = layer.no_closed_form is None
-    if closed:
-        # A constant in all logits changes nothing. Without it float32 sums are sharper.
-        layer = replace(layer, unembedding=layer.unembedding - layer.unembedding.mean(0))
-    else:
-        layer = layer.to(str(layer.unembedding.device), torch.float64)
+    layer = layer.with_centred_unembedding() if closed else layer.to(str(layer.unembedding.device), torch.float64)
     found, clean_loss = np.empty((3, len(rows), len(groups))), np.empty(len(rows))
     for here in progress(_tiles(layer, rows, memory_bytes)):
         part = rows.at(here)

@@ -1,7 +1,7 @@
 """All of a model that ablating its last MLP's neurons needs: what comes between their activations and the logits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -109,6 +109,14 @@ class LastLayer:
         """Loss (...) of integer targets (...) for inputs (..., d) of the final norm, nats, in their own precision."""
         logits = self.logits(residual)
         return torch.logsumexp(logits, -1) - logits.gather(-1, target[..., None])[..., 0]
+
+    def with_centred_unembedding(self) -> "LastLayer":
+        """The same layer, with an unembedding whose mean over the vocabulary is 0.
+
+        That takes the same number from all logits, which changes no prediction without a soft cap, and sums over the
+        vocabulary become more exact.
+        """
+        return replace(self, unembedding=self.unembedding - self.unembedding.mean(0))
 
     def to(self, device: str, dtype: torch.dtype) -> "LastLayer":
         """The same layer on another device or in another precision."""

@@ -16,13 +16,13 @@ MODEL_MB, TORCH_MB, PANDAS_MB = 500.0, 400.0, 180.0
 # A job on a cluster runs inside two Snakemake processes of its own, MB.
 WRAPPERS_MB = 400
 # Float32 operations per second, of one core and of an accelerator: slow ones, so that requests hold on most machines.
-OPERATIONS_A_SECOND = {"cpu": 2e10, "accelerator": 1e13}
+OPERATIONS_PER_SECOND = {"cpu": 2e10, "accelerator": 1e13}
 # Measured: seconds per row, neuron and vocabulary entry in addition to the products (H100: benchmarks/large_model.py,
 # CPU: make bench), and WeightWatcher's singular values, twice because of the shuffled baseline.
-SECONDS_A_WORD = {"cpu": 1e-10, "accelerator": 4e-12}
+SECONDS_PER_LOGIT = {"cpu": 1e-10, "accelerator": 4e-12}
 WEIGHTWATCHER_RATE = 5e9 / 2  # of m n^2 for an m x n matrix, n <= m, per second on one core
 SLOWER, ROOMIER = 3.0, 1.5  # a request over the formula: other machines, shared disks, memory that fragments
-MOST_THREADS, SECONDS_A_THREAD = 8, 600  # a further core where it has this much to do
+MOST_THREADS, SECONDS_PER_THREAD = 8, 600  # a further core where it has this much to do
 
 
 @dataclass(frozen=True)
@@ -123,17 +123,17 @@ def sizes_of_training(model: Mapping, vocabulary: int, input_mb: float) -> Sizes
 class Cost:
     """What a job takes: peak ``memory_mb`` beside an accelerator's; ``seconds`` on one core that nothing shares.
 
-    ``operations`` float32 and ``words`` (rows x neurons x vocabulary) are shared by threads, or an accelerator's.
+    ``operations`` float32 and ``logits`` (rows x neurons x vocabulary) are shared by threads, or an accelerator's.
     """
 
     memory_mb: float
     seconds: float
     operations: float = 0.0
-    words: float = 0.0
+    logits: float = 0.0
 
     def shared_seconds(self, device: str, rate: float | None = None) -> float:
         """Seconds on one core (``cpu``) or on an ``accelerator``; ``rate`` operations per second."""
-        return self.operations / (rate or OPERATIONS_A_SECOND[device]) + self.words * SECONDS_A_WORD[device]
+        return self.operations / (rate or OPERATIONS_PER_SECOND[device]) + self.logits * SECONDS_PER_LOGIT[device]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def request(cost: Cost, attempt: int = 1, accelerator: bool = False) -> Request:
     """Threads, memory and time for a job; a later attempt gets as many times the memory and the time."""
     device = "accelerator" if accelerator else "cpu"
     shared = cost.shared_seconds(device)
-    threads = 1 if accelerator else min(MOST_THREADS, 1 + int(shared / SECONDS_A_THREAD))
+    threads = 1 if accelerator else min(MOST_THREADS, 1 + int(shared / SECONDS_PER_THREAD))
     minutes = 10 + SLOWER * (cost.seconds + shared / threads) / 60
     return Request(
         threads,
@@ -269,7 +269,7 @@ def control_groups(config: Mapping) -> int:
 
 
 def joint(sizes: Sizes, config: Mapping) -> Cost:
-    """Exponentials over the vocabulary for each pair of a row and a group, twenty of influence's words each.
+    """Exponentials over the vocabulary for each pair of a row and a group; one costs as much as twenty logits.
 
     Control groups of two kinds for three kinds of groups, and of one kind for the doses; the groups themselves on all
     held-out rows. Without a closed form d V operations per pair in float64, at a quarter of the rate.
