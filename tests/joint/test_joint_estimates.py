@@ -16,8 +16,9 @@ from planted_layers import (
 )
 
 from rareneurons.joint.ablation import AblatedRows, joint_effects
-from rareneurons.joint.estimates import JointSettings, curve_of_doses, evenly
+from rareneurons.joint.estimates import JointSettings, _Number, curve_of_doses, evenly
 from rareneurons.models.last_layer import LastLayer
+from rareneurons.stats import NORMAL_95
 from rareneurons.tables import MEASURE_COLUMNS, rows_of
 
 BOTH = "rare-common"
@@ -164,6 +165,17 @@ def test_numbers_equal_plain_means(planted):
     mine = row(table, "delta_loss", "tenth_4", condition="all")
     assert mine["value"] == pytest.approx(own.delta_loss[tenth, 0].mean(), rel=1e-6)
     assert mine["n"] == tenth.sum()
+
+
+@pytest.mark.calibration
+def test_the_interval_of_the_excess_draws_control_groups(rng):
+    """Documents that are all alike leave the spread of the mean over control groups, s / sqrt(m): to a tenth."""
+    null = rng.normal(size=25)
+    number = _Number("delta_loss", "", "value", 100, 1.0, np.ones(4000))
+    estimates, _ = number.compared({"matched": (null, np.tile(null, (4000, 1)))}, rng)
+    (excess,) = (each for each in estimates if each.quantity == "excess")
+    assert excess.value == pytest.approx(1 - null.mean())
+    assert excess.ci_high - excess.ci_low == pytest.approx(2 * NORMAL_95 * null.std() / 5, rel=0.1)
 
 
 def test_table_and_draws_have_what_they_should(planted):
