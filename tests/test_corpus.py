@@ -71,7 +71,7 @@ def test_every_format_gives_the_same_documents(tmp_path):
     (tmp_path / "a.txt").write_text("\n\n".join(texts))
     pd.DataFrame({"text": texts}).to_parquet(tmp_path / "a.parquet")
     for name in ("a.jsonl", "a.jsonl.gz", "a.txt", "a.parquet"):
-        assert corpus.read_documents(str(tmp_path / name)) == texts
+        assert corpus.read_texts(str(tmp_path / name)).documents == texts
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_every_format_gives_the_same_documents(tmp_path):
 def test_unreadable_files_say_where(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(CorpusError, match=message):
-        corpus.read_documents(str(tmp_path / name))
+        corpus.read_texts(str(tmp_path / name))
 
 
 def test_missing_column_names_what_is_there(tmp_path):
     pd.DataFrame({"body": ["x"]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match=r"no column 'text'; found body"):
-        corpus.read_documents(str(tmp_path / "a.parquet"))
+        corpus.read_texts(str(tmp_path / "a.parquet"))
 
 
 def test_corpus_does_not_depend_on_order_and_drops_repeats_and_short_texts():
@@ -152,17 +152,17 @@ def test_what_is_no_text_is_refused_with_its_place_and_type(tmp_path, kind):
         file = tmp_path / "a.jsonl"
         file.write_text("".join(json.dumps({"text": each}) + "\n" for each in ("fine", None, value)))
         with pytest.raises(CorpusError, match=rf"a\.jsonl, line 3: 'text' holds {said}, expected text"):
-            corpus.read_documents(str(file))
+            corpus.read_texts(str(file))
     file = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.table({"text": [None, None, value, value]}), file, row_group_size=1)
     with pytest.raises(CorpusError, match=rf"a\.parquet, row 2: 'text' holds {said}, expected text"):
-        corpus.read_documents(str(file))
+        corpus.read_texts(str(file))
 
 
 def test_a_date_is_no_text(tmp_path):
     pd.DataFrame({"text": pd.to_datetime(["2026-01-01"])}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match=r"row 0: 'text' holds a value of type \w+, expected text"):
-        corpus.read_documents(str(tmp_path / "a.parquet"))
+        corpus.read_texts(str(tmp_path / "a.parquet"))
 
 
 def test_nulls_are_left_out_counted_and_said(tmp_path, caplog):
@@ -180,7 +180,7 @@ def test_categories_and_long_strings_are_text(tmp_path):
     for number, texts in enumerate((pd.Categorical(["x", "y", "x"]), pa.array(["x", "y", "x"], pa.large_string()))):
         file = str(tmp_path / f"{number}.parquet")
         pa.parquet.write_table(pa.table({"text": texts, "other": [1, 2, 3]}), file)
-        assert corpus.read_documents(file) == ["x", "y", "x"]
+        assert corpus.read_texts(file).documents == ["x", "y", "x"]
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
@@ -212,7 +212,7 @@ def test_damaged_files_are_named_with_the_place(tmp_path, name):
     content, message = DAMAGED[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CorpusError, match=f"^{tmp_path}/{name}{message}" if message[0] in ":," else message):
-        corpus.read_documents(str(tmp_path / name))
+        corpus.read_texts(str(tmp_path / name))
 
 
 def test_a_parquet_file_with_a_broken_page_or_text_is_named(tmp_path):
@@ -221,21 +221,21 @@ def test_a_parquet_file_with_a_broken_page_or_text_is_named(tmp_path):
     whole = file.read_bytes()
     file.write_bytes(whole[:20] + bytes(20) + whole[40:])
     with pytest.raises(CorpusError, match=r"a\.parquet: damaged, or not what its name says"):
-        corpus.read_documents(str(file))
+        corpus.read_texts(str(file))
     latin = pa.array([b"fine", b"caf\xe9"], pa.binary()).view(pa.string())
     pa.parquet.write_table(pa.table({"text": latin}), file)
     with pytest.raises(CorpusError, match=r"a\.parquet, rows 0 to 1: a text is not UTF-8"):
-        corpus.read_documents(str(file))
+        corpus.read_texts(str(file))
 
 
 def test_a_folder_and_two_columns_of_one_name_are_refused(tmp_path):
     (tmp_path / "parts.parquet").mkdir()
     with pytest.raises(CorpusError, match=r"parts\.parquet: a folder, expected one file"):
-        corpus.read_documents(str(tmp_path / "parts.parquet"))
+        corpus.read_texts(str(tmp_path / "parts.parquet"))
     twice = pa.table([pa.array(["x"]), pa.array(["y"])], names=["text", "text"])
     pa.parquet.write_table(twice, tmp_path / "twice.parquet")
     with pytest.raises(CorpusError, match="two columns 'text'"):
-        corpus.read_documents(str(tmp_path / "twice.parquet"))
+        corpus.read_texts(str(tmp_path / "twice.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_folder_and_two_columns_of_one_name_are_refused(tmp_path):
 )
 def test_white_space_alone_is_a_blank_line(tmp_path, content):
     (tmp_path / "a.txt").write_bytes(content)
-    found = corpus.read_documents(str(tmp_path / "a.txt"))
+    found = corpus.read_texts(str(tmp_path / "a.txt")).documents
     assert [text.removeprefix("= ").replace(" \n", "\n") for text in found] == ["one\nline", "two"]
 
 
@@ -258,7 +258,7 @@ def test_a_byte_order_mark_and_blank_lines_do_not_count_in_json(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(lines)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines))
     for name in ("a.jsonl", "a.jsonl.gz"):
-        assert corpus.read_documents(str(tmp_path / name)) == ["x", "y\r\n"]
+        assert corpus.read_texts(str(tmp_path / name)).documents == ["x", "y\r\n"]
 
 
 def test_documents_of_white_space_alone_are_left_out():
@@ -290,10 +290,10 @@ def test_a_docstring_that_utf8_cannot_hold_is_passed_over(monkeypatch):
 def test_a_file_without_text_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CorpusError, match=rf"{name}: holds no text"):
-        corpus.read_documents(str(tmp_path / name))
+        corpus.read_texts(str(tmp_path / name))
 
 
 def test_a_column_of_nulls_is_named(tmp_path):
     pa.parquet.write_table(pa.table({"text": [None] * 4}), tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match=r"a\.parquet: all 4 values of 'text' are null; set corpora"):
-        corpus.read_documents(str(tmp_path / "a.parquet"))
+        corpus.read_texts(str(tmp_path / "a.parquet"))

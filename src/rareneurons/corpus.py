@@ -97,11 +97,6 @@ class Texts:
     n_null: int
 
 
-def read_documents(file: str, text_column: str = "text") -> list[str]:
-    """Documents of a file, as :func:`read_texts` reads them, without the number of nulls."""
-    return read_texts(file, text_column).documents
-
-
 def read_texts(file: str, text_column: str = "text") -> Texts:
     """Documents of a file: JSON lines (optionally gzipped), Parquet, or plain text with blank lines between documents.
 

@@ -548,9 +548,9 @@ DOCUMENTS = {
 }
 
 
-def options_text(options: Iterable[Option], joint: str = "; or ") -> str:
+def options_text(options: Iterable[Option]) -> str:
     """What would decide a claim: one option after the other."""
-    return joint.join(map(_option, options))
+    return "; or ".join(map(_option, options))
 
 
 def _option(option: Option) -> str:
@@ -567,7 +567,7 @@ def requirement(needed: Any) -> str:
 
 @requirement.register
 def _(needed: requirements.AnyOf) -> str:
-    return options_text(needed.options, "; or ")
+    return options_text(needed.options)
 
 
 @requirement.register
