@@ -279,18 +279,14 @@ def _set_estimates(
     draws: list[tuple[str, str, Draws]] = []
     for contrast, (measure, values) in product(contrasts, _by_measure(own).items()):
         value, by_draw = contrast.of(values, heldout)
-        null, null_by_draw = contrast.of(_by_measure(controls)[measure], heldout)
+        null = contrast.of(_by_measure(controls)[measure], heldout) if measure in COMPARED else None
         for each in sets:
             if contrast.part != WHOLE and each.part != WHOLE:
                 continue
             mine, part = column[tuple(each.members)], contrast.part or each.part
             number = _Number(measure, part, contrast.quantity, contrast.n, float(value[mine]), by_draw[:, mine])
-            columns = {
-                kind: [column_of_control[tuple(one)] for one in those]
-                for kind, those in each.controls.items()
-                if measure in COMPARED
-            }
-            nulls = {kind: (null[those], null_by_draw[:, those]) for kind, those in columns.items()}
+            columns = {kind: [column_of_control[tuple(one)] for one in those] for kind, those in each.controls.items()}
+            nulls = {kind: (null[0][those], null[1][:, those]) for kind, those in columns.items()} if null else {}
             estimates, excesses = number.compared(nulls, rng)
             found += [(contrast.condition, each.group, estimate) for estimate in estimates]
             if measure == DELTA_LOSS and each.part == WHOLE:
