@@ -59,7 +59,7 @@ def checkpoint_tables(rng: np.random.Generator, scale: float) -> tuple[pd.DataFr
         }
     )
     neurons["promoted"] = [TOKENS[:3] if n == 7 else found for n, found in enumerate(neurons["promoted"])]
-    groups = [("plateau", 7), ("fixed_plateau", 7), *(("power_law", n) for n in (1, 2, 4)), ("suppress_decay", 3)]
+    groups = [("plateau", 7), ("top_33", 7), *(("power_law", n) for n in (1, 2, 4)), ("suppress_decay", 3)]
     return pd.concat(effects), neurons, pd.DataFrame(groups, columns=["group", "neuron"])
 
 

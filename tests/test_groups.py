@@ -40,12 +40,12 @@ def test_fixed_groups_come_from_the_discovery_rows_of_the_condition(rng):
     frame = influence_frame(mean, mean_abs)
     regimes, controls = groups.groups_of_influence(frame, "rare", (3.5, 5.5), features_of(400, rng), 7, rng)
     members = groups.members_by_group(regimes)
-    assert len(members["fixed_plateau"]) == 33
+    assert len(members["top_33"]) == 33
     assert len(members["fixed_power_law"]) == 244 - 33
     assert len(members["fixed_suppress_plateau"]) == 33
     boost = np.flatnonzero(mean > 0)
     expected = boost[np.argsort(-mean_abs[boost])]
-    assert members["fixed_plateau"].tolist() == expected[:33].tolist()
+    assert members["top_33"].tolist() == expected[:33].tolist()
     assert members["fixed_decay"].tolist() == expected[244:].tolist()
     for table in (regimes, controls):
         assert table["neuron"].dtype.kind == "i"
@@ -67,8 +67,8 @@ def test_automatic_groups_follow_a_planted_curve(rng):
 
 def test_layers_without_a_fitted_plateau_have_fixed_groups_alone():
     found = groups.regime_groups(np.ones(5), np.arange(1.0, 6.0), (3.5, 5.5))
-    assert list(found) == ["fixed_plateau"]
-    assert found["fixed_plateau"].tolist() == [4, 3, 2, 1, 0]
+    assert list(found) == ["top_33"]
+    assert found["top_33"].tolist() == [4, 3, 2, 1, 0]
 
 
 def test_controls_hold_no_measured_neuron_and_have_the_group_s_size(rng):
@@ -77,7 +77,7 @@ def test_controls_hold_no_measured_neuron_and_have_the_group_s_size(rng):
     frame = influence_frame(mean, mean_abs)
     regimes, controls = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(600, rng), 25, rng)
     measured = groups.controlled_groups(regimes, controls)
-    assert "fixed_plateau" in measured
+    assert "top_33" in measured
     chosen = np.concatenate([group.members for group in measured.values()])
     for group in measured.values():
         for kind in ("random", "matched"):
@@ -155,7 +155,7 @@ def test_controlled_groups_hold_both_kinds_and_tiny_groups_too(rng):
         "random": (0, 2),
         "matched": (0, 2),
     }
-    assert "fixed_plateau" not in found
+    assert "top_33" not in found
 
 
 def test_features_are_those_of_the_neurons(rng):
@@ -168,9 +168,9 @@ def test_features_are_those_of_the_neurons(rng):
 
 
 def test_final_groups_are_the_top_groups_under_another_name():
-    assert groups.tracked_backwards({"plateau": 1, "fixed_plateau": 2, "suppress_plateau": 3}) == {
+    assert groups.tracked_backwards({"plateau": 1, "top_33": 2, "suppress_plateau": 3}) == {
         "final_plateau": 1,
-        "final_fixed_plateau": 2,
+        "final_top_33": 2,
     }
 
 
@@ -181,12 +181,12 @@ def test_redrawn_groups_are_the_top_of_each_draw_s_curve(rng):
     effect = np.concatenate([np.linspace(1, 2, 30), -np.linspace(1, 2, 30)]) * rng.normal(1, 2, size=(12, 60))
     sums = InfluenceSums(np.arange(12), sizes, effect, np.abs(effect))
     weights = document_weights(12, 25, rng)
-    members = {"plateau": np.arange(4), "fixed_plateau": np.arange(7), "suppress_plateau": np.arange(5)}
+    members = {"plateau": np.arange(4), "top_33": np.arange(7), "suppress_plateau": np.arange(5)}
     found = groups.redrawn_groups(members, sums, weights)
     assert list(found) == list(members)
     for draw, weight in enumerate(weights):
         mean, mean_abs = weight @ effect, weight @ np.abs(effect)
-        for name, sign in (("plateau", 1), ("fixed_plateau", 1), ("suppress_plateau", -1)):
+        for name, sign in (("plateau", 1), ("top_33", 1), ("suppress_plateau", -1)):
             order = sorted(np.flatnonzero(sign * mean > 0), key=lambda neuron: -mean_abs[neuron])
             assert found[name][draw].tolist() == order[: len(members[name])]
     assert len({tuple(group) for group in found["plateau"]}) > 1

@@ -11,7 +11,10 @@ FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves th
 SHUFFLED_PREFIX = "shuffled_"  # begins the name of a condition whose labels were shuffled
 NOISE = "noise"  # the condition of neurons whose true effects are zero
 ALL_MODELS = "all"  # in place of a model's name where a row of claims is about all models
-MEASURED = ("plateau", "suppress_plateau", "fixed_plateau")  # groups that are measured and get controls
+TOP_SIZE = 33  # neurons before the paper's first fixed cut, ln rank 3.5
+TOP = "top_33"  # the TOP_SIZE neurons with the largest influence on rare rows
+SELECTIVE = "selective_33"  # as many, with the largest excess of influence on rare rows over common ones
+MEASURED = ("plateau", "suppress_plateau", TOP, SELECTIVE)  # groups that are measured and get controls
 
 
 def checkpoint_steps(steps: int, every: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import pandas as pd
 
-from rareneurons.conventions import MEASURED
+from rareneurons.conventions import MEASURED, SELECTIVE, TOP, TOP_SIZE
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.estimates import plateau_size
@@ -19,7 +19,7 @@ ControlKind = Literal["random", "matched"]
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched")
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
-TOP_GROUPS = ("plateau", "fixed_plateau")  # those of boost neurons
+TOP_GROUPS = ("plateau", TOP, SELECTIVE)  # those whose neurons claims are about
 SMALLEST_GROUP = 3
 NEAREST = 5  # a matched neuron is drawn among this many nearest
 
@@ -59,9 +59,10 @@ def automatic_cuts(curve: RankCurve) -> tuple[float, float] | None:
 
 
 def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, fixed_cuts: tuple[float, float]) -> dict[str, np.ndarray]:
-    """Neurons of each regime of each sign, by automatic boundaries and (``fixed_...``) by fixed cuts.
+    """Neurons of each regime of each sign, by automatic boundaries and (``fixed_...``) by fixed cuts, and the top ones.
 
-    Regimes without neurons are left out, as are the automatic ones of a sign whose curve has no fitted plateau.
+    ``TOP``, the first ``TOP_SIZE`` boost neurons, takes the place of their ``fixed_plateau``. Regimes without neurons
+    are left out, as are the automatic ones of a sign whose curve has no fitted plateau.
 
     Args:
         mean: (N,) mean dL on discovery rows, nats.
@@ -71,18 +72,17 @@ def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, fixed_cuts: tuple[floa
     Returns:
         Group name -> neuron indices (n,), from the most influential down.
     """
-    groups = {}
+    groups: dict[str, np.ndarray] = {}
     for sign in SIGNS:
         curve = rank_curve(mean, mean_abs, sign)
         for prefix, cuts in (("", automatic_cuts(curve)), (FIXED_PREFIX, fixed_cuts)):
-            if cuts is None:
-                continue
-            regime = np.searchsorted(cuts, curve.ln_rank, side="right")
-            for number, name in enumerate(REGIMES):
-                members = curve.neuron[regime == number]
-                if len(members):
-                    groups[prefix + group_name(sign, name)] = members
-    return groups
+            if cuts is not None:
+                regime = np.searchsorted(cuts, curve.ln_rank, side="right")
+                named = {prefix + group_name(sign, name): curve.neuron[regime == k] for k, name in enumerate(REGIMES)}
+                groups |= {name: members for name, members in named.items() if len(members)}
+    groups.pop(FIXED_PREFIX + "plateau", None)
+    top = rank_curve(mean, mean_abs, "boost").neuron[:TOP_SIZE]
+    return groups | ({TOP: top} if len(top) else {})
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,7 @@ GROUPS = {
         np.array([0, 1, 2]),
         {kind: np.arange(3, 24).reshape(7, 3)[np.arange(14) % 7] for kind in ("random", "matched")},
     ),
-    "fixed_plateau": ControlledGroup(
-        np.array([0, 1]), {kind: np.empty((0, 2), dtype=int) for kind in ("random", "matched")}
-    ),
+    "top_33": ControlledGroup(np.array([0, 1]), {kind: np.empty((0, 2), dtype=int) for kind in ("random", "matched")}),
 }
 SETTINGS = AttentionSettings(2, 5, 6, 4, 60, 40, 0.05)
 
@@ -203,10 +201,10 @@ def test_two_heads_are_too_few_for_one_to_stand_out(found):
 
 def test_small_groups_have_a_reason(found):
     _, table, heads = found
-    small = only(table, group="fixed_plateau")
+    small = only(table, group="top_33")
     assert (small["measure"], small["part"], small["against"]) == ("largest_routing", "mean", "matched")
     assert small["reason"] == "2 neurons, at least 3 are needed"
-    assert "fixed_plateau" not in set(heads["group"])
+    assert "top_33" not in set(heads["group"])
 
 
 def test_a_parallel_model_of_one_layer_has_a_reason_and_losses():

@@ -85,7 +85,7 @@ def test_pointing_at_a_neuron_shows_its_numbers_and_tokens(browser, folder, widt
     assert "0.04 ± 0.005" in card  # rare: 50 times 0.001, of which four fifths are net
     assert "0.05 ± 0.0025" in card
     assert "0.015 ± 0.00075" in card  # common: 0.3 of that
-    assert "plateau, fixed plateau" in card
+    assert "plateau, top 33" in card
     drawn = "(({x, y}) => [x[0], y[0]])(document.getElementById('plot').data[0])"
     assert browser.evaluate(drawn) == pytest.approx([0.015, 0.05])
     titles = "['x', 'y'].map((name) => document.querySelector(`.${name}title`).textContent.split(':')[0])"

@@ -68,14 +68,14 @@ def groups_table(models):
         (model, f"step{step}", step, group, neuron)
         for model in models
         for step in (2, 16)
-        for group, size in (("fixed_plateau", 33), ("plateau", 20))
+        for group, size in (("top_33", 33), ("plateau", 20))
         for neuron in range(size)
     ]
     return pd.DataFrame(rows, columns=["model", "checkpoint", "step", "group", "neuron"])
 
 
 def tails_table(
-    matrix="w_out", group="fixed_plateau", model="a", step=16, value=0.7, null=(1.0, 0.8, 1.3), gap=(-0.4, -0.2), q=0.01
+    matrix="w_out", group="top_33", model="a", step=16, value=0.7, null=(1.0, 0.8, 1.3), gap=(-0.4, -0.2), q=0.01
 ):
     """The spectra rows that C7 reads: Hill's exponent, matched groups' mean and central 95 %, interval, adjusted p."""
     reason = "" if np.isfinite(value) else "1 of 33 neurons have constant weights"
@@ -135,7 +135,7 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         for condition, value in zip(("rare", "common"), values, strict=True)
     ]
     steps = [(model, step) for model in models for step in (2, 16)]
-    group = "plateau" if plateau[0] else "fixed_plateau"
+    group = "plateau" if plateau[0] else "top_33"
     return {
         "regimes": pd.concat([*flatness, *tests]),
         "organization": clusters_table(models, group=group),

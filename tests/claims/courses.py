@@ -11,7 +11,7 @@ RISING = np.arange(10) / 9
 JUMP = (STEPS >= 16).astype(float)
 
 
-def course_of(number, values, noise, rng, group="fixed_plateau", condition="rare", steps=STEPS) -> pd.DataFrame:
+def course_of(number, values, noise, rng, group="top_33", condition="rare", steps=STEPS) -> pd.DataFrame:
     """Trend, change and largest step of a planted series, whose documents scatter it by ``noise``.
 
     ``number``: measure, part, quantity and what it is compared with.

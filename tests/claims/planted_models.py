@@ -172,7 +172,7 @@ def planted_attention(name: CheckpointName, with_head: bool, seed: int) -> pd.Da
     blocks, rows = planted_text(seed, n_documents=150)
     evidence = AttentionEvidence(name, PAIR, rows, architecture=planted_model(seed, with_head), blocks=blocks)
     own = planted_groups(seed, 60)["plateau"]
-    groups = {"plateau": own, "fixed_plateau": own}
+    groups = {"plateau": own, "top_33": own}
     return attention_estimates(evidence, groups, ATTENTION, np.random.default_rng(seed)).table
 
 

@@ -46,8 +46,8 @@ def test_clusters_row_says_value_interval_null_and_p():
 
 
 def test_clusters_without_a_plateau_are_those_of_the_fixed_cut_and_unmeasured_ones_undecided():
-    row = clusters_row(plateau=(0, 0), group="fixed_plateau")
-    assert "(fixed_plateau, rare)" in row["statistic"]
+    row = clusters_row(plateau=(0, 0), group="top_33")
+    assert "(top_33, rare)" in row["statistic"]
     assert "the 33 most influential neurons" in row["sentence"]
     assert row["evidence"].endswith("no plateau is declared, so these are the neurons before the paper's fixed cut")
     assert "no plateau" not in clusters_row()["evidence"]

@@ -14,9 +14,7 @@ SELECTIVITY = "influence_share", "top", "difference", ""
 DIMENSION = "effective_dimension", "", "difference", "matched"
 
 
-def c6(
-    share, dimension, noise=0.01, rng=None, plateau=(0, 0), steps=STEPS, group="fixed_plateau", bounds=BOUNDS
-) -> pd.Series:
+def c6(share, dimension, noise=0.01, rng=None, plateau=(0, 0), steps=STEPS, group="top_33", bounds=BOUNDS) -> pd.Series:
     """C6 for planted courses of the top neurons' share and of the dimension less the matched mean."""
     rng = np.random.default_rng(0) if rng is None else rng
     dynamics = [
@@ -24,7 +22,7 @@ def c6(
         course_of(DIMENSION, dimension, noise, rng, group, "rare", steps),
     ]
     tables = tables_for(["a"], plateau=plateau) | {"dynamics": pd.concat(dynamics)}
-    tables["coordination"] = pd.concat([tables["coordination"], dimension_table(group="fixed_plateau")])
+    tables["coordination"] = pd.concat([tables["coordination"], dimension_table(group="top_33")])
     return decide(tables, VIEW, bounds).set_index("claim").loc["C6"]
 
 
@@ -120,7 +118,7 @@ def test_course_row_says_change_trend_largest_part_and_plateau():
     assert "less than 50 % of the change" in row["rule"]
     row = c6(0 * RISING, -0.3 * JUMP, 0.002)
     assert row["statistic"] == (
-        "change in training of the effective dimension minus that of matched groups (fixed_plateau, rare)"
+        "change in training of the effective dimension minus that of matched groups (top_33, rare)"
     )
     assert row["bound"] == pytest.approx(-0.125 * 0.56)
     assert "over 10 checkpoints: abruptly, 97.1 % of it" in row["sentence"]

@@ -46,10 +46,10 @@ def test_dimension_row_is_a_share_of_the_matched_mean_and_says_its_numbers():
 
 
 def test_without_a_declared_plateau_the_fixed_cut_is_looked_at_even_where_one_is_fitted():
-    both = pd.concat([dimension_table(), dimension_table("fixed_plateau", value=0.56, gap=(-0.05, 0.05), q=0.6)])
+    both = pd.concat([dimension_table(), dimension_table("top_33", value=0.56, gap=(-0.05, 0.05), q=0.6)])
     tables = tables_for(["a"]) | {"coordination": both}
     row = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
-    assert "(fixed_plateau, rare)" in row["statistic"]
+    assert "(top_33, rare)" in row["statistic"]
     assert row["verdict"] == "contradicted"
     assert "the 33 most influential neurons" in row["sentence"]
     assert "no plateau is declared" in row["evidence"]

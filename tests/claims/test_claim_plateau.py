@@ -87,7 +87,7 @@ def test_fixed_cuts_call_a_plateau_without_a_test():
     rows = [("plateau", 1.0, np.nan), ("flatness", 0.3, np.nan)]
     fixed = [frame("a", 16, "rare", "boost", measure, "fixed", value, p) for measure, value, p in rows]
     tables["regimes"] = pd.concat([tables["regimes"], *fixed])
-    row = decide(tables, replace(VIEW, group="fixed_plateau"), BOUNDS).set_index("claim").loc["C1"]
+    row = decide(tables, replace(VIEW, group="top_33"), BOUNDS).set_index("claim").loc["C1"]
     assert (row["verdict"], row["value"]) == ("supported", 0.3)
     assert np.isnan(row["p_value"])
     assert "without a test" in row["rule"]

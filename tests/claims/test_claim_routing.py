@@ -48,8 +48,8 @@ def test_routing_row_is_in_units_of_a_mean_head_and_says_its_numbers():
         assert said in row["evidence"]
     assert "no attention head routes" in routing_row()["sentence"]
     assert "an attention head may route" in routing_row(high=0.06)["sentence"]
-    assert "no plateau is declared" in routing_row(plateau=(0, 0), group="fixed_plateau")["evidence"]
-    assert "fixed_plateau" in routing_row(plateau=(0, 0), group="fixed_plateau")["statistic"]
+    assert "no plateau is declared" in routing_row(plateau=(0, 0), group="top_33")["evidence"]
+    assert "top_33" in routing_row(plateau=(0, 0), group="top_33")["statistic"]
     assert "2 heads reach" in routing_row(value=np.nan, reason="2 heads reach")["need"]
 
 

@@ -9,7 +9,7 @@ from courses import RISING, course_of
 from rareneurons.claims import decide
 
 
-def c7(matrices, courses, plateau=(0, 0), group="fixed_plateau") -> pd.Series:
+def c7(matrices, courses, plateau=(0, 0), group="top_33") -> pd.Series:
     """C7 for spectra rows of each matrix and the courses of their ratios to matched groups."""
     rng = np.random.default_rng(0)
     tables = tables_for(["a"], plateau=plateau)
@@ -47,7 +47,7 @@ def test_either_matrix_may_decide_for_and_only_both_against():
     both = {"w_out": FALLING, "w_in": FALLING}
     found = c7({"w_out": {"q": 0.6}, "w_in": {}}, both)
     assert found["verdict"] == "supported"
-    assert found["statistic"] == "Hill exponent of w_in relative to matched groups (fixed_plateau, rare)"
+    assert found["statistic"] == "Hill exponent of w_in relative to matched groups (top_33, rare)"
     assert c7({"w_out": NONE, "w_in": {}}, both)["verdict"] == "undecided"
     assert c7({"w_out": NONE, "w_in": {"q": 0.6}}, both)["verdict"] == "undecided"
     assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
@@ -81,7 +81,7 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
     assert "tracked backwards" not in row["evidence"]
     assert "no plateau is declared" in row["evidence"]
     tables = tables_for(["a"])
-    names = (("fixed_plateau", RISING), ("final_fixed_plateau", -RISING))
+    names = (("top_33", RISING), ("final_top_33", -RISING))
     rng = np.random.default_rng(0)
     tables["dynamics"] = pd.concat(course_of(RATIO, v, 0.001, rng, group) for group, v in names)
     said = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7", "evidence"]

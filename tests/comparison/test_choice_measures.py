@@ -8,6 +8,7 @@ import pytest
 
 from rareneurons.comparison import choice_measures as choice_measures_module
 from rareneurons.comparison.choice_measures import ChoiceSettings, Selection, choice_measures, fixed_flatness
+from rareneurons.conventions import TOP, TOP_SIZE
 from rareneurons.coordination.estimates import CoordinationSettings
 from rareneurons.evidence import Evidence
 from rareneurons.groups import groups_of_influence, members_by_group, neuron_features
@@ -97,9 +98,6 @@ def top_of(selection, condition, size):
     return mine.sort_values("mean_abs_delta_loss", ascending=False)["neuron"].to_numpy()[:size]
 
 
-SIZE = 7  # ranks up to exp(2)
-
-
 @pytest.mark.oracle
 @pytest.mark.parametrize(
     ("choice", "chosen_on", "split"),
@@ -112,13 +110,13 @@ SIZE = 7  # ranks up to exp(2)
 )
 def test_neurons_are_chosen_and_described_on_the_choice_s_rows(evidence, selection, measured, choice, chosen_on, split):
     activation, _ = evidence.at(chosen_on, split)
-    expected = dimension(activation[:, top_of(selection, chosen_on, SIZE)])
-    found = row_of(measured, choice, "effective_dimension", "fixed_plateau", chosen_on)
+    expected = dimension(activation[:, top_of(selection, chosen_on, TOP_SIZE)])
+    found = row_of(measured, choice, "effective_dimension", TOP, chosen_on)
     assert found["value"] == pytest.approx(expected)
     assert found["n"] == len(activation)
     assert found["split"] == split
-    assert row_of(measured, choice, "signed_modularity", "fixed_plateau", chosen_on)["n"] == len(activation)
-    assert set(measured["group"]) <= {"boost", "plateau", "fixed_plateau"}
+    assert row_of(measured, choice, "signed_modularity", TOP, chosen_on)["n"] == len(activation)
+    assert set(measured["group"]) <= {"boost", "plateau", TOP}
 
 
 @pytest.mark.oracle
@@ -127,13 +125,13 @@ def test_random_controls_are_compared_with_and_named(evidence, selection, measur
     drawn = members_by_group(selection.controls)
 
     def mean_of(prefix):
-        return np.mean([dimension(activation[:, n[:SIZE]]) for name, n in drawn.items() if name.startswith(prefix)])
+        return np.mean([dimension(activation[:, n[:TOP_SIZE]]) for name, n in drawn.items() if name.startswith(prefix)])
 
-    found = row_of(measured, "random controls", "effective_dimension", "fixed_plateau")
+    found = row_of(measured, "random controls", "effective_dimension", TOP)
     assert found["null_mean"] == pytest.approx(mean_of("random_"))
-    assert found["null_mean"] != pytest.approx(mean_of("matched_fixed_plateau_"))
+    assert found["null_mean"] != pytest.approx(mean_of("matched_top_33_"))
     assert found["null_n"] == 12
-    difference = row_of(measured, "random controls", "effective_dimension", "fixed_plateau", quantity="difference")
+    difference = row_of(measured, "random controls", "effective_dimension", TOP, quantity="difference")
     assert difference["value"] == pytest.approx(found["value"] - found["null_mean"])
     against = measured[measured["table"] != "regimes"].groupby("choice")["against"].unique()
     assert {choice: list(kinds) for choice, kinds in against.items()} == {
@@ -198,8 +196,8 @@ def test_without_a_condition_by_input_token(evidence, selection):
     found = choice_measures(evidence, selection, replace(SETTINGS, by_input=None), np.random.default_rng(1))
     assert "input bands" not in set(found["choice"])
     activation, _ = evidence.at("rare", "discovery")
-    expected = dimension(activation[:, top_of(selection, "rare", SIZE)])
-    found = row_of(found, "all together", "effective_dimension", "fixed_plateau")
+    expected = dimension(activation[:, top_of(selection, "rare", TOP_SIZE)])
+    found = row_of(found, "all together", "effective_dimension", TOP)
     assert found["value"] == pytest.approx(expected)
 
 

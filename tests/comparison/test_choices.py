@@ -70,7 +70,7 @@ def test_nothing_changes_where_a_choice_changes_nothing():
     """A run whose top neurons are those of the fixed cut and whose random controls are its matched ones."""
     tables = tables_for(["a"], plateau=(0, 0))
     for name in ("coordination", "organization", "spectra"):
-        tables[name] = tables[name].assign(group="fixed_plateau")
+        tables[name] = tables[name].assign(group="top_33")
     for name in ("coordination", "organization"):
         tables[name] = pd.concat([tables[name], tables[name].assign(against="random")], ignore_index=True)
     spectra = tables["spectra"]
@@ -103,10 +103,10 @@ def test_fixed_cuts_declare_a_plateau_in_rare_and_common_curves_alike():
 def test_fixed_cuts_look_at_the_neurons_before_the_fixed_cut_even_where_there_is_a_plateau():
     tables = tables_for(["a"], plateau=(1, 0))
     own = dimension_table(q=0.5, gap=(-0.3, 0.1))
-    tables["coordination"] = pd.concat([own, dimension_table(group="fixed_plateau", q=0.01)], ignore_index=True)
+    tables["coordination"] = pd.concat([own, dimension_table(group="top_33", q=0.01)], ignore_index=True)
     found = effects(tables).loc[("fixed cuts", "C3")]
     assert found[["proper_verdict", "verdict"]].tolist() == ["undecided", "supported"]
-    assert found["statistic"] == "effective dimension relative to matched groups (fixed_plateau, rare)"
+    assert found["statistic"] == "effective dimension relative to matched groups (top_33, rare)"
     assert effects(tables).loc[("reused documents", "C3"), "verdict"] == "undecided"
     tables["regimes"] = tables_for(["a"])["regimes"]
     tables["groups"] = tables["groups"][tables["groups"]["group"] != "plateau"]  # where none is fitted
@@ -142,8 +142,7 @@ def test_a_choice_s_own_rows_decide(choice):
         "input bands": "effective dimension relative to matched groups (plateau, rare-input)",
         "random controls": "effective dimension relative to random groups (plateau, rare)",
         "reused documents": "effective dimension relative to matched groups (plateau, rare, discovery documents)",
-        "all together": "effective dimension relative to random groups (fixed_plateau, rare-input, discovery "
-        "documents)",
+        "all together": "effective dimension relative to random groups (top_33, rare-input, discovery documents)",
     }
     assert found.loc[choice, "statistic"] == named[choice]
 
@@ -152,10 +151,10 @@ def test_a_plateau_that_the_choice_does_not_find_is_not_the_run_s():
     """The choice's curve has no plateau: the neurons before the fixed cut decide, and not the run's plateau."""
     tables = tables_for(["a"], plateau=(1, 0))
     tables["coordination"] = dimension_table(q=0.01)
-    measured = dimension_rows("input bands", 0.9, "fixed_plateau")
+    measured = dimension_rows("input bands", 0.9, "top_33")
     found = effects(tables, measured).loc[("input bands", "C3")]
     assert found[["proper_verdict", "verdict"]].tolist() == ["supported", "undecided"]
-    assert found["statistic"] == "effective dimension relative to matched groups (fixed_plateau, rare-input)"
+    assert found["statistic"] == "effective dimension relative to matched groups (top_33, rare-input)"
 
 
 def family(p_of_top):

@@ -266,7 +266,7 @@ def test_weights_in_a_plane_have_two_dimensions(rng):
     members = np.arange(10)
     groups = {
         "plateau": ControlledGroup(members, drawn_controls(rng, members, np.arange(10, 60), 30)),
-        "fixed_plateau": ControlledGroup(np.arange(40), {"random": np.empty((0, 40), dtype=int)}),
+        "top_33": ControlledGroup(np.arange(40), {"random": np.empty((0, 40), dtype=int)}),
     }
     found = {(group, *e.key): e for group, e in weight_coordination(weight, groups)}
     assert {part for _, _, part, *_ in found} == {"w_out"}
@@ -274,7 +274,7 @@ def test_weights_in_a_plane_have_two_dimensions(rng):
     assert estimate.value <= 0.2
     assert estimate.p_value == pytest.approx(1 / 31)
     assert estimate.n == 32
-    too_many = value(found, "mean_cosine", "random", "w_out", "fixed_plateau").reason
+    too_many = value(found, "mean_cosine", "random", "w_out", "top_33").reason
     assert too_many == "32 dimensions for 40 neurons, more dimensions than neurons are needed"
 
 

@@ -67,10 +67,10 @@ def test_final_top_neurons_are_tracked_backwards_by_rank_fraction_and_entry():
     influence = pd.concat([influence_at(step, order, first) for step, order in ((4, first), (8, middle), (16, last))])
     influence = influence[influence["split"] == "heldout"]
     groups = pd.DataFrame(
-        {"model": "m", "group": ["fixed_plateau"] * 3 + ["decay"], "neuron": [3, 0, 5, 4], "rank": [1, 2, 3, 1]}
+        {"model": "m", "group": ["top_33"] * 3 + ["decay"], "neuron": [3, 0, 5, 4], "rank": [1, 2, 3, 1]}
     )
-    found = final_top(influence, groups, ["plateau", "fixed_plateau"])
-    assert set(found["group"]) == {"fixed_plateau"}
+    found = final_top(influence, groups, ["plateau", "top_33"])
+    assert set(found["group"]) == {"top_33"}
     values = found.set_index(["step", "neuron"])
     assert values.loc[(16, 3), "rank_fraction"] == 0
     assert values.loc[(16, 0), "rank_fraction"] == pytest.approx(1 / 7)
@@ -83,7 +83,7 @@ def test_final_top_neurons_are_tracked_backwards_by_rank_fraction_and_entry():
     entered = found.drop_duplicates("neuron").set_index("neuron")["entered"]
     assert (entered[3], entered[0]) == (8, 4)
     assert np.isnan(entered[5]), "other documents than the ones it was chosen on put it lower"
-    assert final_top(influence.assign(step=-1), groups, ["fixed_plateau"]).empty
+    assert final_top(influence.assign(step=-1), groups, ["top_33"]).empty
 
 
 def test_a_neuron_that_leaves_has_not_come_to_stay():

@@ -31,7 +31,7 @@ def frame(model, entries):
     return table.assign(layer=[each[2] for each in entries], head=[each[3] for each in entries])
 
 
-def heads(model=A, group="fixed_plateau"):
+def heads(model=A, group="top_33"):
     """Two heads in two layers and, in a third, two that cannot reach; the head (1, 0) is selective."""
     entries = []
     for layer in range(3):
@@ -61,7 +61,7 @@ def heads(model=A, group="fixed_plateau"):
     return frame(model, entries)
 
 
-def attention(model=A, group="fixed_plateau"):
+def attention(model=A, group="top_33"):
     return frame(model, [entry(c, group, 0, 0, "gini", 0.31, "mean", "permuted", null=0.12) for c in PAIR])
 
 
@@ -79,7 +79,7 @@ def test_head_maps_show_both_conditions_and_mark_differences_and_structural_zero
     assert difference.images[0].get_clim() == pytest.approx((-0.15, 0.15))
     (marked,) = difference.lines
     assert (list(marked.get_xdata()), list(marked.get_ydata())) == ([0], [1])
-    assert "fixed plateau" in rare.get_ylabel()
+    assert "top 33" in rare.get_ylabel()
     assert "n = 40" in rare.get_title()
 
 

@@ -29,12 +29,12 @@ def test_heat_map_entries_and_turnover_of_each_model():
         ],
         columns=["model", "checkpoint", "step", "condition", "group", "measure", "part", "quantity", "value"],
     )
-    ranks = pd.concat([final("plateau", 3, 0.0), final("fixed_plateau", 5, 4.0)])
-    ranks.loc[(ranks["group"] == "fixed_plateau") & (ranks["final_rank"] == 2), "entered"] = np.nan
+    ranks = pd.concat([final("plateau", 3, 0.0), final("top_33", 5, 4.0)])
+    ranks.loc[(ranks["group"] == "top_33") & (ranks["final_rank"] == 2), "entered"] = np.nan
     figure = labelled(final_top_and_turnover(ranks, dynamics, ["rare", "common"], 33))
     grid = figure.axes[0].collections[0].get_array()
     np.testing.assert_allclose(np.asarray(grid).reshape(5, 3)[:, 0], np.arange(1, 6) / 10)
-    assert "fixed plateau, n = 5" in figure.axes[0].get_title()
+    assert "top 33, n = 5" in figure.axes[0].get_title()
     dots = figure.axes[0].lines[0]
     assert set(dots.get_xdata()) == {1.5}
     assert dots.get_ydata().tolist() == [0.5, 2.5, 3.5, 4.5]
@@ -45,18 +45,18 @@ def test_heat_map_entries_and_turnover_of_each_model():
 
 def test_course_has_a_row_per_measure_and_marks_what_is_tracked_backwards():
     curve = measures("exponent", groups=("boost",), conditions=("rare", "common"))
-    groups = measures("hill", groups=("fixed_plateau", "final_fixed_plateau"))
+    groups = measures("hill", groups=("top_33", "final_top_33"))
     courses = [
         CoursePanels(curve, ("exponent",), "exponent", ["rare", "common"], ["boost"]),
-        CoursePanels(groups, ("hill",), "Hill exponent", ["rare"], ["fixed_plateau", "final_fixed_plateau"], True),
+        CoursePanels(groups, ("hill",), "Hill exponent", ["rare"], ["top_33", "final_top_33"], True),
     ]
     figure = labelled(course_of_training(courses))
     assert [figure.axes[row].get_ylabel() for row in (0, 2)] == ["exponent", "Hill exponent"]
     assert len(figure.axes) == 4
     assert {line.get_label() for line in figure.axes[0].lines} >= {"rare rows", "common rows"}
     lines = {line.get_label(): line for line in figure.axes[2].lines}
-    assert lines["fixed plateau, final neurons"].get_linestyle() == "--"
-    assert lines["fixed plateau"].get_linestyle() == "-"
+    assert lines["top 33, final neurons"].get_linestyle() == "--"
+    assert lines["top 33"].get_linestyle() == "-"
     assert [label for label in lines if label.startswith("matched")] == ["matched groups"]
     assert figure.axes[2].get_yscale() == "log"
     assert figure.axes[0].get_yscale() == "linear"

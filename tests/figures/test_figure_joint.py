@@ -23,7 +23,7 @@ def effects(model="m", step=8, doses=(1, 3, 10), with_null=(1, 3)):
                     "checkpoint": f"step{step}",
                     "step": step,
                     "condition": condition,
-                    "group": "fixed_plateau",
+                    "group": "top_33",
                     "measure": "delta_loss",
                     "part": f"dose_{dose}" if dose else "",
                     "quantity": "value",

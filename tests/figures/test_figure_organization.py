@@ -15,7 +15,7 @@ def modularity_table() -> pd.DataFrame:
 
 
 def test_modularity_has_a_panel_per_group_and_model_and_names_its_nulls():
-    figure = labelled(modularity_by_step(modularity_table(), ("plateau", "fixed_plateau"), "rare"))
+    figure = labelled(modularity_by_step(modularity_table(), ("plateau", "top_33"), "rare"))
     assert [axis.get_title() for axis in figure.axes] == [f"{A}\nplateau", f"{B}\nplateau"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(texts) == ["matched null", "plateau", "random null", "shift null"]
@@ -39,7 +39,7 @@ def community_arrays(group: str) -> dict[str, np.ndarray]:
 
 
 def test_matrices_are_ordered_by_community_larger_first():
-    pictures = {A: community_arrays("plateau"), B: community_arrays("fixed_plateau"), "c": {}}
+    pictures = {A: community_arrays("plateau"), B: community_arrays("top_33"), "c": {}}
     figure = labelled(community_matrices(pictures))
     shown = np.asarray(figure.axes[0].images[0].get_array().filled(np.nan))
     expected = np.full((5, 5), -0.2)
@@ -48,6 +48,6 @@ def test_matrices_are_ordered_by_community_larger_first():
     np.testing.assert_allclose(shown, expected)
     assert [patch.get_width() for patch in figure.axes[0].patches] == [3, 2]
     titles = [axis.get_title() for axis in figure.axes[:4]]
-    assert titles == [f"{A}\nplateau", f"{A}\nmatched control", f"{B}\nfixed plateau", f"{B}\nmatched control"]
+    assert titles == [f"{A}\nplateau", f"{A}\nmatched control", f"{B}\ntop 33", f"{B}\nmatched control"]
     assert figure.axes[0].get_xlabel() == "5 neurons,\n2 communities"
     assert "not measured" in [text.get_text() for text in figure.axes[4].texts]

@@ -37,18 +37,16 @@ def plot_of(model, matrix, group, n):
 
 def test_hill_plots_show_the_larger_group_of_each_model_and_matrix():
     plots = [
-        plot_of(A, matrix, group, n)
-        for matrix in ("w_out", "w_in")
-        for group, n in (("plateau", 8), ("fixed_plateau", 33))
+        plot_of(A, matrix, group, n) for matrix in ("w_out", "w_in") for group, n in (("plateau", 8), ("top_33", 33))
     ]
     plots.append(plot_of(B, "w_out", "plateau", 40))
-    plots += [plot_of(A, "w_out", group, 60) for group in ("suppress_plateau", "final_fixed_plateau")]
+    plots += [plot_of(A, "w_out", group, 60) for group in ("suppress_plateau", "final_top_33")]
     figure = labelled(hill_plots(pd.concat(plots)))
     assert [figure.axes[2].get_xlabel(), figure.axes[2].get_ylabel()] == ["k, eigenvalues in the tail", "Hill exponent"]
     assert figure.axes[0].get_title() == f"{A}\noutput weights, n = 33"
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert "fixed plateau" in lines
-    np.testing.assert_allclose(lines["fixed plateau"].get_ydata(), 1 + np.arange(1, 17) / 10)
+    assert "top 33" in lines
+    np.testing.assert_allclose(lines["top 33"].get_ydata(), 1 + np.arange(1, 17) / 10)
     assert lines["the paper's k"].get_xdata()[0] == 3
     assert lines["stable region"].get_xdata().tolist() == [4, 5, 6, 7]
     assert len(figure.axes[3].lines) == 0, "model b has no input weights here"

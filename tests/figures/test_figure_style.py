@@ -44,7 +44,7 @@ def test_legend_has_each_text_once_and_given_handles_win():
 def test_fixed_regimes_have_their_twins_colour_but_for_the_plateau():
     assert palette.group_colour("fixed_decay") == palette.group_colour("decay")
     assert palette.group_colour("fixed_suppress_plateau") == palette.group_colour("suppress_plateau")
-    assert palette.group_colour("fixed_plateau") != palette.group_colour("plateau")
+    assert palette.group_colour("top_33") != palette.group_colour("plateau")
     assert palette.group_colour("anything") == palette.UNKNOWN_COLOUR
 
 

@@ -259,9 +259,9 @@ def test_doses_follow_the_curve_of_the_largest_top_group():
         {"neuron": range(5), "condition": "rare", "split": "discovery", "mean_delta_loss": mean}
     ).assign(mean_abs_delta_loss=np.abs(mean))
     elsewhere = influence.assign(split="heldout", mean_delta_loss=1.0)
-    groups = {name: controlled(of) for name, of in {"plateau": [4], "fixed_plateau": [4, 0], "power_law": [3]}.items()}
+    groups = {name: controlled(of) for name, of in {"plateau": [4], "top_33": [4, 0], "power_law": [3]}.items()}
     groups["final_plateau"] = controlled([4, 0, 3])
     found = curve_of_doses(groups, pd.concat([influence[::-1], elsewhere]), "rare")
-    assert {name: order.tolist() for name, order in found.items()} == {"fixed_plateau": [4, 0, 3, 2]}
+    assert {name: order.tolist() for name, order in found.items()} == {"top_33": [4, 0, 3, 2]}
     assert curve_of_doses({"power_law": controlled([3])}, influence, "rare") == {}
     assert JointSettings().doses[-1] == 300

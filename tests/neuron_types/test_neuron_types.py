@@ -169,7 +169,7 @@ def drawn_groups(rng: np.random.Generator, n_neurons: int) -> dict[str, Controll
 
     return {
         "plateau": ControlledGroup(np.arange(6), {"random": drawn(6, 30), "matched": drawn(6, 30)}),
-        "fixed_plateau": ControlledGroup(np.arange(4), {"random": drawn(4, 30), "matched": drawn(4, 0)}),
+        "top_33": ControlledGroup(np.arange(4), {"random": drawn(4, 30), "matched": drawn(4, 0)}),
         "suppress_plateau": ControlledGroup(np.arange(2), {"random": drawn(2, 0), "matched": drawn(2, 0)}),
     }
 
@@ -179,7 +179,7 @@ def test_a_checkpoint_s_table_has_groups_that_can_be_measured_and_neurons_are_a_
     found = neuron_type_estimates(evidence, drawn_groups(rng, 30), NeuronTypeSettings(), rng)
     table, neurons = found.table, found.products["neurons"]
     assert list(table.columns) == MEASURE_COLUMNS
-    assert set(table["group"]) == {"plateau", "fixed_plateau"}  # not the one of two neurons
+    assert set(table["group"]) == {"plateau", "top_33"}  # not the one of two neurons
     assert set(table["condition"]) == {"rare"}
     assert found.draws.empty
     for _, family in table.groupby("against"):
@@ -192,7 +192,7 @@ def test_a_checkpoint_s_table_has_groups_that_can_be_measured_and_neurons_are_a_
     (row,) = rows_of(table, "output_norm", against="matched").query("group == 'plateau'").to_dict("records")
     assert row["value"] == pytest.approx(neurons["output_norm"][:6].mean())
     assert (row["n"], row["null_n"], row["reason"]) == (6, 30, "")
-    (row,) = rows_of(table, "output_norm", against="matched").query("group == 'fixed_plateau'").to_dict("records")
+    (row,) = rows_of(table, "output_norm", against="matched").query("group == 'top_33'").to_dict("records")
     assert np.isfinite(row["value"])
     assert np.isnan(row["p_value"])
     assert row["reason"] == "no matched controls: too few other neurons"

@@ -341,8 +341,8 @@ def test_a_checkpoint_s_table_has_both_conditions_and_tests_of_one_kind_of_contr
 
 def test_a_group_s_draws_follow_the_groups_table_in_which_suppressing_neurons_are_last(rng):
     evidence, drawn = checkpoint_evidence(rng), {}
-    neurons = {"plateau": np.arange(6), "suppress_plateau": np.arange(6, 11), "fixed_plateau": np.arange(4)}
-    for order in (list(neurons), ["plateau", "fixed_plateau", "suppress_plateau"]):
+    neurons = {"plateau": np.arange(6), "suppress_plateau": np.arange(6, 11), "top_33": np.arange(4)}
+    for order in (list(neurons), ["plateau", "top_33", "suppress_plateau"]):
         groups = {name: group_of(neurons[name], random=[], matched=[]) for name in order}
         found = organization_estimates(evidence, groups, QUICK, np.random.default_rng(3))
         drawn[tuple(order)] = found.table.set_index(["condition", "group", "measure", "part", "against"])["null_mean"]

@@ -43,7 +43,7 @@ def test_colour_is_of_the_fitted_regime_and_of_the_fixed_one_where_there_is_none
     groups = pd.concat([groups, pd.DataFrame([("fixed_suppress_decay", 5)], columns=["group", "neuron"])])
     frame = neuron_frame(influence, neurons, groups, ["rare", "common"]).set_index("neuron")
     assert frame.loc[7, "group"] == "plateau"
-    assert set(frame.loc[7, "groups"]) == {"plateau", "fixed_plateau"}
+    assert set(frame.loc[7, "groups"]) == {"plateau", "top_33"}
     assert frame.loc[5, "group"] == "fixed_suppress_decay"
     assert frame.loc[0, "group"] == NO_GROUP
 

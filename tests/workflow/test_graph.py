@@ -61,7 +61,7 @@ def test_everything_promised_is_there(smoke_run):
         assert (results / "tables" / f"{name}.csv").exists()
     assert {file.stem for file in (results / "tables").iterdir()} == set(TABLES) - {"other_layers", "screening"}
     for name in ("coordination", "spectra"):
-        followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_fixed_plateau'")
+        followed = pd.read_csv(results / "tables" / f"{name}.csv").query("group == 'final_top_33'")
         assert set(followed["checkpoint"]) == {"step0", "step16"}
     final = pd.read_csv(results / "tables/final_top.csv")
     assert set(final["step"]) == {0, 16}

@@ -88,7 +88,7 @@ def test_measure_of_the_guide_costs_six_places_with_its_figure_and_keeps_the_tes
     wanted = [f"{results}/tables/kurtosis.csv", f"{results}/figures/kurtosis.pdf"]
     done = snakemake(project, *wanted, "--configfile", "config/smoke.yaml")
     assert set(re.findall(r"^(?:local)?rule (\w+):", done.stderr, flags=re.M)) == {"measure", "table", "figure"}
-    table = pd.read_csv(project / wanted[0]).query("group == 'fixed_plateau' and against == 'matched'")
+    table = pd.read_csv(project / wanted[0]).query("group == 'top_33' and against == 'matched'")
     assert set(table["checkpoint"]) == {"step0", "step16"}
     assert set(table["measure"]) == {"kurtosis"}
     assert table[["value", "ci_low", "ci_high", "null_mean", "p_value", "q_value"]].notna().all(axis=None)

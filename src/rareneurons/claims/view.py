@@ -6,14 +6,14 @@ from typing import Literal
 
 import pandas as pd
 
-from rareneurons.groups import FIXED_PREFIX, ControlKind
+from rareneurons.conventions import TOP
+from rareneurons.groups import ControlKind
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
 Split = Literal["discovery", "heldout"]
 Tables = Mapping[str, pd.DataFrame]  # of one model: name of a measure -> its table
 Finder = Callable[[str], pd.Series | None]  # row of a measure by the quantity that is wanted; None if there is none
 PLATEAU = "plateau"
-FIXED_PLATEAU = FIXED_PREFIX + PLATEAU
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class View:
 
     ``condition``: the rows that neurons are chosen and described on (rare); ``contrast``: those they are compared with
     (common). ``group``: the neurons; None takes the plateau where the test declares one, and otherwise the top neurons
-    by the paper's fixed cut. With ``fixed_plateau`` as the group, whatever comes before the first fixed cut is called a
+    by the paper's fixed cut. With ``top_33`` as the group, whatever comes before the first fixed cut is called a
     plateau. ``controls``: the kind of control groups. ``split``: the documents that neurons are described on.
     """
 
@@ -53,7 +53,7 @@ class View:
     @property
     def fixed_cuts(self) -> bool:
         """Whether a plateau is what the fixed cuts say, without a test."""
-        return self.group == FIXED_PLATEAU
+        return self.group == TOP
 
     def finder(
         self, table: pd.DataFrame, group: str, measure: str, part: str = "", against: str = "", condition: str = ""
@@ -89,7 +89,7 @@ class View:
         name = self.group
         if name is None:
             test = self.plateau(tables["regimes"], self.condition)
-            name = PLATEAU if test is not None and test["value"] == 1 else FIXED_PLATEAU
+            name = PLATEAU if test is not None and test["value"] == 1 else TOP
         return TopGroup(name, int((tables["groups"]["group"] == name).sum()))
 
 

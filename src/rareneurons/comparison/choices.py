@@ -18,7 +18,7 @@ from rareneurons.claims import CLAIMS, Bounds, View, decide
 from rareneurons.claims.clusters import MODULARITY
 from rareneurons.claims.dimension import DIMENSION
 from rareneurons.claims.tails import HILL
-from rareneurons.claims.view import FIXED_PLATEAU
+from rareneurons.conventions import TOP
 from rareneurons.dynamics.trends import measure_trends
 from rareneurons.groups import TOP_GROUPS, ControlKind
 from rareneurons.regimes.estimates import FLATNESS, N_NEURONS, PLATEAU, POWER
@@ -63,7 +63,7 @@ class Choice:
         if self.input_band and by_input is not None:
             view = replace(view, condition=by_input)
         if self.fixed_cuts:
-            view = replace(view, group=FIXED_PLATEAU)
+            view = replace(view, group=TOP)
         if self.random_controls:
             view = replace(view, controls=RANDOM)
         return replace(view, split="discovery") if self.reused_documents else view

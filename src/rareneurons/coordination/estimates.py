@@ -30,7 +30,12 @@ OUTPUT_WEIGHTS = "w_out"  # the part of measures of weights instead of activatio
 WEIGHT_MEASURES = ("effective_dimension", "participation_ratio", "mean_cosine")
 RANDOM, MATCHED = CONTROL_KINDS
 # The group that each group is compared with besides random neurons. Groups of opposite signs share no neuron.
-PARTNERS = {"plateau": "suppress_plateau", "fixed_plateau": "suppress_plateau", "suppress_plateau": "plateau"}
+PARTNERS = {
+    "plateau": "suppress_plateau",
+    "top_33": "suppress_plateau",
+    "selective_33": "suppress_plateau",
+    "suppress_plateau": "plateau",
+}
 
 
 @dataclass(frozen=True)

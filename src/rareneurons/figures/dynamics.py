@@ -20,7 +20,7 @@ from rareneurons.tables import FINAL_PREFIX, VALUE, rows_of
 
 RANK_COLOURS = "viridis_r"
 # The top neurons by the fixed cut, as many at all checkpoints: chosen at each checkpoint, and the last one's.
-TRACKED = ["fixed_plateau", f"{FINAL_PREFIX}fixed_plateau"]
+TRACKED = ["top_33", f"{FINAL_PREFIX}top_33"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rareneurons.tables import rows_of
 
 MEASURE = "signed_modularity"
 NULL_LINES = {"random": ":", "matched": "--", "shift": "-."}
-PREFERRED = ("plateau", "fixed_plateau")
+PREFERRED = ("plateau", "top_33", "selective_33")
 
 
 def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str) -> Figure:
@@ -81,7 +81,7 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
     """Correlations of the plateau's neurons ordered by community, beside a matched group's; one row per model.
 
     Args:
-        pictures: model -> arrays as ``organization.pictures.community_pictures`` returns them. The fixed plateau is
+        pictures: model -> arrays as ``organization.pictures.community_pictures`` returns them. The top neurons are
             shown for a model without a fitted one.
     """
     figure, axes = plt.subplots(len(pictures), 2, figsize=(COLUMN_WIDTH, 0.5 + 1.75 * len(pictures)), squeeze=False)

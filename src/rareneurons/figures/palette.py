@@ -5,7 +5,8 @@ GROUP_COLOURS = {
     "plateau": "#CC79A7",
     "power_law": "#009E73",
     "decay": "#E69F00",
-    "fixed_plateau": "#56B4E9",
+    "top_33": "#56B4E9",
+    "selective_33": "#332288",
     "suppress_plateau": "#882255",
     "suppress_power_law": "#117733",
     "suppress_decay": "#999933",
@@ -21,5 +22,5 @@ def colour_of(condition: str) -> str:
 
 
 def group_colour(group: str) -> str:
-    """Colour of a group; a regime by the fixed cuts has its automatic twin's, but for their plateau."""
+    """Colour of a group; a regime by the fixed cuts has its automatic twin's."""
     return GROUP_COLOURS.get(group) or GROUP_COLOURS.get(group.removeprefix("fixed_"), UNKNOWN_COLOUR)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, colour_of, group_colour
 from rareneurons.figures.style import (
     COLUMN_WIDTH,
@@ -27,7 +28,6 @@ from rareneurons.figures.style import (
     step_axis,
     words,
 )
-from rareneurons.groups import FIXED_PREFIX
 from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
 from rareneurons.regimes.estimates import AUTO, FLATNESS, PLATEAU, Number, top_part
 from rareneurons.tables import rows_of
@@ -306,13 +306,13 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
             if chosen.empty:
                 continue
             colour = group_colour(name)
-            fixed = name.startswith(FIXED_PREFIX)  # larger rings, so that what both sets hold shows
+            rings = name in (TOP, SELECTIVE)  # larger than dots, so that what both sets hold shows
             axis.plot(
                 *mine.loc[chosen, columns].to_numpy().T,
                 "o",
                 color=colour,
-                markerfacecolor="none" if fixed else colour,
-                markersize=5 if fixed else 3,
+                markerfacecolor="none" if rings else colour,
+                markersize=5 if rings else 3,
                 label=words(name),
             )
         axis.set_xscale("log")

@@ -8,13 +8,14 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from rareneurons.groups import FIXED_PREFIX
+from rareneurons.groups import FIXED_PREFIX, TOP_GROUPS
 from rareneurons.report.page import packed, rendered, script_data
 
 EFFECTS = ("mean_delta_loss", "se_delta_loss", "mean_abs_delta_loss", "se_abs_delta_loss")
 SIZES = ("n_rows", "n_documents")
 PROPERTIES = ("null_space_share", "frequency_share")
 LENS = ("promoted", "suppressed")
+PLATEAU = "plateau"
 NO_GROUP = "no group"
 OTHER_COLOUR = "#999999"
 
@@ -51,8 +52,9 @@ def neuron_frame(
 
 
 def _regime(groups: Sequence[str]) -> str:
-    """The group that decides a neuron's colour. Groups of the fitted curve precede those by the fixed cuts."""
-    return min(groups, key=lambda name: (name.startswith(FIXED_PREFIX), name), default=NO_GROUP)
+    """The regime that decides a neuron's colour. Regimes of the fitted curve precede those by the fixed cuts."""
+    regimes = [name for name in groups if name == PLATEAU or name not in TOP_GROUPS]
+    return min(regimes, key=lambda name: (name.startswith(FIXED_PREFIX), name), default=NO_GROUP)
 
 
 def neuron_page(
