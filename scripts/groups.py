@@ -1,9 +1,16 @@
-"""Name the neuron groups of a checkpoint from its discovery documents, and draw random and matched controls."""
+"""Name the neuron groups of a checkpoint from its discovery documents, and draw their controls."""
 
 import pandas as pd
-from job import checkpoint_name, generator, read_array, run, write_parquet
+from job import checkpoint_name, generator, read_array, read_arrays, run, write_parquet
 
-from rareneurons.groups import groups_of_influence, match_quality, neuron_features
+from rareneurons.groups import (
+    chosen_by_shuffled_labels,
+    controlled_groups,
+    groups_of_influence,
+    match_quality,
+    neuron_features,
+)
+from rareneurons.influence.label_shuffles import LabelShuffles
 from rareneurons.rows import in_condition
 from rareneurons.tables import measure_frame
 
@@ -21,10 +28,13 @@ def main(job):
         features,
         job.params.controls,
         generator(job),
+        LabelShuffles.from_arrays(read_arrays(job.input.label_shuffles)),
     )
     write_parquet(name.labelled(groups), job.output.groups)
     write_parquet(name.labelled(controls), job.output.controls)
-    write_parquet(measure_frame(name, match_quality(condition, groups, controls, features)), job.output.match)
+    match = match_quality(condition, groups, controls, features)
+    match += chosen_by_shuffled_labels(condition, controlled_groups(groups, controls))
+    write_parquet(measure_frame(name, match), job.output.match)
 
 
 run(main, snakemake)

@@ -5,12 +5,13 @@ import logging
 import pandas as pd
 import torch
 from device import device_of
-from job import checkpoint_name, generator, progress_of, run, write_arrays, write_parquet
+from job import checkpoint_name, generator, progress_of, run, shared_generator, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence import last_mlp, sums
+from rareneurons.influence.label_shuffles import EffectsAtRows, label_shuffles
 from rareneurons.models.last_layer import LastLayer
-from rareneurons.rows import condition_split_masks
+from rareneurons.rows import condition_split_masks, labels_of
 
 
 def main(job):
@@ -22,8 +23,16 @@ def main(job):
     layer = LastLayer.from_arrays(load_file(job.input.last_layer))
     if layer.no_closed_form is not None:
         logging.info("no closed form: %s; every pair runs again from the MLP's output projection", layer.no_closed_form)
+    labels = labels_of(rows, job.params.conditions)
+    chosen_on = labels.any(1) & (rows["split"] == "discovery").to_numpy()
+    at_rows = EffectsAtRows(chosen_on, trace["activation"].shape[1])
     what = f"influence {job.wildcards.model}/{job.wildcards.checkpoint}"
     with progress_of(what, trace["activation"].size, "pairs") as advance:
+
+        def done(tile):
+            at_rows.add(tile)
+            advance(tile.values.numel())
+
         by_document, pairs = last_mlp.influence_by_document(
             layer.to(device_of(job.params.device, float64=True), torch.float32),
             trace,
@@ -31,7 +40,7 @@ def main(job):
             rows["target"].to_numpy(),
             document,
             condition_split_masks(rows),
-            advance,
+            done,
             effect=settings["effect"],
             tolerance=settings["tolerance"],
             memory_bytes=int(settings["memory_gib"] * 2**30),
@@ -46,6 +55,10 @@ def main(job):
     table = sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document)
     write_parquet(sums.with_experts(table, layer.expert), job.output.table)
     write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)
+    shuffles = label_shuffles(
+        at_rows.values, document[chosen_on], labels[chosen_on], job.params.shuffles, shared_generator(job)
+    )
+    write_arrays(shuffles.arrays(), job.output.label_shuffles)
 
 
 run(main, snakemake)

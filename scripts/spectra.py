@@ -11,9 +11,11 @@ from rareneurons.stats import document_weights
 
 def redrawn(job, groups, by_document):
     """The groups with those that resampled discovery documents would have chosen from the same effects."""
-    name = f"{job.params.conditions[0]}/discovery"
-    sums = InfluenceSums(*(read_array(by_document, f"{name}/{field}") for field in FIELDS))
-    weights = document_weights(len(sums.n_rows), job.params.draws, shared_generator(job))
+    sums = tuple(
+        InfluenceSums(*(read_array(by_document, f"{condition}/discovery/{field}") for field in FIELDS))
+        for condition in job.params.conditions
+    )
+    weights = document_weights(len(sums[0].n_rows), job.params.draws, shared_generator(job))
     return with_redrawn(groups, sums, weights)
 
 

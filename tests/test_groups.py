@@ -1,10 +1,13 @@
 """Regime groups and their random and matched controls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rareneurons import groups
+from rareneurons.influence.label_shuffles import label_shuffles
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.stats import document_weights
 
@@ -138,22 +141,26 @@ def test_tiny_groups_have_no_controls_and_no_match():
     assert groups.match_quality("rare", frame, controls, features) == []
 
 
-def test_controlled_groups_hold_both_kinds_and_tiny_groups_too(rng):
+def test_controlled_groups_hold_each_kind_and_tiny_groups_too(rng):
     regimes = groups.group_frame({"plateau": np.arange(4), "suppress_plateau": np.arange(4, 6)}, 0, "rare")
     drawn = {
         "random_0000": np.arange(10, 15),
         "random_0001": np.arange(15, 20),
         "matched_plateau_0000": np.arange(20, 24),
+        "shuffled_plateau_0000": np.arange(2, 6),
+        "shuffled_plateau_0001": np.arange(3),
     }
     found = groups.controlled_groups(regimes, groups.group_frame(drawn, 0, "rare"))
     plateau, suppress = found["plateau"], found["suppress_plateau"]
     assert plateau.members.tolist() == [0, 1, 2, 3]
     assert plateau.controls["random"].tolist() == [[10, 11, 12, 13], [15, 16, 17, 18]]
     assert plateau.controls["matched"].tolist() == [[20, 21, 22, 23]]
+    assert plateau.controls["shuffled"].tolist() == [[2, 3, 4, 5]]  # not the one that is too small
     assert suppress.members.tolist() == [4, 5]
     assert {kind: control.shape for kind, control in suppress.controls.items()} == {
         "random": (0, 2),
         "matched": (0, 2),
+        "shuffled": (0, 2),
     }
     assert "top_33" not in found
 
@@ -168,9 +175,10 @@ def test_features_are_those_of_the_neurons(rng):
 
 
 def test_final_groups_are_the_top_groups_under_another_name():
-    assert groups.tracked_backwards({"plateau": 1, "top_33": 2, "suppress_plateau": 3}) == {
+    assert groups.tracked_backwards({"plateau": 1, "top_33": 2, "suppress_plateau": 3, "selective_33": 4}) == {
         "final_plateau": 1,
         "final_top_33": 2,
+        "final_selective_33": 4,
     }
 
 
@@ -181,16 +189,22 @@ def test_redrawn_groups_are_the_top_of_each_draw_s_curve(rng):
     effect = np.concatenate([np.linspace(1, 2, 30), -np.linspace(1, 2, 30)]) * rng.normal(1, 2, size=(12, 60))
     sums = InfluenceSums(np.arange(12), sizes, effect, np.abs(effect))
     weights = document_weights(12, 25, rng)
-    members = {"plateau": np.arange(4), "top_33": np.arange(7), "suppress_plateau": np.arange(5)}
-    found = groups.redrawn_groups(members, sums, weights)
+    contrast = rng.normal(size=(12, 60))
+    other = InfluenceSums(np.arange(12), sizes, contrast, np.abs(contrast))
+    members = {name: np.arange(n) for name, n in (("plateau", 4), ("top_33", 7), ("suppress_plateau", 5))}
+    members["selective_33"] = np.arange(6)
+    found = groups.redrawn_groups(members, (sums, other), weights)
     assert list(found) == list(members)
     for draw, weight in enumerate(weights):
         mean, mean_abs = weight @ effect, weight @ np.abs(effect)
         for name, sign in (("plateau", 1), ("top_33", 1), ("suppress_plateau", -1)):
             order = sorted(np.flatnonzero(sign * mean > 0), key=lambda neuron: -mean_abs[neuron])
             assert found[name][draw].tolist() == order[: len(members[name])]
+        excess = groups.excess_of_draws(sums, other, weight[None])[0]
+        selective = sorted(np.flatnonzero(excess > 0), key=lambda neuron: -excess[neuron])
+        assert found["selective_33"][draw].tolist() == selective[:6]
     assert len({tuple(group) for group in found["plateau"]}) > 1
-    few = groups.redrawn_groups({"plateau": np.arange(60)}, sums, weights)
+    few = groups.redrawn_groups({"plateau": np.arange(60)}, (sums, other), weights)
     assert max(map(len, few["plateau"])) < 60
 
 
@@ -198,9 +212,47 @@ def test_groups_carry_what_other_documents_would_have_chosen(rng):
     effect = rng.normal(size=(12, 60))
     sums, weights = InfluenceSums(np.arange(12), np.full(12, 5), effect, np.abs(effect)), document_weights(12, 9, rng)
     given = {name: groups.ControlledGroup(np.arange(n), {}) for name, n in (("plateau", 4), ("suppress_plateau", 6))}
-    found = groups.with_redrawn(given, sums, weights)
-    expected = groups.redrawn_groups({name: group.members for name, group in given.items()}, sums, weights)
+    found = groups.with_redrawn(given, (sums, sums), weights)
+    expected = groups.redrawn_groups({name: group.members for name, group in given.items()}, (sums, sums), weights)
     for name, group in found.items():
         assert group.members is given[name].members
         assert given[name].redrawn == ()
         np.testing.assert_array_equal(group.redrawn, expected[name])
+
+
+def shuffles_of(rng, loud, selective, n_neurons=300):
+    """Influence under exchanged labels of neurons of which some are loud, and some matter on rare rows alone."""
+    document = np.repeat(np.arange(60), 8)
+    rare = rng.random(len(document)) < 0.5
+    effects = 0.05 * rng.normal(size=(len(document), n_neurons))
+    effects[:, loud] += 1
+    effects[:, selective] += 0.1 * rare[:, None]
+    labels = np.column_stack([rare, ~rare])
+    frame = influence_frame(effects[rare].mean(0), np.abs(effects[rare]).mean(0))
+    return frame, label_shuffles(effects, document, labels, 40, rng)
+
+
+@pytest.mark.calibration
+def test_exchanged_labels_choose_the_loud_neurons_again_and_not_the_selective_ones(rng):
+    loud, selective = np.arange(33), np.arange(100, 133)
+    frame, shuffles = shuffles_of(rng, loud, selective)
+    regimes, controls = groups.groups_of_influence(frame, "rare", (3.5, 5.5), features_of(300, rng), 10, rng, shuffles)
+    members = groups.members_by_group(regimes)
+    assert set(members["top_33"]) == set(loud)
+    assert len(set(members["selective_33"]) & set(selective)) >= 31
+    found = groups.controlled_groups(regimes, controls)
+    assert found["top_33"].controls["shuffled"].shape == (40, 33)
+    again = {name: e for _, name, e in groups.chosen_by_shuffled_labels("rare", found)}
+    assert again["top_33"].value > 0.99
+    # These share their effect, so that labels that happen to agree with the true ones choose them all.
+    assert again["selective_33"].value < 0.7
+    assert again["selective_33"].ci_low <= again["selective_33"].value <= again["selective_33"].ci_high
+    assert again["top_33"].n == 40
+
+
+def test_neurons_without_an_excess_are_not_selective(rng):
+    assert groups.selective_neurons(np.array([0.5, -1.0, 0.0, 2.0])).tolist() == [3, 0]
+    frame, shuffles = shuffles_of(rng, [], [], 40)
+    nothing = replace(shuffles, own_excess=np.zeros(40))
+    chosen, _ = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(40, rng), 10, rng, nothing)
+    assert "selective_33" not in set(chosen["group"])

@@ -1,4 +1,8 @@
-"""Named sets of last-MLP neurons: the regimes of the discovery curve, and controls drawn at random or matched."""
+"""Named sets of last-MLP neurons: regimes of the discovery curve, top and selective neurons, and their controls.
+
+Controls of a group are drawn at random, matched with its neurons, or chosen by the group's own rule after the labels of
+the two conditions were exchanged within documents (``influence.label_shuffles``).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.conventions import MEASURED, SELECTIVE, TOP, TOP_SIZE
+from rareneurons.influence.label_shuffles import LabelShuffles, excess_of_draws
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.estimates import plateau_size
@@ -15,8 +20,8 @@ from rareneurons.regimes.local_exponent import fit_curve
 from rareneurons.tables import FINAL_PREFIX, Estimate
 
 Value = TypeVar("Value")
-ControlKind = Literal["random", "matched"]
-CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched")
+ControlKind = Literal["random", "matched", "shuffled"]
+CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched", "shuffled")
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
 TOP_GROUPS = ("plateau", TOP, SELECTIVE)  # those whose neurons claims are about
@@ -83,6 +88,25 @@ def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, fixed_cuts: tuple[floa
     groups.pop(FIXED_PREFIX + "plateau", None)
     top = rank_curve(mean, mean_abs, "boost").neuron[:TOP_SIZE]
     return groups | ({TOP: top} if len(top) else {})
+
+
+def selective_neurons(excess: np.ndarray) -> np.ndarray:
+    """The ``TOP_SIZE`` neurons (or all, if fewer) with the largest excess (N,), from the largest down.
+
+    Neurons whose excess is not positive are never among them.
+    """
+    order = np.argsort(-excess, kind="stable")[:TOP_SIZE]
+    return order[excess[order] > 0]
+
+
+def order_of_choice(group: str, mean: np.ndarray, mean_abs: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Neurons in the order in which a measured group takes them, from mean and mean abs dL and the excess, each (N,).
+
+    The selective group takes them by falling excess, every other one by falling mean abs dL of its sign.
+    """
+    if group == SELECTIVE:
+        return selective_neurons(excess)
+    return rank_curve(mean, mean_abs, "suppress" if group.startswith("suppress_") else "boost").neuron
 
 
 @dataclass(frozen=True)
@@ -162,13 +186,35 @@ def matched_controls(
     return list(controls)
 
 
+def shuffled_controls(groups: Mapping[str, np.ndarray], shuffles: LabelShuffles) -> dict[str, np.ndarray]:
+    """The groups that exchanged labels choose by each measured group's own rule, as many neurons as it has.
+
+    They may hold neurons of the group itself: those matter under any labels.
+
+    Args:
+        groups: name -> neurons.
+        shuffles: influence under exchanged labels.
+
+    Returns:
+        ``shuffled_<group>_0000`` ... -> neuron indices, fewer where a labelling leaves fewer neurons of the sign.
+    """
+    given = shuffles.exchanged
+    drawn = list(zip(given.mean, given.mean_abs, given.excess, strict=True))
+    return {
+        f"shuffled_{name}_{k:04d}": order_of_choice(name, *under)[: len(groups[name])]
+        for name in MEASURED
+        if name in groups
+        for k, under in enumerate(drawn)
+    }
+
+
 def controls_of(
     groups: Mapping[str, np.ndarray], features: NeuronFeatures, n_controls: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Random and matched controls of the measured groups; they hold no neuron of any measured group.
 
     Args:
-        groups: the regimes, as :func:`regime_groups` returns them.
+        groups: name -> neurons.
         features: of all neurons of the layer.
         n_controls: number of control groups of each kind.
         rng: draws the neurons.
@@ -228,7 +274,7 @@ def controlled_groups(groups: pd.DataFrame, controls: pd.DataFrame) -> dict[str,
         size = len(members[name])
         by_kind: dict[str, np.ndarray] = {}
         for kind in CONTROL_KINDS:
-            prefix = "random_" if kind == "random" else f"matched_{name}_"
+            prefix = "random_" if kind == "random" else f"{kind}_{name}_"
             mine = [control[:size] for key, control in drawn.items() if key.startswith(prefix) and len(control) >= size]
             by_kind[kind] = np.array(mine if size >= SMALLEST_GROUP else [], dtype=np.int64).reshape(-1, size)
         found[name] = ControlledGroup(members[name], by_kind)
@@ -241,34 +287,57 @@ def tracked_backwards(groups: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def redrawn_groups(
-    members: Mapping[str, np.ndarray], discovery: InfluenceSums, weights: np.ndarray
+    members: Mapping[str, np.ndarray], discovery: tuple[InfluenceSums, InfluenceSums], weights: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
-    """The neurons that a plateau group would hold if other discovery documents had been drawn.
+    """The neurons that a measured group would hold if other discovery documents had been drawn.
 
-    A plateau group is the top of one sign's curve. A draw's group is the top of the draw's curve, of the same size. It
-    is shorter only where the draw has fewer neurons of the sign.
+    A draw's group is chosen by the group's own rule and has its size. It is shorter only where the draw leaves fewer
+    neurons of the sign.
 
     Args:
         members: name of each measured group -> its neurons.
-        discovery: effects on discovery rows by block of documents.
+        discovery: effects on discovery rows of both conditions, by the same blocks of documents.
         weights: (B, blocks) how often each block occurs in each draw.
 
     Returns:
         Name -> neuron indices of each draw's group.
     """
-    rows = (weights @ discovery.n_rows)[:, None]
-    means = weights @ discovery.signed / rows, weights @ discovery.absolute / rows
-    orders = {sign: [rank_curve(*both, sign).neuron for both in zip(*means, strict=True)] for sign in SIGNS}
-    return {
-        name: [order[: len(group)] for order in orders["suppress" if name.startswith("suppress_") else "boost"]]
-        for name, group in members.items()
-    }
+    rows = (weights @ discovery[0].n_rows)[:, None]
+    means = weights @ discovery[0].signed / rows, weights @ discovery[0].absolute / rows
+    drawn = list(zip(*means, excess_of_draws(*discovery, weights), strict=True))
+    return {name: [order_of_choice(name, *draw)[: len(group)] for draw in drawn] for name, group in members.items()}
 
 
-def with_redrawn(groups: ControlledGroups, discovery: InfluenceSums, weights: np.ndarray) -> dict[str, ControlledGroup]:
+def with_redrawn(
+    groups: ControlledGroups, discovery: tuple[InfluenceSums, InfluenceSums], weights: np.ndarray
+) -> dict[str, ControlledGroup]:
     """The groups with ``redrawn`` filled in as :func:`redrawn_groups` does, from the sums that they were chosen on."""
     drawn = redrawn_groups({name: group.members for name, group in groups.items()}, discovery, weights)
     return {name: replace(group, redrawn=drawn[name]) for name, group in groups.items()}
+
+
+def chosen_by_shuffled_labels(condition: str, groups: ControlledGroups) -> list[tuple[str, str, Estimate]]:
+    """How much of each group exchanged labels choose as well: is the choice about the labels at all?
+
+    ``chosen_again``: share of the group's neurons that are in a group of exchanged labels, averaged over these; the
+    interval is their central 95 %, ``n`` their number.
+
+    Args:
+        condition: what neurons were chosen on.
+        groups: with controls of the kind ``shuffled``; groups without any are left out.
+
+    Returns:
+        (condition, group, estimate).
+    """
+    found = []
+    for name, group in groups.items():
+        drawn = group.controls.get("shuffled", np.empty((0, 0)))
+        if len(drawn):
+            shares = np.isin(drawn, group.members).mean(1)
+            low, high = np.quantile(shares, [0.025, 0.975])
+            numbers = float(shares.mean()), "share of the group", len(drawn), float(low), float(high)
+            found.append((condition, name, Estimate("chosen_again", *numbers, against="shuffled")))
+    return found
 
 
 def match_quality(
@@ -314,8 +383,9 @@ def groups_of_influence(
     features: NeuronFeatures,
     n_controls: int,
     rng: np.random.Generator,
+    shuffles: LabelShuffles | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Regimes and controls of one checkpoint, chosen on the discovery split.
+    """Groups and controls of one checkpoint, chosen on the discovery split.
 
     Args:
         influence: the checkpoint's influence table.
@@ -324,14 +394,20 @@ def groups_of_influence(
         features: of all neurons of the layer.
         n_controls: number of control groups of each kind.
         rng: draws the controls.
+        shuffles: the neurons' excess over the other condition, and their influence under exchanged labels. Without them
+            there are no selective neurons, and no controls of exchanged labels.
 
     Returns:
-        Regimes and controls, each as :func:`group_frame`.
+        Groups and controls, each as :func:`group_frame`.
     """
     chosen = influence[(influence["condition"] == condition) & (influence["split"] == "discovery")]
     chosen = chosen.sort_values("neuron")
     mean, mean_abs = chosen["mean_delta_loss"].to_numpy(), chosen["mean_abs_delta_loss"].to_numpy()
     groups = regime_groups(mean, mean_abs, fixed_cuts)
+    if shuffles is not None and len(selective := selective_neurons(shuffles.own_excess)):
+        groups[SELECTIVE] = selective
     controls = controls_of(groups, features, n_controls, rng)
+    if shuffles is not None:
+        controls |= shuffled_controls(groups, shuffles)
     layer = int(chosen["layer"].iloc[0])
     return group_frame(groups, layer, condition), group_frame(controls, layer, condition)

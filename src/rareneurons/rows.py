@@ -140,13 +140,22 @@ def with_shuffled_labels(rows: pd.DataFrame, pair: tuple[str, str], rng: np.rand
     Returns:
         The rows with the boolean columns ``shuffled_<condition>`` of both.
     """
-    labels = rows[[CONDITION_PREFIX + name for name in pair]].to_numpy()
+    shuffled = labels_exchanged(labels_of(rows, pair), rows["document"].to_numpy(), rng)
+    return rows.assign(**{SHUFFLED_PREFIX + name: shuffled[:, column] for column, name in enumerate(pair)})
+
+
+def labels_of(rows: pd.DataFrame, pair: tuple[str, str]) -> np.ndarray:
+    """Boolean (rows, 2): whether each row is in either of two conditions."""
+    return rows[[CONDITION_PREFIX + name for name in pair]].to_numpy(dtype=bool)
+
+
+def labels_exchanged(labels: np.ndarray, document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Labels (rows, 2) in random order among the labelled rows of each document."""
     shuffled = labels.copy()
     mine = np.flatnonzero(labels.any(axis=1))
-    order = mine[np.lexsort((rng.random(len(mine)), rows["document"].to_numpy()[mine]))]
-    by_document = mine[np.argsort(rows["document"].to_numpy()[mine], kind="stable")]
-    shuffled[by_document] = labels[order]
-    return rows.assign(**{SHUFFLED_PREFIX + name: shuffled[:, column] for column, name in enumerate(pair)})
+    order = mine[np.lexsort((rng.random(len(mine)), document[mine]))]
+    shuffled[mine[np.argsort(document[mine], kind="stable")]] = labels[order]
+    return shuffled
 
 
 def condition_names(rows: pd.DataFrame) -> list[str]:

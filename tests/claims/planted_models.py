@@ -146,7 +146,7 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     estimates, by_group = activation_coordination(*activity, CoordinationSettings(), rng)
     found_draws.append(draws_frame(name, [(PAIR[0], *each) for each in by_group]))
     evidence = Evidence(name, PAIR, last_layer={"output_weight": planted.weight})
-    redrawn = with_redrawn(groups, sums["rare/discovery"], weights)
+    redrawn = with_redrawn(groups, (sums["rare/discovery"], sums["common/discovery"]), weights)
     spectra = spectra_estimates(evidence, redrawn, SpectraSettings(10), rng)
     found_draws.append(spectra.draws)
     tables = {

@@ -77,7 +77,7 @@ def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
         for group, estimate in found:
             if group == "plateau" and np.isfinite(estimate.p_value):
                 rejected[estimate.key] = rejected.get(estimate.key, 0) + (estimate.p_value < 0.05)
-    assert len(rejected) == 2 * (7 + 5 + 3)
+    assert len(rejected) == 3 * (7 + 5 + 3)
     assert {key: count for key, count in rejected.items() if count > 36} == {}
     assert np.mean(list(rejected.values())) <= 20
     continuous = [
@@ -162,6 +162,7 @@ def test_estimates_equal_those_of_a_loop_over_draws_and_controls(rng):
         assert estimate.null_mean == pytest.approx(null.mean(), abs=1e-9)
         assert (estimate.null_low, estimate.null_high) == pytest.approx(percentile_interval(null), abs=1e-9)
         assert estimate.null_n == 25
+    null = np.array([mean(c) for c in controls["matched"]])
     few = controls["matched"][: SETTINGS.resampled_controls]
     moved = own - np.mean([[mean(c, w) - mean(c) for c in few] for w in weights], axis=1)
     gap = difference(found, "mean_correlation")

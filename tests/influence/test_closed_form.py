@@ -170,7 +170,7 @@ def test_stored_trace_to_means(rng):
         {"all": everything},
         done.append,
     )
-    assert sum(done) == trace["activation"].size, "progress ends at its total"
+    assert sum(tile.values.numel() for tile in done) == trace["activation"].size, "progress ends at its total"
     mean = sums["all"].signed.sum(0) / len(rows)
     slow = architecture_of(tiny_model("gpt_neox").double())
     for neuron in range(0, len(mean), 5):

@@ -9,6 +9,7 @@ rule influence:
     output:
         table=in_run("{model}/{checkpoint}/influence.parquet"),
         by_document=in_run("{model}/{checkpoint}/influence_by_document.safetensors"),
+        label_shuffles=in_run("{model}/{checkpoint}/label_shuffles.safetensors"),
     log:
         in_run("logs/influence/{model}/{checkpoint}.log"),
     benchmark:
@@ -23,6 +24,8 @@ rule influence:
         gpu=accelerators(),
     params:
         influence=config["influence"],
+        conditions=CONDITION_PAIR,
+        shuffles=config["groups"]["shuffles"],
         device=config["device"],
         seed=config["seed"],
         code=code_of("influence"),

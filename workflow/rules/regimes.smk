@@ -32,6 +32,7 @@ rule regimes:
 rule groups:
     input:
         influence=in_run("{model}/{checkpoint}/influence.parquet"),
+        label_shuffles=in_run("{model}/{checkpoint}/label_shuffles.safetensors"),
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         rows=rows_of_model("rows.parquet"),

@@ -28,7 +28,7 @@ from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, Draws, Estimate, beside
 ROWS = "rows_"  # begins the name of a part of the rows; their number follows
 OUTPUT_WEIGHTS = "w_out"  # the part of measures of weights instead of activations
 WEIGHT_MEASURES = ("effective_dimension", "participation_ratio", "mean_cosine")
-RANDOM, MATCHED = CONTROL_KINDS
+RANDOM, MATCHED, _ = CONTROL_KINDS
 # The group that each group is compared with besides random neurons. Groups of opposite signs share no neuron.
 PARTNERS = {
     "plateau": "suppress_plateau",

@@ -17,7 +17,7 @@ from rareneurons.tables import VALUE, last_checkpoints, rows_of
 MEASURE = "effective_dimension"
 LABEL = "effective dim. / n"
 # Matched groups decide. Random groups, in grey, are what the paper compared with.
-KIND_LINES = {"random": ":", "matched": "--"}
+KIND_LINES = {"random": ":", "matched": "--", "shuffled": (0, (4, 1, 1, 1))}
 
 
 def _draw_null(axis: Axes, x: pd.Series, rows: pd.DataFrame, kind: str) -> None:

@@ -14,7 +14,7 @@ from rareneurons.figures.style import COLUMN_WIDTH, label_line, legend_below, mo
 from rareneurons.tables import rows_of
 
 MEASURE = "signed_modularity"
-NULL_LINES = {"random": ":", "matched": "--", "shift": "-."}
+NULL_LINES = {"random": ":", "matched": "--", "shuffled": (0, (4, 1, 1, 1)), "shift": "-."}
 PREFERRED = ("plateau", "top_33", "selective_33")
 
 

@@ -60,7 +60,7 @@ def influence_by_document(
     target: np.ndarray,
     document: np.ndarray,
     masks: dict[str, np.ndarray],
-    advance: Callable[[int], object] = lambda pairs: None,
+    done: Callable[[DeltaLoss], object] = lambda tile: None,
     effect: Effect = "total",
     tolerance: float = 1e-5,
     memory_bytes: int = 2 * 1024**3,
@@ -74,7 +74,7 @@ def influence_by_document(
         target: (T,) ids of the next tokens.
         document: (T,) document ids.
         masks: name -> boolean (T,).
-        advance: receives the number of (row, neuron) pairs of each tile that is done, T x N in all.
+        done: receives each tile that is done, T x N pairs in all.
         effect: ``total`` or ``direct``, as for :func:`delta_loss_tiles`.
         tolerance: largest certified error of a pair in closed form, nats.
         memory_bytes: largest total size of the arrays made here.
@@ -103,12 +103,11 @@ def influence_by_document(
             f"{layer.no_closed_form}; expected 'total' for this model"
         )
     tally: list[PairCounts] = []
-    done = _advanced(tiles, advance)
-    sums = sum_by_document(done, trace["activation"].shape[1], document, masks, tally.append)
+    sums = sum_by_document(_reported(tiles, done), trace["activation"].shape[1], document, masks, tally.append)
     return sums, sum(tally, PairCounts())
 
 
-def _advanced(tiles: Iterable[DeltaLoss], advance: Callable[[int], object]) -> Iterator[DeltaLoss]:
+def _reported(tiles: Iterable[DeltaLoss], done: Callable[[DeltaLoss], object]) -> Iterator[DeltaLoss]:
     for tile in tiles:
         yield tile
-        advance(tile.values.numel())
+        done(tile)

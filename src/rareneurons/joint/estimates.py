@@ -33,7 +33,7 @@ UNITS = {
     STANDARDISED: "standard deviations",
 }
 WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows; rows matched in clean loss and position
-RANDOM, _ = CONTROL_KINDS
+RANDOM, *_ = CONTROL_KINDS
 EXCESS = "excess"  # quantity: the group's number less its mean over the control groups
 ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
 

@@ -201,9 +201,13 @@ def trace(sizes: Sizes, config: Mapping) -> Cost:
 
 
 def influence(sizes: Sizes, config: Mapping) -> Cost:
-    """The series' products, 2 T V (4 d + 3 N); without a closed form 2 T N d V in float64, at a quarter of the rate."""
+    """The series' products, 2 T V (4 d + 3 N); without a closed form 2 T N d V in float64, at a quarter of the rate.
+
+    Beside them the effects at the rows that neurons are chosen on, and those of every exchange of labels.
+    """
     shape, rows = sizes.shape, sizes.rows or n_rows(config)
     memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb) + 1024 * config["influence"]["memory_gib"]
+    memory += 4 * shape.neurons * (config["rows"]["rows_per_condition"] + 12 * config["groups"]["shuffles"]) / MB
     if not shape.closed_form:
         return Cost(memory, 3, 4 * 2.0 * rows * shape.neurons * shape.width * shape.vocabulary)
     operations = 2.0 * rows * shape.vocabulary * (4 * shape.width + 3 * shape.neurons)
@@ -264,8 +268,8 @@ def neuron_types(sizes: Sizes, config: Mapping) -> Cost:
 
 
 def control_groups(config: Mapping) -> int:
-    """Groups that a measure is computed for: random and matched ones, of every kind of group."""
-    return 2 * 3 * config["groups"]["controls"]
+    """Groups that a measure is computed for: random, matched and of shuffled labels, for each of four groups."""
+    return 4 * (2 * config["groups"]["controls"] + config["groups"]["shuffles"])
 
 
 def joint(sizes: Sizes, config: Mapping) -> Cost:
