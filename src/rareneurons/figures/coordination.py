@@ -31,7 +31,7 @@ def _draw_null(axis: Axes, x: pd.Series, rows: pd.DataFrame, kind: str) -> None:
         axis.axhline(mean, linestyle=KIND_LINES[kind], color=colour, linewidth=1, label=label)
         return
     axis.fill_between(x, null["null_low"], null["null_high"], color=colour, alpha=0.2, linewidth=0)
-    axis.plot(x, null["null_mean"], KIND_LINES[kind], color=colour, linewidth=1, label=label)
+    axis.plot(x, null["null_mean"], linestyle=KIND_LINES[kind], color=colour, linewidth=1, label=label)
 
 
 def _draw_absence(axis: Axes) -> None:

@@ -68,7 +68,7 @@ def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
         compared = rows_of(table, MEASURE, against=null).dropna(subset="null_mean").sort_values("step")
         steps, mean, label = compared["step"], compared["null_mean"], f"{null} null"
         low, high = compared["null_low"], compared["null_high"]
-        axis.plot(steps, mean, dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
+        axis.plot(steps, mean, linestyle=dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
         if null != "matched":
             continue
         if len(steps) == 1:  # a band of one step would have no width
