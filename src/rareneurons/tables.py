@@ -198,7 +198,7 @@ def last_checkpoints(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["step"] == table.groupby("model")["step"].transform("max")]
 
 
-Movement = Literal["trend", "change", "largest_step", "largest_step_from", "largest_step_to"]
+Movement = Literal["trend", "change", "rise_width", "rise_centre", "rise_base", "rise_height", "rise_scatter"]
 
 
 def over_training(quantity: str, movement: Movement) -> str:

@@ -16,9 +16,8 @@ BOUNDS = Bounds(
     dimension_reduction=0.125,
     modularity_margin=0.1,
     routing_margin=0.5,
-    specialization_margin=0.05,
-    abrupt_share=0.5,
-    abrupt_factor=4,
+    specialization_margin=0.01,
+    abrupt_width=0.69,
     hill_reduction=0.1,
 )
 

@@ -13,11 +13,9 @@ class Bounds:
     counts as a difference. ``dimension_reduction``: smallest relevant reduction of the effective dimension, as a share
     of the control groups' mean. ``modularity_margin``: smallest excess of modularity over the control groups that
     counts as clusters. ``routing_margin``: smallest routing by one head that counts as dedicated, as a share of a mean
-    head's effect. ``specialization_margin``: smallest growth of the top neurons' share of the influence that counts as
-    specialization. ``abrupt_share``: a change is gradual if less than this share of it lies between two neighbouring
-    checkpoints. ``abrupt_factor``: a larger share counts as abrupt only if the steps of the two checkpoints differ by
-    at most this factor. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control
-    groups' mean.
+    head's effect. ``specialization_margin``: smallest growth of the top neurons' selectivity, in nats, that counts as
+    specialization. ``abrupt_width``: a rise is abrupt if its middle half takes less than this in ln step.
+    ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control groups' mean.
     """
 
     flatness: float
@@ -29,6 +27,5 @@ class Bounds:
     modularity_margin: float
     routing_margin: float
     specialization_margin: float
-    abrupt_share: float
-    abrupt_factor: float
+    abrupt_width: float
     hill_reduction: float

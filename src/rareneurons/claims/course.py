@@ -2,92 +2,84 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Statistic, Verdict
 from rareneurons.claims.dimension import DIMENSION
 from rareneurons.claims.interval import NAN, UNKNOWN, Interval
-from rareneurons.claims.over_training import (
-    follows_step,
-    more_checkpoints,
-    movement,
-    times_to_follow_step,
-    times_to_tell_movement,
-)
-from rareneurons.claims.requirements import LEAST_CHECKPOINTS, MoreDocuments, Option, more_documents
-from rareneurons.claims.view import Finder, Tables, View, n_checkpoints
+from rareneurons.claims.requirements import Measurable, MoreCheckpoints, MoreDocuments, Option, times_as_many
+from rareneurons.claims.view import Finder, Tables, View, checkpoint_steps
+from rareneurons.conventions import TOP
+from rareneurons.dynamics.rise import LEAST_CHECKPOINTS
 from rareneurons.dynamics.trends import FIRST_STEP
-from rareneurons.regimes.estimates import PLATEAU, SHARE
-from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, VALUE, Movement, over_training
+from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
+from rareneurons.regimes.estimates import PLATEAU
+from rareneurons.tables import DIFFERENCE, VALUE, Movement, over_training
 
-N_MEASURES = 2  # that C6 looks at; alpha is shared by them
-Answer = Literal["gradual", "abrupt", "none", "open"]
-Why = Literal["unknown", "small", "unclear", "gradual", "unsteady", "excursion", "abrupt", "apart", "uncertain"]
+Why = Literal["unknown", "small", "unclear", "gradual", "abrupt", "late", "apart", "scattered", "uncertain"]
+# Between checkpoints up to this many bounds apart, a rise of which nothing is seen is narrower than the bound.
+RESOLVED = 2
+VERDICTS: dict[Why, Verdict] = {"gradual": "supported", "abrupt": "contradicted"}  # of the others: undecided
 
 
 @dataclass(frozen=True)
-class LargestStep:
-    """The largest part of a change between two neighbouring checkpoints, as a ``share`` of it, and their steps."""
+class FittedRise:
+    """The fitted rise: ``width`` in ln step, ``centre`` in steps, ``height`` and ``scatter`` in the measure's unit."""
 
-    share: Interval
-    first: float
-    last: float
+    width: Interval
+    centre: Interval
+    height: float
+    scatter: float
 
 
 @dataclass(frozen=True)
 class Course:
     """Evidence: how a measure moved over ``n`` checkpoints.
 
-    ``answer`` and ``why``: gradually; abruptly; not at all (less than the ``margin``); or open, because its course is
-    ``unknown``, its change is ``unclear``, its trend ``unsteady``, it went further and came back (``excursion``), the
-    checkpoints are too far ``apart``, or the largest step is ``uncertain``. ``trend``: rank correlation with step, and
-    ``p_value`` its p, adjusted for the two measures. ``options``: what would decide it where it is open.
+    ``why``: it rises gradually or abruptly; it does not rise by the ``margin`` (``small``); or neither is known,
+    because its course is ``unknown``, its change is ``unclear``, its rise is not over at the last checkpoint
+    (``late``), the checkpoints around it are too far ``apart``, it is ``scattered`` about its curve, or documents leave
+    its width ``uncertain``. ``needed``: what would decide it.
     """
 
     statistic: Statistic
     margin: float
     n: int
-    answer: Answer
     why: Why
     change: Interval = UNKNOWN
-    trend: Interval | None = None
-    p_value: float = NAN
-    largest: LargestStep | None = None
-    options: tuple[Option, ...] = ()
+    rise: FittedRise | None = None
+    needed: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Courses:
-    """Evidence of C6: the courses of both measures, and which of them the verdict shows.
+    """Evidence of C6: the course that decides, and one that decides nothing, of the ``size`` top neurons.
 
-    ``tracked``: the trend of the last checkpoint's neurons tracked backwards; ``plateau_step``: the first step at which
-    the plateau test passes, NaN if at none.
+    ``plateau_step``: the first step at which the plateau test passes, NaN if at none.
     """
 
-    courses: tuple[Course, ...]
-    shown: Course
-    tracked: "TrackedTrend | None"
+    primary: Course
+    secondary: Course
+    size: int
     plateau_step: float
 
 
 @dataclass(frozen=True)
-class TrackedTrend:
-    """Rank correlation with step of the last checkpoint's neurons tracked backwards, and its p; it decides nothing."""
+class RunThatRises:
+    """Requirement: a model or a training run in which the measure rises by more than ``margin``."""
 
-    trend: Interval
-    p_value: float
+    margin: float
 
 
 @dataclass(frozen=True)
 class LaterCheckpoints:
-    """Requirement: checkpoints after the last one, since the measure went too far and came back."""
+    """Requirement: checkpoints after the last one, beyond the ``step`` at which three quarters of the rise are over."""
 
-    largest: LargestStep
+    step: float
 
 
 @dataclass(frozen=True)
@@ -100,157 +92,112 @@ class CheckpointsBetween:
 
 
 @dataclass(frozen=True)
-class CheckpointsAtTheJump:
-    """Requirement: checkpoints at steps that differ by less than ``factor``, where one of two measures jumps."""
-
-    factor: float
-
-
-@dataclass(frozen=True)
 class _Measure:
-    """One of the two measures: its rows in the dynamics table, direction of specialization, smallest change."""
+    """A measure: its rows in the dynamics table, direction of specialization, smallest change that matters, its table.
+
+    The margin is NaN where it is not known.
+    """
 
     statistic: Statistic
     find: Finder
     sign: int
     margin: float
+    table: str
 
-    def row(self, name: Movement) -> pd.Series | None:
-        return self.find(over_training(DIFFERENCE, name))
+    def number(self, name: Movement, quantity: str) -> Interval:
+        row = self.find(over_training(quantity, name))
+        return UNKNOWN if row is None else Interval.of(row)
 
 
 def decide_course(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """C6: do the top neurons come to matter more for rare targets, or to act together, and how fast?"""
-    top, here = view.top_group(tables), n_checkpoints(tables["audit"])
-    courses = [_course_of(measure, here, bounds) for measure in _measures(tables, view, bounds, top.name)]
-    verdict, deciding = _verdict({course.answer for course in courses})
-    shown = next(course for course in courses if course.answer == deciding)
-    dynamics = tables["dynamics"]
-    first = view.finder(dynamics, "boost", *PLATEAU)(FIRST_STEP)
-    final = view.finder(dynamics, f"{FINAL_PREFIX}{top.name}", DIMENSION, against=view.controls)
-    evidence = Courses(
-        tuple(courses),
-        shown,
-        tracked_trend(final(over_training(DIFFERENCE, "trend"))),
-        np.nan if first is None else float(first["value"]),
+    """C6: do the top neurons come to matter more for rare targets gradually, by the fitted width of the rise?"""
+    steps, group = checkpoint_steps(tables["audit"]), view.group or TOP
+    primary, secondary = (
+        _course_of(measure, quantity, steps, bounds)
+        for measure, quantity in (
+            (_selectivity(tables, view, bounds, group), EXCESS),
+            (_dimension(tables, view, bounds, group), DIFFERENCE),
+        )
     )
+    first = view.finder(tables["dynamics"], "boost", *PLATEAU)(FIRST_STEP)
+    size = int((tables["groups"]["group"] == group).sum())
+    evidence = Courses(primary, secondary, size, NAN if first is None else float(first["value"]))
     return Decision(
-        verdict,
-        shown.statistic,
+        VERDICTS.get(primary.why, "undecided"),
+        primary.statistic,
         evidence,
-        _options(courses, bounds),
-        shown.change,
-        shown.p_value,
-        shown.n,
-        bound=shown.margin,
-        neurons=top,
+        (Option(primary.needed),) if primary.needed else (),
+        UNKNOWN if primary.rise is None else primary.rise.width,
+        n=primary.n,
+        bound=bounds.abrupt_width,
     )
 
 
-def tracked_trend(trend: pd.Series | None) -> TrackedTrend | None:
-    """The trend of the last checkpoint's neurons, from its row in the dynamics table."""
-    return None if trend is None else TrackedTrend(Interval.of(trend), float(trend["p_value"]))
+def _selectivity(tables: Tables, view: View, bounds: Bounds, group: str) -> _Measure:
+    """Joint ablation of the top neurons: cost on rare rows less that on common ones of like loss, beyond controls."""
+    quantity = over_training(EXCESS, "rise_width")
+    return _Measure(
+        Statistic(DELTA_LOSS, group, view.difference, view.split, MATCHED_ROWS, quantity, view.controls),
+        view.finder(tables["dynamics"], group, DELTA_LOSS, MATCHED_ROWS, view.controls, view.difference),
+        1,
+        bounds.specialization_margin,
+        "joint",
+    )
 
 
-def _measures(tables: Tables, view: View, bounds: Bounds, group: str) -> list[_Measure]:
-    """The top neurons' share of the influence, rare less common, and their dimension less that of the controls."""
-    dynamics = tables["dynamics"]
+def _dimension(tables: Tables, view: View, bounds: Bounds, group: str) -> _Measure:
+    """Effective dimension of the top neurons less that of the controls."""
     level = view.finder(tables["coordination"], group, DIMENSION, against=view.controls)(VALUE)
-    reduction = bounds.dimension_reduction * (np.nan if level is None else float(level["null_mean"]))
-    quantity = over_training(DIFFERENCE, "change")
-    return [
-        _Measure(
-            Statistic(SHARE[0], "boost", view.difference, view.split, SHARE[1], quantity),
-            view.finder(dynamics, "boost", *SHARE, condition=view.difference),
-            1,
-            bounds.specialization_margin,
-        ),
-        _Measure(
-            Statistic(DIMENSION, group, view.condition, view.split, quantity=quantity, against=view.controls),
-            view.finder(dynamics, group, DIMENSION, against=view.controls),
-            -1,
-            -reduction,
-        ),
-    ]
-
-
-def _course_of(measure: _Measure, here: int, bounds: Bounds) -> Course:
-    """Course of a measure over ``here`` checkpoints with a step."""
-    change, trend = measure.row("change"), measure.row("trend")
-    if change is None or change["n"] < LEAST_CHECKPOINTS:
-        needed = more_checkpoints(None, measure.sign, bounds.alpha / N_MEASURES, bounds.permutations, here)
-        option = Option(tuple(needed))
-        return Course(measure.statistic, measure.margin, here, "open", "unknown", options=(option,))
-    changed, largest = Interval.of(change), _largest_step(measure)
-    answer, why, needed_too = _reading(measure, changed, trend, largest, bounds)
-    return Course(
-        measure.statistic,
-        measure.margin,
-        int(change["n"]),
-        answer,
-        why,
-        changed,
-        None if trend is None else Interval.of(trend),
-        np.nan if trend is None else min(1.0, N_MEASURES * float(trend["p_value"])),
-        largest,
-        (Option(tuple(needed_too)),) if needed_too else (),
+    quantity = over_training(DIFFERENCE, "rise_width")
+    return _Measure(
+        Statistic(DIMENSION, group, view.condition, view.split, quantity=quantity, against=view.controls),
+        view.finder(tables["dynamics"], group, DIMENSION, against=view.controls),
+        -1,
+        bounds.dimension_reduction * (NAN if level is None else float(level["null_mean"])),
+        "coordination",
     )
 
 
-def _largest_step(measure: _Measure) -> LargestStep | None:
-    share, first, last = measure.row("largest_step"), measure.row("largest_step_from"), measure.row("largest_step_to")
-    if share is None or first is None or last is None:
-        return None
-    return LargestStep(Interval.of(share), float(first["value"]), float(last["value"]))
+def _course_of(measure: _Measure, quantity: str, steps: np.ndarray, bounds: Bounds) -> Course:
+    """Course of a measure over the checkpoints with these steps."""
+    row, margin, n = measure.find(over_training(quantity, "change")), measure.margin, len(steps)
+    if row is None or row["n"] < LEAST_CHECKPOINTS or not np.isfinite(margin):
+        known = n if row is None else int(row["n"])
+        few = known < LEAST_CHECKPOINTS
+        needed = MoreCheckpoints(LEAST_CHECKPOINTS, known) if few else Measurable(absent_from=measure.table)
+        return Course(measure.statistic, margin, known, "unknown", needed=(needed,))
+    change, n = Interval.of(row), int(row["n"])
+    least, most = sorted((measure.sign * change.ci_low, measure.sign * change.ci_high))
+    if most < margin:
+        return Course(measure.statistic, margin, n, "small", change, needed=(RunThatRises(margin),))
+    width, centre = (measure.number(name, quantity) for name in ("rise_width", "rise_centre"))
+    if not least > margin or not width.is_known:
+        times = times_as_many(measure.sign * change.value, change.standard_error, margin, margin)
+        return Course(measure.statistic, margin, n, "unclear", change, needed=(MoreDocuments(times, "heldout"),))
+    height, scatter = (measure.number(name, quantity).value for name in ("rise_height", "rise_scatter"))
+    rise = FittedRise(width, centre, height, scatter)
+    why, open_needs = _speed(rise, change, steps, bounds.abrupt_width)
+    return Course(measure.statistic, margin, n, why, change, rise, tuple(open_needs))
 
 
-def _reading(
-    measure: _Measure, change: Interval, trend: pd.Series | None, largest: LargestStep | None, bounds: Bounds
-) -> tuple[Answer, Why, Sequence[Any]]:
-    """Answer, why, and what would decide it where it is open; a measure that never changes has no trend."""
-    margin, bound = abs(measure.margin), bounds.abrupt_share
-    moved = movement(change, measure.sign, margin)
-    if moved == "none":
-        return "none", "small", []
-    if moved == "open" or trend is None or largest is None:
-        return "open", "unclear", [MoreDocuments(times_to_tell_movement(change, measure.sign, margin), "heldout")]
-    share = largest.share
-    if share.ci_high < bound:
-        return _if_gradual(measure, trend, bounds)
-    if share.ci_low > 1:
-        return "open", "excursion", [LaterCheckpoints(largest)]
-    if share.ci_low > bound:
-        ratio = (largest.last + 1) / (largest.first + 1)
-        if ratio <= bounds.abrupt_factor:
-            return "abrupt", "abrupt", []
-        lacking = ceil(log(ratio) / log(bounds.abrupt_factor)) - 1
-        return "open", "apart", [CheckpointsBetween(lacking, largest.first, largest.last)]
-    return "open", "uncertain", [more_documents(share, "heldout", above=bound, below=bound)]
-
-
-def _if_gradual(measure: _Measure, trend: pd.Series, bounds: Bounds) -> tuple[Answer, Why, Sequence[Any]]:
-    """The reading of a change no part of which is large: gradual, if it follows step."""
-    alpha = bounds.alpha / N_MEASURES
-    if follows_step(trend, measure.sign, alpha):
-        return "gradual", "gradual", []
-    times = times_to_follow_step(trend, measure.sign)
-    needed: list[Any] = [MoreDocuments(times, "heldout")] if times != 1 else []
-    needed += more_checkpoints(trend, measure.sign, alpha, bounds.permutations, int(trend["n"]))
-    return "open", "unsteady", needed
-
-
-def _verdict(answers: set[Answer]) -> tuple[Verdict, Answer]:
-    """The verdict, and the answer of the measure that decides it or keeps it open."""
-    if "gradual" in answers and "abrupt" not in answers:
-        return "supported", "gradual"
-    if "abrupt" in answers and "gradual" not in answers:
-        return "contradicted", "abrupt"
-    if answers == {"none"}:
-        return "contradicted", "none"
-    return "undecided", "open" if "open" in answers else "gradual"
-
-
-def _options(courses: Sequence[Course], bounds: Bounds) -> tuple[Option, ...]:
-    """What would decide the open measures; two that disagree require checkpoints that separate them."""
-    found = [option for course in courses if course.answer == "open" for option in course.options]
-    return tuple(dict.fromkeys(found)) or (Option((CheckpointsAtTheJump(bounds.abrupt_factor),)),)
+def _speed(rise: FittedRise, change: Interval, steps: np.ndarray, bound: float) -> tuple[Why, Sequence[Any]]:
+    """Whether a rise is wider or narrower than the bound; where neither is known, why, and what would tell."""
+    width = rise.width
+    if width.ci_low > bound:
+        return "gradual", ()
+    if width.ci_high < bound:
+        return "abrupt", ()
+    x, centre = np.log1p(steps), np.log1p(rise.centre.value)
+    if centre + width.value / 2 > x[-1]:
+        return "late", [LaterCheckpoints(float(np.expm1(centre + width.value / 2)))]
+    place = min(int(np.searchsorted(x, centre, side="right")), len(x) - 1)
+    gap = x[place] - x[place - 1]
+    if gap > RESOLVED * bound:
+        return "apart", [CheckpointsBetween(ceil(gap / bound) - 1, float(steps[place - 1]), float(steps[place]))]
+    times = times_as_many(width.value, width.standard_error, above=bound, below=bound)
+    # The change is the difference of two checkpoints: its error is that of documents at one of them, times root 2.
+    if rise.scatter > change.standard_error / np.sqrt(2) and np.isfinite(times):
+        here = np.abs(x - centre) <= max(width.value, gap)
+        ends = steps[here][[0, -1]]
+        return "scattered", [CheckpointsBetween(ceil((times - 1) * here.sum()), float(ends[0]), float(ends[1]))]
+    return "uncertain", [MoreDocuments(times, "heldout")]

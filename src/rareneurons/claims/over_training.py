@@ -1,6 +1,7 @@
-"""What the claims about training share: whether a measure moves, whether it follows step, what either would take."""
+"""What claims about growth ask: whether a measure moves, whether it follows step, what either would take."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,19 @@ from rareneurons.claims.requirements import (
     more_permutations,
     times_as_many,
 )
+
+
+@dataclass(frozen=True)
+class TrackedTrend:
+    """Rank correlation with step of the last checkpoint's neurons tracked backwards, and its p; it decides nothing."""
+
+    trend: Interval
+    p_value: float
+
+
+def tracked_trend(trend: pd.Series | None) -> TrackedTrend | None:
+    """The trend of the last checkpoint's neurons, from its row in the dynamics table."""
+    return None if trend is None else TrackedTrend(Interval.of(trend), float(trend["p_value"]))
 
 
 def movement(change: Interval | None, sign: int, margin: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rareneurons.claims import course, over_models, plateau, requirements, routing, tails
+from rareneurons.claims import course, over_models, over_training, plateau, requirements, routing, tails
 from rareneurons.claims.below_controls import Comparison
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Statistic, Unmeasured
@@ -328,93 +328,74 @@ def _concentration(found: routing.Concentration | None, view: View) -> str:
 
 
 def _course_statistic(statistic: Statistic) -> str:
-    if statistic.measure == course.SHARE[0]:
-        return f"change in training of the top neurons' share of all influence {_where(statistic)}"
-    what = f"effective dimension minus that of {statistic.against} groups"
-    return f"change in training of the {what} {_where(statistic)}"
+    what = "selectivity of joint ablation" if statistic.measure == course.DELTA_LOSS else "effective dimension"
+    return f"width in ln step of the rise of the {what} minus that of {statistic.against} groups {_where(statistic)}"
 
 
 def _course_rule(view: View, bounds: Bounds) -> str:
     return (
-        "two measures are followed over training: the top neurons' share of all influence, and their effective "
-        "dimension. A measure emerges if the interval of its change from first to last checkpoint excludes zero. It "
-        f"emerges gradually if less than {percent(bounds.abrupt_share)} of the change lies between two neighbouring "
-        f"checkpoints and it follows step (rank correlation, adjusted p at most {bounds.alpha:g}). It emerges abruptly "
-        f"if more lies between two whose steps differ by a factor of at most {bounds.abrupt_factor:g}, but not more "
-        "than all of the change, as in a measure that comes back. All of this is judged by intervals. Supported if one "
-        "measure emerges gradually and none abruptly; contradicted if one emerges abruptly and none gradually, or if "
-        f"both change by less than would matter ({bounds.specialization_margin:g} of the influence, "
-        f"{percent(bounds.dimension_reduction)} of the dimension). p is adjusted over the two measures (Bonferroni). n "
-        "counts checkpoints"
+        f"selectivity is what ablating the most influential neurons together costs on {view.condition} rows, minus the "
+        f"cost on {view.contrast} rows of the same clean loss and position, minus that difference for {view.controls} "
+        f"groups. It must rise by more than {bounds.specialization_margin:g} nats from the first checkpoint to the "
+        "last, by the interval of the change; otherwise nothing emerged whose speed could be judged. A logistic in "
+        "ln(step + 1) is fitted to it. The width of the rise is how much ln(step + 1) grows from a quarter to three "
+        f"quarters of the rise. Supported (gradual) if the interval of the width lies above {bounds.abrupt_width:g}; "
+        f"contradicted (abrupt) if it lies below. The effective dimension minus that of {view.controls} groups is "
+        "fitted likewise and decides nothing. n counts checkpoints"
     )
 
 
 def _course_finding(decision: Decision, view: View) -> str:
-    found = decision.evidence
-    alike = len({each.answer for each in found.courses}) == 1
-    return "; and ".join(
-        _course(each, decision, view, trend=False) for each in (found.courses if alike else [found.shown])
-    )
+    return _course(decision.evidence.primary, decision, view)
 
 
 def _course_evidence(decision: Decision, view: View) -> str:
     found = decision.evidence
     first = "at no checkpoint" if np.isnan(found.plateau_step) else f"first at step {found.plateau_step:.0f}"
-    courses = "; ".join(_course(each, decision, view, trend=True) for each in found.courses)
-    return f"{courses}{_tracked(found.tracked)}; the plateau test passes {first}"
+    scatter = [
+        f", scatter of the checkpoints about the fitted curve {each.rise.scatter:.2g}, height {each.rise.height:.2g}"
+        if each.rise is not None
+        else ""
+        for each in (found.primary, found.secondary)
+    ]
+    return (
+        f"{_course(found.primary, decision, view)}{scatter[0]}; beside it, deciding nothing, "
+        f"{_course(found.secondary, decision, view)}{scatter[1]}; the plateau test passes {first}"
+    )
 
 
-def _course(found: course.Course, decision: Decision, view: View, trend: bool) -> str:
-    """How one measure moved, with or without its trend."""
-    if found.statistic.measure == course.SHARE[0]:
-        measure = (
-            f"the share of all influence that the most influential neurons have on {view.condition} rows, minus that "
-            f"on {view.contrast} rows,"
-        )
-    else:
-        measure = f"the effective dimension of {_named(decision)}, minus that of {view.controls} groups,"
+def _course(found: course.Course, decision: Decision, view: View) -> str:
+    """How a measure moved and how wide its rise is."""
+    is_primary = found.statistic.measure == course.DELTA_LOSS
+    what = "the selectivity of the joint ablation" if is_primary else "the effective dimension"
+    who = f"the {decision.evidence.size} most influential neurons"
+    measure = f"{what} of {who}, minus that of {view.controls} groups,"
     if found.why == "unknown":
-        return f"{measure} is not known at four checkpoints"
-    follows = ""
-    if trend and found.trend is not None:
-        follows = f", rank correlation with step {with_interval(found.trend)}, adjusted p = {found.p_value:.2g}"
-    return f"{measure} changed by {with_interval(found.change)} over {found.n} checkpoints{follows}: {_reading(found)}"
-
-
-def _reading(found: course.Course) -> str:
-    """What a course means."""
-    if found.largest is None or found.why in ("small", "unclear"):
+        return f"{measure} is not known at {course.LEAST_CHECKPOINTS} checkpoints"
+    changed = f"{measure} changed by {with_interval(found.change)} over {found.n} checkpoints"
+    margin = f"{found.margin:.2g}"
+    if found.rise is None:
         return {
-            "small": f"less than the {found.margin:+.2g} that would matter",
-            "unclear": "this may be nothing or enough to matter",
+            "small": f"{changed}, so no change by {margin} or more emerged whose speed could be judged",
+            "unclear": f"{changed}: this may be more or less than the {margin} that would matter",
         }[found.why]
-    step = found.largest
-    share = f"{percent(step.share.value)} of it {_percent_interval(step.share)} {_between(step.first, step.last)}"
+    width, centre = found.rise.width, found.rise.centre
+    fitted = (
+        f"the middle half of this change takes {with_interval(width)} in ln step, a factor of "
+        f"{np.exp(width.value):.2g} in steps, around step {centre.value:.0f} (95 % interval {centre.ci_low:.0f} to "
+        f"{centre.ci_high:.0f})"
+    )
     return {
-        "gradual": f"gradually, at most {share}",
-        "unsteady": f"at most {share}, but not steadily enough for a trend",
-        "excursion": f"{_excursion(step)}, so neither gradually nor abruptly",
-        "abrupt": f"abruptly, {share}",
-        "apart": f"{share}, too far apart to distinguish gradual from abrupt",
-        "uncertain": f"{share}, too uncertain to distinguish gradual from abrupt",
+        "gradual": f"{changed}, gradually: {fitted}",
+        "abrupt": f"{changed}, abruptly: {fitted}",
+        "late": f"{changed}; {fitted}, so it is not over at the last checkpoint",
+        "apart": f"{changed}; {fitted}, where checkpoints are too far apart to distinguish gradual from abrupt",
+        "scattered": f"{changed}; {fitted}, and checkpoints scatter too much to distinguish gradual from abrupt",
+        "uncertain": f"{changed}; {fitted}, too uncertain to distinguish gradual from abrupt",
     }[found.why]
 
 
-def _percent_interval(number: Interval) -> str:
-    return f"(95 % interval {percent(number.ci_low)} to {percent(number.ci_high)})"
-
-
-def _between(first: float, last: float) -> str:
-    return f"between steps {first:.0f} and {last:.0f}"
-
-
-def _excursion(step: course.LargestStep) -> str:
-    share = step.share
-    interval = f"(95 % interval {share.ci_low:.1f} to {share.ci_high:.1f})"
-    return f"it went {share.value:.1f} times as far {interval} {_between(step.first, step.last)} and came back"
-
-
-def _tracked(found: course.TrackedTrend | None) -> str:
+def _tracked(found: over_training.TrackedTrend | None) -> str:
     """The trend of the last checkpoint's neurons; empty where there is none."""
     if found is None:
         return ""
@@ -659,20 +640,20 @@ def _(needed: routing.ClearRouting) -> str:
 
 
 @requirement.register
+def _(needed: course.RunThatRises) -> str:
+    return f"a model or a longer training run in which the measure changes by more than {needed.margin:.2g}"
+
+
+@requirement.register
 def _(needed: course.LaterCheckpoints) -> str:
-    return f"checkpoints after the last one, to see where the measure settles: {_excursion(needed.largest)}"
+    return f"checkpoints after the last one, beyond step {_rounded_up(needed.step)}, to see where the rise ends"
 
 
 @requirement.register
 def _(needed: course.CheckpointsBetween) -> str:
-    return f"{needed.n} more checkpoints {_between(needed.first, needed.last)}"
-
-
-@requirement.register
-def _(needed: course.CheckpointsAtTheJump) -> str:
     return (
-        "checkpoints between those where the one measure jumps, at steps that differ by less than a factor of "
-        f"{needed.factor:g}, to see whether it grows there as gradually as the other"
+        f"{needed.n} more checkpoint{'s' * (needed.n != 1)} between steps {needed.first:.0f} and {needed.last:.0f}, "
+        "evenly spaced in ln step"
     )
 
 

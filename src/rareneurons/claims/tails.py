@@ -5,18 +5,19 @@ from typing import Any
 
 from rareneurons.claims.below_controls import Comparison, below_controls
 from rareneurons.claims.bounds import Bounds
-from rareneurons.claims.course import TrackedTrend, tracked_trend
 from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
 from rareneurons.claims.interval import NAN, Interval
 from rareneurons.claims.over_training import (
+    TrackedTrend,
     follows_step,
     more_checkpoints,
     movement,
     times_to_follow_step,
     times_to_tell_movement,
+    tracked_trend,
 )
 from rareneurons.claims.requirements import AnyOf, MoreDocuments, Option
-from rareneurons.claims.view import Finder, Tables, TopGroup, View, n_checkpoints
+from rareneurons.claims.view import Finder, Tables, TopGroup, View, checkpoint_steps
 from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, RATIO, VALUE, over_training
 
 TABLE, HILL = "spectra", "hill"
@@ -114,7 +115,7 @@ def _matrix(part: str, top: TopGroup, tables: Tables, view: View, bounds: Bounds
         verdict = "supported"
     needed: list[Any] = [] if level.answer == "supported" else [AnyOf(level.options)]
     if change is None or changed is None or trend is None:
-        needed += more_checkpoints(None, -1, alpha, bounds.permutations, n_checkpoints(tables["audit"]))
+        needed += more_checkpoints(None, -1, alpha, bounds.permutations, len(checkpoint_steps(tables["audit"])))
         return Matrix(part, verdict, level, None, Option(tuple(needed), part=part))
     moving = 1.0 if moved == "yes" else times_to_tell_movement(changed, -1, reduction)
     times = max(moving, times_to_follow_step(trend, -1))

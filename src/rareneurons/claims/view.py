@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from rareneurons.conventions import TOP
@@ -99,6 +100,6 @@ def tables_of(model: str, tables: Tables) -> Tables:
     return {name: table if name == "audit" else last_checkpoints(table) for name, table in mine.items()}
 
 
-def n_checkpoints(audit: pd.DataFrame) -> int:
-    """Number of checkpoints whose training step is known and that the audit has not left out."""
-    return int(((audit["step"] >= 0) & ~audit["left_out"]).sum())
+def checkpoint_steps(audit: pd.DataFrame) -> np.ndarray:
+    """Training steps (n,), rising, of the checkpoints that have one and that the audit has not left out."""
+    return np.sort(audit.loc[(audit["step"] >= 0) & ~audit["left_out"], "step"].to_numpy())

@@ -1,16 +1,20 @@
-"""Trend of every measure over training, how its change is spread over checkpoints, first step with a plateau."""
+"""Trend of every measure over training, its change, the fitted rise of differences, first step with a plateau."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rareneurons.dynamics.rise import fitted_rise
+from rareneurons.joint.estimates import EXCESS
 from rareneurons.regimes.estimates import PLATEAU
 from rareneurons.stats import percentile_interval, spearman_of_draws, spearman_trend
-from rareneurons.tables import MEASURE_COLUMNS, VALUE, Movement, over_training, rows_of
+from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, MEASURE_COLUMNS, VALUE, Movement, over_training, rows_of
 
 SERIES_KEYS = ["model", "condition", "group", "measure", "part", "quantity", "against"]
 FIRST_STEP = "first_step"
+RISING = (DIFFERENCE, EXCESS)  # quantities whose rise is fitted: those that have their comparison in them
 
 Key = tuple[str, ...]
 
@@ -52,9 +56,10 @@ def measure_trends(
     Returns:
         ``MEASURE_COLUMNS``; ``checkpoint`` is ``all``, ``step`` the last, ``n`` checkpoints. The quantity is named by
         :func:`over_training`: ``trend`` is Spearman's rho with its permutation p, for four checkpoints and more. Where
-        there are draws, there are also ``change`` (last less first), ``largest_step`` (the largest part of that change
-        between two neighbouring checkpoints, as a share of it) and ``largest_step_from``, ``largest_step_to`` (those
-        two). Intervals are over documents.
+        there are draws, there is also ``change`` (last less first). Of quantities in ``RISING`` whose change excludes
+        zero, except for groups tracked backwards, there is also the fitted :class:`Rise`: ``rise_width`` (ln step) and
+        ``rise_centre`` (step) with intervals, ``rise_base``, ``rise_height`` and ``rise_scatter``. Intervals are over
+        documents; those of the rise are over its scatter, too.
     """
     known = _drawn(draws)
     records = []
@@ -63,7 +68,12 @@ def measure_trends(
         drawn = np.column_stack([by_step[step] for step in steps]) if set(steps) <= set(by_step) else None
         found = _trend(steps, values, drawn, n_permutations, rng)
         if drawn is not None:
-            found += _change(steps, values, drawn, unit)
+            change = _change(values, drawn, unit)
+            found.append(("change", change))
+            named = dict(zip(SERIES_KEYS, key, strict=True))
+            own = named["quantity"] in RISING and not named["group"].startswith(FINAL_PREFIX)
+            if own and change["ci_low"] * change["ci_high"] > 0:
+                found += _rise(steps, values, drawn, unit, rng)
         common = dict(zip(SERIES_KEYS, key, strict=True)) | {"checkpoint": "all", "step": steps.max(), "n": len(steps)}
         quantity = common["quantity"]
         records += [common | row | {"quantity": over_training(quantity, movement)} for movement, row in found]
@@ -78,7 +88,7 @@ def _frame(records: list[dict[str, object]]) -> pd.DataFrame:
 
 def _trend(
     steps: np.ndarray, values: np.ndarray, drawn: np.ndarray | None, n_permutations: int, rng: np.random.Generator
-) -> list[tuple[Movement, dict[str, object]]]:
+) -> list[tuple[Movement, dict[str, Any]]]:
     rho, p = spearman_trend(steps, values, n_permutations, rng)
     if not np.isfinite(rho):
         return []
@@ -86,30 +96,28 @@ def _trend(
     return [("trend", {"value": rho, "p_value": p, "ci_low": low, "ci_high": high, "unit": "Spearman rho"})]
 
 
-def _change(
-    steps: np.ndarray, values: np.ndarray, drawn: np.ndarray, unit: str
-) -> list[tuple[Movement, dict[str, object]]]:
-    """Change from the first checkpoint to the last, and how much of it lies between two neighbouring ones.
+def _change(values: np.ndarray, drawn: np.ndarray, unit: str) -> dict[str, Any]:
+    """Change from the first checkpoint to the last."""
+    low, high = percentile_interval(drawn[:, -1] - drawn[:, 0])
+    return {"value": values[-1] - values[0], "ci_low": low, "ci_high": high, "unit": unit}
 
-    The two neighbours are those of the values, in the draws too. A draw in which the measure goes the other way has no
-    share.
-    """
-    change, drawn_change = values[-1] - values[0], drawn[:, -1] - drawn[:, 0]
-    low, high = percentile_interval(drawn_change)
-    rows: list[tuple[Movement, dict[str, object]]] = [
-        ("change", {"value": change, "ci_low": low, "ci_high": high, "unit": unit})
+
+def _rise(
+    steps: np.ndarray, values: np.ndarray, drawn: np.ndarray, unit: str, rng: np.random.Generator
+) -> list[tuple[Movement, dict[str, Any]]]:
+    """The fitted rise; nothing where there are too few checkpoints."""
+    rise = fitted_rise(steps, values, drawn, rng)
+    if rise is None:
+        return []
+    (narrow, wide), (early, late) = rise.width_interval, np.expm1(rise.centre_interval)
+    centre = {"value": float(np.expm1(rise.centre)), "ci_low": float(early), "ci_high": float(late)}
+    return [
+        ("rise_width", {"value": rise.width, "ci_low": narrow, "ci_high": wide, "unit": "ln step"}),
+        ("rise_centre", centre | {"unit": "training step"}),
+        ("rise_base", {"value": rise.base, "unit": unit}),
+        ("rise_height", {"value": rise.height, "unit": unit}),
+        ("rise_scatter", {"value": rise.scatter, "unit": unit}),
     ]
-    if change == 0:
-        return rows
-    at = int(np.argmax(np.diff(values) * np.sign(change)))
-    same_way = drawn_change * np.sign(change) > 0
-    shares = (drawn[:, at + 1] - drawn[:, at])[same_way] / drawn_change[same_way]
-    low, high = percentile_interval(shares)
-    share = (values[at + 1] - values[at]) / change
-    rows.append(("largest_step", {"value": share, "ci_low": low, "ci_high": high, "unit": "share of the change"}))
-    rows.append(("largest_step_from", {"value": float(steps[at]), "unit": "training step"}))
-    rows.append(("largest_step_to", {"value": float(steps[at + 1]), "unit": "training step"}))
-    return rows
 
 
 def first_plateau_steps(regimes: pd.DataFrame) -> pd.DataFrame:
