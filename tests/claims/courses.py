@@ -12,15 +12,15 @@ JUMP = (STEPS >= 16).astype(float)
 
 
 def course_of(number, values, noise, rng, group="top_33", condition="rare", steps=STEPS) -> pd.DataFrame:
-    """Trend, change and largest step of a planted series, whose documents scatter it by ``noise``.
+    """Trend, change and fitted rise of a planted series, whose documents scatter it by ``noise``.
 
     ``number``: measure, part, quantity and what it is compared with.
     """
     measured = np.asarray(values) + noise * rng.normal(size=len(steps))
-    names = [CheckpointName("a", f"step{step}") for step in steps]
     keys = dict(zip(("measure", "part", "quantity", "against"), number, strict=True))
-    estimates = (Estimate(value=value, unit="u", n=33, **keys) for value in measured)
-    table = pd.concat(measure_frame(n, [(condition, group, e)]) for n, e in zip(names, estimates, strict=True))
+    estimates = [(condition, group, Estimate(value=value, unit="u", n=33, **keys)) for value in measured]
+    names = [f"step{step}" for step in steps]
+    table = measure_frame(CheckpointName("a", "step0"), estimates).assign(checkpoint=names, step=steps)
     keys |= {"model": "a", "condition": condition, "group": group}
     draws = measured + noise * rng.normal(size=(100, len(steps)))
     rows = [keys | {"step": step, "draws": column} for step, column in zip(steps, draws.T, strict=True)]

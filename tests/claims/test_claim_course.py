@@ -1,184 +1,212 @@
-"""C6 tells gradual, abrupt and absent courses apart."""
+"""C6 tells gradual and abrupt rises of the joint ablation's selectivity apart, and says where it cannot."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from claim_tables import BOUNDS, VIEW, dimension_table, frame, tables_for
-from courses import JUMP, RISING, STEPS, course_of
+from courses import course_of
+from scipy import special
 
-from rareneurons.claims import decide
+from rareneurons.claims import CLAIMS, decide
+from rareneurons.claims.course import RESOLVED, decide_course
+from rareneurons.claims.view import tables_of
+from rareneurons.dynamics.rise import rise_at
+from rareneurons.tables import MEASURE_COLUMNS
 
-SELECTIVITY = "influence_share", "top", "difference", ""
+SELECTIVITY = "delta_loss", "matched_rows", "excess", "matched"
 DIMENSION = "effective_dimension", "", "difference", "matched"
+C6 = [claim for claim in CLAIMS if claim.name == "C6"]
+PROJECT = Path(__file__).resolve().parents[2]
+PYTHIA = next(m for m in yaml.safe_load((PROJECT / "config.yaml").read_text())["models"] if "schedule" in m)
+DEFAULT = np.array(PYTHIA["checkpoints"])  # of config.yaml
+# Those of the first version, at which no rise before step 14,000 can be resolved.
+SPARSE = np.array([0, 4000, *range(14000, 124001, 10000), 143000])
+WIDE, NARROW = 2.0, 0.3
+NOTHING = pd.DataFrame(columns=MEASURE_COLUMNS)
 
 
-def c6(share, dimension, noise=0.01, rng=None, plateau=(0, 0), steps=STEPS, group="top_33", bounds=BOUNDS) -> pd.Series:
-    """C6 for planted courses of the top neurons' share and of the dimension less the matched mean."""
-    rng = np.random.default_rng(0) if rng is None else rng
-    dynamics = [
-        course_of(SELECTIVITY, share, noise, rng, "boost", "rare-common", steps),
-        course_of(DIMENSION, dimension, noise, rng, group, "rare", steps),
-    ]
-    tables = tables_for(["a"], plateau=plateau) | {"dynamics": pd.concat(dynamics)}
+def rising(width, centre=1000, steps=DEFAULT, height=0.3):
+    return rise_at(steps, 0, height, np.log1p(centre), width)
+
+
+def tables_with(dynamics: pd.DataFrame, steps=DEFAULT) -> dict[str, pd.DataFrame]:
+    """Tables of one model whose trends are those given."""
+    tables = tables_for(["a"])
     tables["coordination"] = pd.concat([tables["coordination"], dimension_table(group="top_33")])
-    return decide(tables, VIEW, bounds).set_index("claim").loc["C6"]
+    names = [f"step{step}" for step in steps]
+    audit = pd.DataFrame({"model": "a", "checkpoint": names, "step": steps, "finding": "ok", "left_out": False})
+    return tables | {"dynamics": dynamics, "audit": audit}
+
+
+def selectivity_over(course, noise, rng, steps=DEFAULT) -> pd.DataFrame:
+    """Trends of a planted course of the selectivity."""
+    return course_of(SELECTIVITY, course, noise, rng, "top_33", "rare-common", steps)
+
+
+def c6(selectivity, dimension=None, noise=0.005, steps=DEFAULT) -> pd.Series:
+    """C6 for planted courses of the selectivity and of the dimension less the matched mean."""
+    rng = np.random.default_rng(0)
+    dynamics = [selectivity_over(selectivity, noise, rng, steps)]
+    if dimension is not None:
+        dynamics.append(course_of(DIMENSION, dimension, noise, rng, "top_33", "rare", steps))
+    return decide(tables_with(pd.concat(dynamics), steps), VIEW, BOUNDS, C6).iloc[0]
+
+
+@pytest.fixture(scope="module")
+def verdict_of():
+    """Function of the selectivity's trends: the decision alone, for many draws."""
+    tables = tables_of("a", tables_with(NOTHING))
+    return lambda dynamics: decide_course(tables | {"dynamics": dynamics}, VIEW, BOUNDS)
+
+
+@pytest.mark.parametrize("dimension", [None, -rising(WIDE), -rising(NARROW), 0 * rising(WIDE)])
+@pytest.mark.parametrize(("width", "expected"), [(WIDE, "supported"), (NARROW, "contradicted")])
+def test_the_width_of_the_rise_decides_and_the_dimension_does_not(width, dimension, expected):
+    row = c6(rising(width), dimension)
+    assert (row["verdict"], row["need"]) == (expected, "")
+    assert row["ci_low"] < width < row["ci_high"]
 
 
 @pytest.mark.parametrize(
-    ("share", "dimension", "expected"),
+    ("course", "expected"),
     [
-        (0.3 * RISING, 0 * RISING, "supported"),
-        (0 * RISING, -0.3 * RISING, "supported"),
-        (0.3 * RISING, -0.3 * RISING, "supported"),
-        (0.3 * JUMP, 0 * RISING, "contradicted"),
-        (0 * RISING, -0.3 * JUMP, "contradicted"),
-        (0.3 * RISING, -0.3 * JUMP, "undecided"),
-        (0 * RISING, 0 * RISING, "contradicted"),
-        (-0.3 * RISING, 0.3 * RISING, "contradicted"),  # the other way round is no emergence
-        (0.3 * np.sin(np.pi * RISING), 0 * RISING, "contradicted"),  # there and back again
-        (0.02 * RISING, 0 * RISING, "contradicted"),  # less than would matter
+        (0.3 * DEFAULT / DEFAULT[-1], "supported"),  # as steady as can be
+        (0.3 * np.log1p(DEFAULT) / np.log1p(DEFAULT[-1]), "supported"),
+        (0.3 * (DEFAULT > 600), "contradicted"),
+        (-rising(WIDE), "undecided"),  # the other way round is no emergence
+        (rising(WIDE, 64) - 0.95 * rising(WIDE, 8000), "undecided"),  # there and back again
+        (rising(WIDE, height=0.02), "supported"),
+        (rising(WIDE, height=0.005), "undecided"),  # less than would matter
     ],
 )
-def test_specialization_is_gradual_abrupt_or_absent(share, dimension, expected):
-    assert c6(share, dimension, noise=0.002)["verdict"] == expected
+def test_other_shapes(course, expected):
+    assert c6(course, noise=0.0004)["verdict"] == expected
 
 
-@pytest.mark.calibration
-@pytest.mark.parametrize(
-    ("shape", "expected"), [(RISING, "supported"), (JUMP, "contradicted"), (0 * JUMP, "contradicted")]
-)
-def test_planted_courses_get_their_verdict(shape, expected):
-    """20 series each, change 0.3, documents scatter by 0.008: the right verdict in at least 18, the wrong one never."""
-    rng = np.random.default_rng(41)
-    verdicts = [c6(0.3 * shape, 0 * shape, 0.008, rng)["verdict"] for _ in range(20)]
-    assert verdicts.count(expected) >= 18
-    assert set(verdicts) <= {expected, "undecided"}
-
-
-@pytest.mark.calibration
-def test_noise_is_hardly_ever_a_course():
-    rng = np.random.default_rng(43)
-    verdicts = [c6(0 * JUMP, 0 * JUMP, 0.2, rng)["verdict"] for _ in range(30)]
-    assert verdicts.count("supported") + verdicts.count("contradicted") <= 3
-
-
-def test_a_change_that_may_be_relevant_is_not_called_none():
-    row = c6(0.055 * RISING, 0 * RISING, 0.003)
-    assert row["ci_low"] < BOUNDS.specialization_margin < row["ci_high"]
-    assert row["verdict"] == "supported"
-
-
-def test_four_checkpoints_in_order_are_no_trend():
-    """Two orders of 24 are as extreme: p = 0.08 whatever the documents say."""
-    row = c6(0.1 * np.arange(4), np.zeros(4), 0.001, steps=STEPS[:4])
-    assert (row["verdict"], row["n"]) == ("undecided", 4)
-    assert "5 checkpoints with a known step (4 here)" in row["need"]  # 2 / 5! is below 0.025, 2 / 4! is not
-
-
-def test_half_of_the_change_in_one_step_is_undecided():
-    row = c6(0.3 * (0.6 * RISING + 0.4 * JUMP), 0 * RISING, 0.012)
+def test_no_rise_no_speed():
+    row = c6(rising(WIDE, height=0.002), noise=0.001)
     assert row["verdict"] == "undecided"
-    assert "too uncertain to distinguish gradual from abrupt" in row["sentence"]
+    assert np.isnan(row["value"])
+    assert "so no change by 0.01 or more emerged whose speed could be judged" in row["sentence"]
+    assert row["need"] == "a model or a longer training run in which the measure changes by more than 0.01"
+    row = c6(rising(WIDE, height=0.015), noise=0.01)
+    assert "this may be more or less than the 0.01 that would matter" in row["sentence"]
     assert row["need"].endswith("times as many held-out documents")
 
 
-def test_a_measure_that_comes_back_is_neither_gradual_nor_abrupt():
-    overshoot = 0.1 * RISING + 0.3 * ((STEPS >= 16) & (STEPS < 256))
-    row = c6(overshoot, 0 * RISING, 0.002)
-    assert row["verdict"] == "undecided"
-    assert "between steps 8 and 16 and came back, so neither gradually nor abruptly" in row["sentence"]
-    assert row["need"].startswith("checkpoints after the last one")
-
-
-def test_a_jump_between_distant_checkpoints_is_not_called_abrupt():
-    far = np.array([0, 4000, 14000, 24000, 34000, 44000, 54000, 64000, 74000, 143000])
-    row = c6(0.3 * (far > 0), 0 * far, 0.002, steps=far)
-    assert row["verdict"] == "undecided"
-    assert "between steps 0 and 4000, too far apart" in row["sentence"]
-    assert row["need"] == "5 more checkpoints between steps 0 and 4000"  # factors of 4: 4001 is between 4^5 and 4^6
-
-
-def test_course_row_says_change_trend_largest_part_and_plateau():
-    row = c6(0.3 * RISING, 0 * RISING, 0.002)
-    assert row["statistic"] == "change in training of the top neurons' share of all influence (boost, rare-common)"
-    assert row["value"] == pytest.approx(0.3, abs=0.01)
-    assert row["ci_low"] < row["value"] < row["ci_high"]
-    assert (row["n"], row["bound"], row["need"]) == (10, 0.05, "")
-    assert 0 < row["p_value"] <= 0.05
-    for part in (
-        "Supported for a at step16: the share of all influence",
-        "over 10 checkpoints: gradually, at most 11",
-        "between",
-    ):
-        assert part in row["sentence"]
-    for part in ("adjusted p = ", "at no checkpoint", "rank correlation with step 1 ("):
-        assert part in row["evidence"]
-    assert "less than 50 % of the change" in row["rule"]
-    row = c6(0 * RISING, -0.3 * JUMP, 0.002)
+def test_row_says_change_width_centre_and_what_decides_nothing():
+    row = c6(rising(WIDE), -rising(NARROW))
     assert row["statistic"] == (
-        "change in training of the effective dimension minus that of matched groups (top_33, rare)"
+        "width in ln step of the rise of the selectivity of joint ablation minus that of matched groups "
+        "(top_33, rare-common)"
     )
-    assert row["bound"] == pytest.approx(-0.125 * 0.56)
-    assert "over 10 checkpoints: abruptly, 97.1 % of it" in row["sentence"]
-    assert "the 33 most influential neurons" in row["sentence"]
-    assert "the paper's fixed cut" in row["evidence"]
-    with_plateau = c6(0 * RISING, -0.3 * RISING, 0.002, plateau=(1, 0), group="plateau")
-    assert with_plateau["verdict"] == "supported"
-    assert "(plateau, rare)" in with_plateau["statistic"]
-    assert "the 20 plateau neurons" in with_plateau["sentence"]
-    assert "fixed cut" not in with_plateau["evidence"]
-    neither = c6(0 * RISING, 0 * RISING, 0.002)["sentence"]
-    assert neither.count("that would matter") == 2
+    assert (row["n"], row["bound"]) == (24, 0.69)
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+    who = "the 33 most influential neurons"
+    said = f"the selectivity of the joint ablation of {who}, minus that of matched groups, changed"
+    assert f"Supported for a at step16: {said} by 0.3 (95 % interval" in row["sentence"]
+    assert "gradually: the middle half of this change takes 2.1 (95 % interval 2 to 2.3) in ln step" in row["sentence"]
+    assert "a factor of 8.6 in steps, around step 979 (95 % interval 898 to 1059)" in row["sentence"]
+    assert "dimension" not in row["sentence"]
+    assert "beside it, deciding nothing, the effective dimension of " + who in row["evidence"]
+    assert "abruptly" in row["evidence"]
+    assert "supported (gradual) if the interval of the width lies above 0.69" in row["rule"].lower()
 
 
-def test_p_is_that_of_the_trend_times_two_measures():
-    rng = np.random.default_rng(5)
-    trend = 0.3 * np.array([0, 2, 1, 4, 3, 6, 5, 8, 9, 7]) / 9
-    dynamics = course_of(SELECTIVITY, trend, 0.001, rng, "boost", "rare-common")
-    row = decide(tables_for(["a"]) | {"dynamics": dynamics}, VIEW, BOUNDS).set_index("claim").loc["C6"]
-    p = dynamics.set_index("quantity").loc["difference_trend", "p_value"]
-    assert 0 < p < 0.02
-    assert row["p_value"] == pytest.approx(2 * p)
+def test_checkpoints_too_far_apart_are_named_and_documents_are_not_asked_for():
+    row = c6(rising(NARROW, 1000, SPARSE), steps=SPARSE)
+    assert row["verdict"] == "undecided"
+    assert "too far apart to distinguish gradual from abrupt" in row["sentence"]
+    assert row["need"] == "12 more checkpoints between steps 0 and 4000, evenly spaced in ln step"
+    assert c6(rising(NARROW, 1000))["verdict"] == "contradicted", "the default checkpoints resolve it"
+
+
+def test_in_gaps_that_count_as_resolved_a_jump_is_abrupt():
+    gap = RESOLVED * BOUNDS.abrupt_width
+    steps = np.expm1(gap * np.arange(12)).astype(int)
+    for place in (5, 5.25, 5.5):
+        assert c6(rising(0.1, np.expm1(gap * place), steps), steps=steps)["verdict"] == "contradicted"
+    steps = np.expm1(3 * gap * np.arange(6)).astype(int)
+    assert "too far apart" in c6(rising(0.1, np.expm1(7.5 * gap), steps), steps=steps)["sentence"]
 
 
 @pytest.mark.parametrize(
-    ("share", "dimension", "noise", "needed"),
+    ("course", "noise", "said", "needed"),
     [
-        (0.04 * RISING, 0 * RISING, 0.02, "times as many held-out documents"),  # nothing, or enough to matter
-        (0.3 * RISING, -0.3 * JUMP, 0.002, "checkpoints between those where the one measure jumps"),
-        (0.3 * np.array([0, 0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.75, 0.35, 0.8]), 0 * RISING, 0.002, "came back"),
+        (rising(0.8), 0.03, "too uncertain to distinguish", "times as many held-out documents"),
+        (rising(0.8, 140000, height=0.6), 0.01, "not over at the last checkpoint", "checkpoints after the last one"),
     ],
 )
-def test_need_of_a_course(share, dimension, noise, needed):
-    row = c6(share, dimension, noise)
+def test_need_of_an_open_width(course, noise, said, needed):
+    row = c6(course, noise=noise)
     assert row["verdict"] == "undecided"
-    assert any(part in row["need"] for part in needed.split("|"))
+    assert said in row["sentence"]
+    assert needed in row["need"]
 
 
-def test_too_few_permutations_are_said():
-    row = c6(0.3 * RISING, 0 * RISING, 0.002, bounds=replace(BOUNDS, alpha=0.009))
+def test_where_checkpoints_scatter_more_of_them_are_asked_for():
+    scattered = rising(1.0) + 0.03 * np.random.default_rng(3).normal(size=len(DEFAULT))
+    row = c6(scattered, noise=0.001)
     assert row["verdict"] == "undecided"
-    assert "222 permutations (`dynamics.permutations`; 200 here)" in row["need"]  # 1 / 0.0045 = 222.2
+    assert "checkpoints scatter too much" in row["sentence"]
+    assert "more checkpoints between steps" in row["need"]
 
 
-def test_three_checkpoints_are_too_few_even_where_nothing_changes():
-    row = c6(np.zeros(3), np.zeros(3), 0.0001, steps=STEPS[:3])
+def test_five_checkpoints_are_too_few_and_a_measure_without_rows_is_named():
+    few = DEFAULT[:5]
+    row = c6(rising(WIDE, 64, few), steps=few)
     assert row["verdict"] == "undecided"
-    assert "not known at four checkpoints" in row["sentence"]
-
-
-def test_course_of_two_checkpoints_is_not_known():
-    row = decide(tables_for(["a"]), VIEW, BOUNDS).set_index("claim").loc["C6"]
-    assert row["verdict"] == "undecided"
-    assert row["evidence"].count("is not known at four checkpoints") == 2
-    assert row["n"] == 2
-    assert row["need"] == "5 checkpoints with a known step (2 here)"
+    assert "is not known at 6 checkpoints" in row["sentence"]
+    assert row["need"] == "6 checkpoints with a known step (5 here)"
+    row = decide(tables_with(NOTHING), VIEW, BOUNDS, C6).iloc[0]
+    assert row["need"] == "a group that can be measured; here: there is no row of this group in tables/joint.csv"
 
 
 @pytest.mark.parametrize(("first", "said"), [(64, "passes first at step 64"), (np.nan, "passes at no checkpoint")])
 def test_course_row_says_where_the_plateau_test_passes_first(first, said):
     tables = tables_for(["a"])
     tables["dynamics"] = frame("a", 256, "rare", "boost", "plateau", "test", first, quantity="first_step")
-    assert said in decide(tables, VIEW, BOUNDS).set_index("claim").loc["C6", "evidence"]
+    assert said in decide(tables, VIEW, BOUNDS, C6).iloc[0]["evidence"]
+
+
+def error_function(width, centre):
+    """Another shape than the one that is fitted, from 0 to 1, with the same middle half."""
+    return special.ndtr((np.log1p(DEFAULT) - np.log1p(centre)) * 2 * special.ndtri(0.75) / width)
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("shape", [rising, error_function])
+def test_rises_on_the_default_checkpoints_are_told_apart(shape, verdict_of):
+    """120 rises at steps 300 to 20,000, of width 0.3 to 2, errors of documents 4 % of the rise.
+
+    Those that can be told apart are at least 1.5 times wider or narrower than the bound.
+    """
+    rng, found = np.random.default_rng(73), []
+    for _ in range(120):
+        width, centre = np.exp(rng.uniform(*np.log([0.3, 2]))), np.exp(rng.uniform(*np.log([300, 20000])))
+        course = shape(width, centre)
+        found_here = verdict_of(selectivity_over(course, 0.04 * course[-1], rng))
+        interval = found_here.number
+        found.append((width, found_here.verdict, interval.ci_low <= width <= interval.ci_high))
+    rows = pd.DataFrame(found, columns=["width", "verdict", "held"])
+    right = np.where(rows["width"] > BOUNDS.abrupt_width, "supported", "contradicted")
+    can_be = np.abs(np.log(rows["width"] / BOUNDS.abrupt_width)) > np.log(1.5)
+    assert can_be.sum() >= 60
+    assert (rows["verdict"] == right)[can_be].mean() >= 0.8
+    assert ((rows["verdict"] != right) & (rows["verdict"] != "undecided")).mean() <= 0.05
+    assert 0.92 <= rows["held"].mean() <= 0.98
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("scatter", [0.0, 0.3])
+def test_noise_is_neither_gradual_nor_abrupt(scatter, verdict_of):
+    """120 courses without a rise, of large errors of documents or of a large scatter of checkpoints."""
+    rng = np.random.default_rng(79)
+    noise = 0.1 if scatter else 0.3
+    courses = (selectivity_over(scatter * rng.normal(size=len(DEFAULT)), noise, rng) for _ in range(120))
+    verdicts = [verdict_of(dynamics).verdict for dynamics in courses]
+    assert verdicts.count("supported") <= 6
+    assert verdicts.count("contradicted") <= 6

@@ -1,9 +1,10 @@
-"""Trends over checkpoints, how a change is spread over them, and the first step with a plateau."""
+"""Trends over checkpoints, changes and the rises fitted to them, and the first step with a plateau."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from rareneurons.dynamics.rise import rise_at
 from rareneurons.dynamics.trends import SERIES_KEYS, first_plateau_steps, measure_trends
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, last_checkpoints, measure_frame
 
@@ -45,10 +46,10 @@ def test_last_checkpoint_by_step_not_by_name():
     assert set(zip(last["model"], last["checkpoint"], strict=True)) == {("m", "step16"), ("other", "main")}
 
 
-def draws_of(values: np.ndarray, quantity: str = "value", against: str = "") -> pd.DataFrame:
+def draws_of(values: np.ndarray, quantity: str = "value", against: str = "", steps=STEPS) -> pd.DataFrame:
     """Draws (draws, steps) of a number of the plateau."""
     keys = dict(zip(SERIES_KEYS, ("m", "rare", "plateau", "d", "", quantity, against), strict=True))
-    return pd.DataFrame([keys | {"step": step, "draws": column} for step, column in zip(STEPS, values.T, strict=True)])
+    return pd.DataFrame([keys | {"step": step, "draws": column} for step, column in zip(steps, values.T, strict=True)])
 
 
 def found_for(values: list[float], draws: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
@@ -66,24 +67,56 @@ def test_interval_of_a_trend_excludes_zero_where_documents_agree_and_not_where_t
 
 
 @pytest.mark.oracle
-def test_change_and_its_largest_part_equal_a_loop_over_draws(rng):
+def test_change_is_last_less_first_draw_by_draw(rng):
     values = [5.0, 4.8, 4.5, 2.0, 1.9, 2.1]
     draws = np.array(values) + 1.5 * rng.normal(size=(300, 6))
-    assert (draws[:, 5] > draws[:, 0]).any(), "draws that go the other way have no share"
-    found = found_for(values, draws, rng)
-    change, share = found.loc["change"], found.loc["largest_step"]
+    change = found_for(values, draws, rng).loc["change"]
     assert change["value"] == pytest.approx(2.1 - 5.0)
     assert (change["ci_low"], change["ci_high"]) == pytest.approx(
-        np.quantile(draws[:, 5] - draws[:, 0], [0.025, 0.975])
+        np.quantile([draw[5] - draw[0] for draw in draws], [0.025, 0.975])
     )
-    assert share["value"] == pytest.approx((4.5 - 2.0) / (5.0 - 2.1))
-    shares = [(draw[3] - draw[2]) / (draw[5] - draw[0]) for draw in draws if draw[5] < draw[0]]
-    assert (share["ci_low"], share["ci_high"]) == pytest.approx(np.quantile(shares, [0.025, 0.975]))
-    assert (found.loc["largest_step_from", "value"], found.loc["largest_step_to", "value"]) == (2, 4)
-    assert (change["unit"], share["unit"], change["n"]) == ("u", "share of the change", 6)
+    assert (change["unit"], change["n"]) == ("u", 6)
 
 
-def test_random_controls_share_the_draws_of_matched_ones_and_no_change_has_no_share(rng):
+def rises(values, noise, rng, quantity="difference", group="plateau", steps=STEPS):
+    """Quantities of a number, in long form, with its fitted rise where it has one."""
+    draws = np.array(values) + noise * rng.normal(size=(100, len(steps)))
+    against = "" if quantity == "value" else "matched"
+    names = draws_of(draws, quantity, against, steps).assign(group=group)
+    found = measure_trends([table(values, checkpoints=steps, quantity=quantity).assign(group=group)], names, 50, rng)
+    return found.set_index("quantity")
+
+
+def test_a_difference_that_changes_has_the_rise_that_is_fitted_to_it(rng):
+    steps = [0, *(2**exponent for exponent in range(10))]
+    values = rise_at(np.array(steps), 1, -0.5, np.log(33), 1.0)
+    found = rises(values, 0.002, rng, steps=steps)
+    named = {name.removeprefix("difference_rise_") for name in found.index if "rise" in name}
+    assert named == {"width", "centre", "base", "height", "scatter"}
+    width, centre = found.loc["difference_rise_width"], found.loc["difference_rise_centre"]
+    assert width["ci_low"] < 1 < width["ci_high"] < width["ci_low"] + 0.2
+    assert centre["ci_low"] < 32 < centre["ci_high"]
+    assert (width["unit"], centre["unit"], width["n"]) == ("ln step", "training step", 11)
+    assert found.loc["difference_rise_base", ["value", "unit"]].tolist() == [pytest.approx(1, abs=0.01), "u"]
+    assert found.loc["difference_rise_height", "value"] == pytest.approx(-0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [
+        ([1.0, 1.1, 0.9, 1.0, 1.1, 1.0], {}),  # no change
+        (range(6), {"quantity": "value"}),  # nothing it is compared with
+        (range(6), {"group": "final_plateau"}),
+        (range(5), {"steps": STEPS[:5]}),
+    ],
+)
+def test_other_numbers_have_no_rise(values, more, rng):
+    found = rises(values, 0.2, rng, **more)
+    assert not found.index.str.contains("rise").any()
+    assert found.index.str.contains("change").any()
+
+
+def test_random_controls_share_the_draws_of_matched_ones_and_no_change_has_no_trend(rng):
     frames = [table(range(6), against=kind) for kind in ("random", "matched")]
     draws = draws_of(np.arange(6) + 0.1 * rng.normal(size=(100, 6)))
     found = measure_trends(frames, draws, 50, rng).set_index(["against", "quantity"])

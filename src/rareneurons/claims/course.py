@@ -21,8 +21,8 @@ from rareneurons.regimes.estimates import PLATEAU
 from rareneurons.tables import DIFFERENCE, VALUE, Movement, over_training
 
 Why = Literal["unknown", "small", "unclear", "gradual", "abrupt", "late", "apart", "scattered", "uncertain"]
-# Between checkpoints up to this many bounds apart, a rise of which nothing is seen is narrower than the bound.
-RESOLVED = 2
+# A jump is seen to be narrower than the bound between checkpoints that are at most this many bounds apart.
+RESOLVED = 1.5
 VERDICTS: dict[Why, Verdict] = {"gradual": "supported", "abrupt": "contradicted"}  # of the others: undecided
 
 
