@@ -13,18 +13,20 @@ from claim_tables import BOUNDS, VIEW
 from planted_head import planted_groups, planted_model, planted_text
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
+from rareneurons.conventions import TOP as TOP_GROUP
 from rareneurons.coordination.estimates import CoordinationSettings, activation_coordination
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
 from rareneurons.evidence import Evidence
 from rareneurons.groups import controlled_groups, groups_of_influence, neuron_features, with_redrawn
 from rareneurons.influence.sums import InfluenceSums, influence_frame
+from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
 from rareneurons.organization.activations import LayerActivations
 from rareneurons.organization.estimates import group_organization
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings, regime_estimates, trending_draws
 from rareneurons.spectra.estimates import SpectraSettings, spectra_estimates
 from rareneurons.stats import document_weights, frame_of_tests
-from rareneurons.tables import CheckpointName, draws_frame, measure_frame
+from rareneurons.tables import CheckpointName, Draws, Estimate, draws_frame, measure_frame
 
 STEPS = (0, 1, 2, 4, 8, 16, 32)
 PAIR = (VIEW.condition, VIEW.contrast)
@@ -167,6 +169,24 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     return tables
 
 
+def planted_selectivity(names, has_all: bool, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What joint ablation gives for the top neurons, rare less common beyond matched groups, and its draws.
+
+    It grows through all of training, or jumps between two checkpoints; documents scatter it by a fiftieth.
+    """
+    rng = np.random.default_rng([seed, 5])
+    growth = np.arange(len(names)) / (len(names) - 1) if has_all else np.array([name.step > 4 for name in names])
+    values = 0.3 * growth + 0.006 * rng.normal(size=len(names))
+    number = {"part": MATCHED_ROWS, "quantity": EXCESS, "against": VIEW.controls}
+    tables, draws = [], []
+    for name, value in zip(names, values, strict=True):
+        place = VIEW.difference, TOP_GROUP
+        tables.append(measure_frame(name, [(*place, Estimate(DELTA_LOSS, value, "nats", ROWS, **number))]))
+        drawn = value + 0.006 * rng.normal(size=100)
+        draws.append(draws_frame(name, [(*place, Draws(DELTA_LOSS, drawn, **number))]))
+    return pd.concat(tables), pd.concat(draws)
+
+
 def planted_attention(name: CheckpointName, with_head: bool, seed: int) -> pd.DataFrame:
     """The attention table of a transformer with, or without, a head that routes rare tokens to ten neurons."""
     blocks, rows = planted_text(seed, n_documents=150)
@@ -187,9 +207,9 @@ def planted_run(seed: int, has_all: bool) -> Mapping[str, pd.DataFrame]:
         found.append(measured(name, planted, name is names[-1], seed))
     tables = {kind: pd.concat([each[kind] for each in found if kind in each]) for kind in found[-1]}
     draws = tables.pop("draws")
-    trends = measure_trends(
-        [tables["regimes"], tables["coordination"], tables["spectra"]], draws, 400, np.random.default_rng(seed)
-    )
+    joint, joint_draws = planted_selectivity(names, has_all, seed)
+    measures = [tables["regimes"], tables["coordination"], tables["spectra"], joint]
+    trends = measure_trends(measures, pd.concat([draws, joint_draws]), 400, np.random.default_rng(seed))
     audit = pd.DataFrame({"model": model, "step": STEPS, "finding": "ok", "left_out": False})
     return tables | {
         "dynamics": pd.concat([trends, first_plateau_steps(tables["regimes"])]),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pictures import A, labelled, measures
 
+from rareneurons.dynamics.rise import rise_at
 from rareneurons.figures.dynamics import CoursePanels, course_of_training, final_top_and_turnover
 
 pytestmark = pytest.mark.usefixtures("style")
@@ -61,6 +62,33 @@ def test_course_has_a_row_per_measure_and_marks_what_is_tracked_backwards():
     assert figure.axes[2].get_yscale() == "log"
     assert figure.axes[0].get_yscale() == "linear"
     assert figure.axes[2].get_xlabel() == "training step"
+
+
+def test_a_fitted_rise_is_drawn_with_its_middle_half_and_its_width():
+    steps = np.array([0, 1, 16])
+    selectivity = measures("delta_loss", ("top_33",), ("rare-common",), "matched_rows", "matched")
+    number = {"model": A, "condition": "rare-common", "group": "top_33", "measure": "delta_loss"}
+    number |= {"part": "matched_rows", "against": "matched", "step": 16}
+    rise = {"width": 1.0, "centre": 4.0, "base": 0.5, "height": 0.2, "scatter": 0.01}
+    rows = [number | {"quantity": f"rise_{name}", "value": value} for name, value in rise.items()]
+    dynamics = pd.DataFrame(rows).assign(ci_low=0.5, ci_high=2.0)
+    panels = CoursePanels(
+        selectivity,
+        ("delta_loss", "matched_rows", "value", "matched"),
+        "selectivity",
+        ["rare-common"],
+        ["top_33"],
+        dynamics=dynamics,
+    )
+    figure = labelled(course_of_training([panels]))
+    curve = next(line for line in figure.axes[0].lines if line.get_label() == "fitted rise")
+    assert np.interp(4.0, *curve.get_data()) == pytest.approx(0.6, abs=0.005)
+    assert np.interp(steps, *curve.get_data()) == pytest.approx(rise_at(steps, 0.5, 0.2, np.log(5), 1.0), abs=0.002)
+    middle = next(patch for patch in figure.axes[0].patches if patch.get_label() == "middle half of the fitted rise")
+    ends = middle.get_x(), middle.get_x() + middle.get_width()
+    assert ends == pytest.approx((5 * np.exp(-0.5) - 1, 5 * np.exp(0.5) - 1))
+    assert figure.axes[0].texts[0].get_text() == "width 1\n(0.5 to 2)"
+    assert not figure.axes[1].patches, "the other model has no fitted rise"
 
 
 def test_course_of_a_release_has_a_bar_where_a_band_has_no_width():

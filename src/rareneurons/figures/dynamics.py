@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
+from rareneurons.dynamics.rise import rise_at
 from rareneurons.dynamics.top import KEPT, KEPT_ON_SAME_CHECKPOINT
 from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
-from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis, words
+from rareneurons.figures.style import SMALLEST_TEXT, label_line, legend_below, models_of, panels, step_axis, words
+from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
 from rareneurons.regimes.estimates import AUTO, SHARE, top_part
-from rareneurons.tables import FINAL_PREFIX, VALUE, rows_of
+from rareneurons.tables import FINAL_PREFIX, VALUE, Movement, over_training, rows_of
 
 RANK_COLOURS = "viridis_r"
 # The top neurons by the fixed cut, as many at all checkpoints: chosen at each checkpoint, and the last one's.
@@ -27,7 +30,8 @@ TRACKED = ["top_33", f"{FINAL_PREFIX}top_33"]
 class CoursePanels:
     """A row of panels: one number of ``boost`` by condition, or of several groups on one condition's rows.
 
-    ``number``: measure, part, quantity and what it is compared with; ``logarithmic``: the vertical axis.
+    ``number``: measure, part, quantity and what it is compared with; ``logarithmic``: the vertical axis; ``dynamics``:
+    the dynamics table, if the rise fitted to the number is to be drawn.
     """
 
     table: pd.DataFrame
@@ -36,15 +40,23 @@ class CoursePanels:
     conditions: Sequence[str]
     groups: Sequence[str]
     logarithmic: bool = False
+    dynamics: pd.DataFrame | None = None
 
 
 def course_of_main_measures(
-    regimes: pd.DataFrame, coordination: pd.DataFrame, spectra: pd.DataFrame, conditions: Sequence[str]
+    joint: pd.DataFrame,
+    dynamics: pd.DataFrame,
+    regimes: pd.DataFrame,
+    coordination: pd.DataFrame,
+    spectra: pd.DataFrame,
+    conditions: Sequence[str],
 ) -> Figure:
-    """Shape of the curve for both conditions, then dimension and tail exponents of the top neurons for the first.
+    """Selectivity with its rise, shape of the curve, and dimension and tail exponents of the top neurons.
 
     Args:
-        regimes: regime tables over models and checkpoints.
+        joint: tables of joint ablation over models and checkpoints.
+        dynamics: the dynamics table, which has the fitted rises.
+        regimes: regime tables of the same checkpoints.
         coordination: coordination tables of the same checkpoints.
         spectra: spectra tables of the same checkpoints.
         conditions: rare and common.
@@ -57,8 +69,11 @@ def course_of_main_measures(
     dimension = ("effective_dimension", "", VALUE, "matched")
     tails = {part: ("hill", part, VALUE, "matched") for part in ("w_out", "w_in")}
     first = conditions[:1]
+    selectivity = (DELTA_LOSS, MATCHED_ROWS, EXCESS, "matched")
+    of_joint = joint, selectivity, "selectivity less\nmatched (nats)", ["-".join(conditions)], TRACKED[:1]
     return course_of_training(
-        [CoursePanels(regimes, number, label, conditions, ["boost"]) for number, label in curve.items()]
+        [CoursePanels(*of_joint, dynamics=dynamics)]
+        + [CoursePanels(regimes, number, label, conditions, ["boost"]) for number, label in curve.items()]
         + [CoursePanels(coordination, dimension, "effective\ndimension / n", first, TRACKED)]
         + [
             CoursePanels(spectra, number, f"Hill exponent,\n{part.capitalize()}", first, TRACKED, True)
@@ -70,7 +85,8 @@ def course_of_main_measures(
 def course_of_training(courses: Sequence[CoursePanels]) -> Figure:
     """Measures against training step with 95 % bands, one row per measure and one column per model.
 
-    Groups that are tracked backwards from the last checkpoint are dashed. Where a measure has controls, their mean is
+    Groups that are tracked backwards from the last checkpoint are dashed. A fitted rise is a thin black line, with its
+    middle half shaded and its width written in the panel. Where a measure has controls, their mean is
     dotted; the central 95 % of those of the first group are grey.
     """
     models = models_of(courses[0].table)
@@ -83,6 +99,8 @@ def course_of_training(courses: Sequence[CoursePanels]) -> Figure:
                 for group in course.groups:
                     part = shown[(shown["model"] == model) & (shown["condition"] == condition)]
                     _draw_course(axis, part[part["group"] == group], condition, group, group == course.groups[0])
+                    if course.dynamics is not None:
+                        _draw_rise(axis, course.dynamics, course.number, (model, condition, group))
             if len(mine):
                 step_axis(axis, sorted(mine["step"].unique()))
             axis.set_xlabel("")
@@ -118,6 +136,25 @@ def _draw_course(axis: Axes, table: pd.DataFrame, condition: str, group: str, wi
         axis.plot(
             null["step"], null["null_mean"], ":", color=NULL_COLOURS["matched"], linewidth=0.9, label="matched groups"
         )
+
+
+def _draw_rise(axis: Axes, dynamics: pd.DataFrame, number: Sequence[str], whose: tuple[str, str, str]) -> None:
+    """The rise fitted to a number of one model, condition and group; nothing where there is none."""
+    measure, part, quantity, against = number
+    mine = dynamics[(dynamics[["model", "condition", "group"]] == whose).all(axis=1)]
+    rows = {name: rows_of(mine, measure, part, over_training(quantity, name), against) for name in get_args(Movement)}
+    if rows["rise_width"].empty:
+        return
+    found = {name: row.iloc[0] for name, row in rows.items() if len(row)}
+    width, centre = found["rise_width"], np.log1p(found["rise_centre"]["value"])
+    steps = np.expm1(np.linspace(0, np.log1p(width["step"]), 200))
+    height = found["rise_base"]["value"], found["rise_height"]["value"]
+    curve = rise_at(steps, *height, centre, width["value"])
+    axis.plot(steps, curve, color="black", linewidth=0.8, label="fitted rise")
+    quarters = np.expm1(np.clip(centre + width["value"] * np.array([-0.5, 0.5]), 0, np.log1p(width["step"])))
+    axis.axvspan(*quarters, color=NULL_COLOUR, alpha=0.3, linewidth=0, label="middle half of the fitted rise")
+    text = f"width {width['value']:.2g}\n({width['ci_low']:.2g} to {width['ci_high']:.2g})"
+    axis.text(0.03, 0.95, text, transform=axis.transAxes, va="top", fontsize=SMALLEST_TEXT)
 
 
 def final_top_and_turnover(final: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], top: int) -> Figure:

@@ -198,7 +198,7 @@ FIGURES: dict[str, Figure] = {
             "course",
             COURSE_OF_TRAINING,
             "dynamics:course_of_main_measures",
-            {name: Source(f"{name}.csv") for name in ("regimes", "coordination", "spectra")},
+            {name: Source(f"{name}.csv") for name in ("joint", "dynamics", "regimes", "coordination", "spectra")},
             pair,
             has_several_checkpoints,
         ),
