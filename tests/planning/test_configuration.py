@@ -162,6 +162,14 @@ def test_shipped_configurations_pass(overlay):
     check(load(overlay))
 
 
+@pytest.mark.parametrize("overlay", [None, "demo.yaml"])
+def test_alpha_of_a_plateau_is_5_percent_over_the_checkpoints_of_a_model(overlay):
+    config = check(load(overlay))
+    most = max(len(configuration.checkpoints_of(model)) for model in config["models"])
+    assert config["regimes"]["alpha"] * most == pytest.approx(0.05, rel=0.02)
+    assert (config["regimes"]["null_curves"] + 1) * config["regimes"]["alpha"] > 1, "a p as small must be possible"
+
+
 def change(config: dict, path: tuple, value) -> None:
     for key in path[:-1]:
         config = config[key]
