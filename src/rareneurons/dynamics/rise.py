@@ -77,7 +77,7 @@ def fitted_rise(steps: np.ndarray, values: np.ndarray, drawn: np.ndarray, rng: n
     noise = sign * (drawn - drawn.mean(0))
     fit = _fit(x, sign * values, noise)
     noise = noise + fit.scatter * _student(noise.shape, n - PARAMETERS, rng)
-    courses = fit.curve + whitened(noise, fit.grid.root)
+    courses = fit.curve + _whitened(noise, fit.grid.root)
     least = fit.grid.left(courses).min((0, 1))
     ends = []
     for axis, tried in enumerate((fit.grid.centres, fit.grid.widths)):
@@ -105,7 +105,7 @@ class _Grid:
 
     @classmethod
     def of(cls, x: np.ndarray, centres: np.ndarray, widths: np.ndarray, root: np.ndarray) -> _Grid:
-        shapes = whitened(_logistic(x, centres[:, None, None], widths[:, None]), root)
+        shapes = _whitened(_logistic(x, centres[:, None, None], widths[:, None]), root)
         return cls(centres, widths, root, shapes / np.linalg.norm(shapes, axis=-1, keepdims=True))
 
     def at(self, place: int, axis: int) -> _Grid:
@@ -126,7 +126,7 @@ class _Grid:
         return _Grid.of(x, np.linspace(*ends[0], FINE[0]), np.geomspace(*ends[1], FINE[1]), self.root)
 
 
-def whitened(courses: np.ndarray, root: np.ndarray) -> np.ndarray:
+def _whitened(courses: np.ndarray, root: np.ndarray) -> np.ndarray:
     """Courses (..., n) less their weighted mean, times ``root`` (n,), the square roots of the weights."""
     mean = courses @ root**2 / (root @ root)
     return (courses - mean[..., None]) * root
@@ -156,12 +156,12 @@ def _fit(x: np.ndarray, values: np.ndarray, noise: np.ndarray) -> _Fit:
     variance = np.maximum(variance, max(0.01 * variance.mean(), (1e-6 * np.ptp(values)) ** 2))
     root, scatter = np.full(len(x), 1 / np.std(values)), 0.0
     for last in [False] * ROUNDS + [True]:
-        course = whitened(values, root)
+        course = _whitened(values, root)
         first = _Grid.of(
             x, np.linspace(x[0], x[-1], COARSE[0]), np.geomspace(NARROWEST, 2 * np.ptp(x), COARSE[1]), root
         )
         left = first.left(course)
-        error = max(left.min() / freedom, float(last))
+        error = max(left.min() / freedom, float(last))  # with the last weights, each checkpoint's variance is 1
         grid = first.finer(x, left - left.min() <= MARGIN * _f_quantile(freedom) * error)
         left = grid.left(course)
         best = _middle_of_the_best(left, course @ course)
