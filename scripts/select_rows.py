@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from job import atomic, generator, run, write_parquet
+from job import announce, atomic, generator, run, write_parquet
 
 from rareneurons import rows as selection
 from rareneurons.bands import ElbowRule, bands, frequency_table, read_counts
@@ -18,6 +18,12 @@ def main(job):
     conditions = bands(
         settings["conditions"], frequencies, counts, job.params.padded_to, ElbowRule(**settings["elbow"])
     )
+    for condition in conditions:
+        if condition.elbow and condition.elbow.reason:
+            announce(
+                f"condition {condition.name!r}: its elbow is at {condition.elbow.fraction:.4f} by {condition.elbow.rule}, "
+                f"because {condition.elbow.reason}. To choose the rule: rows.elbow.rule"
+            )
     documents = evaluation_documents(pd.read_parquet(job.input.documents), settings["documents"], rng)
     blocks = document_blocks(tokenizer, documents, settings["block_length"])
     rows = selection.select_rows(

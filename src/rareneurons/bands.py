@@ -224,9 +224,10 @@ class Preset:
     rule: Literal["band", "authors_era_a", "authors_era_b"] = "band"
 
 
+COMMON_EDGE = 0.15  # rank fraction at which the paper's common types end and its rare ones begin
 PRESETS: Mapping[str, Preset] = {
-    "paper_rare": Preset(0.15, "elbow"),
-    "paper_common": Preset(0.0, 0.15),
+    "paper_rare": Preset(COMMON_EDGE, "elbow"),
+    "paper_common": Preset(0.0, COMMON_EDGE),
     "bottom_half": Preset(0.5, 1.0),
     "bottom_15": Preset(0.85, 1.0),
     "extreme_tail": Preset("elbow", 1.0),
@@ -270,12 +271,28 @@ def authors_tokens(counts: np.ndarray, padded_to: int, preset: Preset, window: i
 
 
 @dataclass(frozen=True)
+class Elbow:
+    """Where a band's elbow lies: its rank ``fraction`` in (0, 1], and the ``rule`` that put it there.
+
+    ``reason`` says why this is not the configured rule; empty where it is.
+    """
+
+    fraction: float
+    rule: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Band:
-    """A condition: token ids, most frequent first, of the row's target or of its input token (``by``)."""
+    """A condition: token ids, most frequent first, of the row's target or of its input token (``by``).
+
+    ``elbow`` is the one that the band ends or begins at; None where it has none.
+    """
 
     name: str
     by: By
     tokens: np.ndarray
+    elbow: Elbow | None = None
 
 
 @dataclass(frozen=True)
@@ -294,6 +311,25 @@ def elbow_fraction(frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int
         return min(1.0, (rank - 1) / (len(frequencies) - 1))
     rank = elbow_rank(frequencies, elbow.rule, elbow.mass)
     return float(frequencies["rank_fraction"].to_numpy()[rank - 1])
+
+
+def preset_elbow(frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int, elbow: ElbowRule) -> Elbow:
+    """The elbow of the paper's presets, always above ``COMMON_EDGE``, so that each of their bands holds types.
+
+    The first of these that lies above that edge: the elbow of the configured rule, the elbow by mass, the last type.
+    Kneedle's elbow lies below it where most of a vocabulary is as good as absent from the counted text: a large
+    vocabulary, text of one domain.
+
+    Arguments as in :func:`bands`.
+    """
+    place = elbow_fraction(frequencies, counts, padded_to, elbow)
+    if place > COMMON_EDGE:
+        return Elbow(place, elbow.rule)
+    reason = f"by {elbow.rule} it lies at {place:.4f}, not above {COMMON_EDGE}"
+    by_mass = elbow_fraction(frequencies, counts, padded_to, replace(elbow, rule="mass"))
+    if by_mass > COMMON_EDGE:
+        return Elbow(by_mass, "mass", reason)
+    return Elbow(1.0, "last type", f"{reason}; by mass ({elbow.mass:g}) at {by_mass:.4f}")
 
 
 def _edges(preset: Preset, elbow: float) -> tuple[float, float]:
@@ -337,27 +373,30 @@ def bands(
         padded_to: rows of the models' unembedding; the authors' presets count ids without a count too.
         elbow: how the elbow is found.
 
+    A preset takes the elbow of :func:`preset_elbow`, a ``band`` that of the configured rule, whatever it is.
+
     Raises:
         ConfigurationError: a band is upside down once the elbow is known, or holds no type.
     """
     found = []
-    place = elbow_fraction(frequencies, counts, padded_to, elbow)
+    configured = Elbow(elbow_fraction(frequencies, counts, padded_to, elbow), elbow.rule)
+    of_presets = preset_elbow(frequencies, counts, padded_to, elbow)
     for entry in conditions:
-        name = entry["name"]
+        name, place = entry["name"], of_presets if "preset" in entry else configured
         if "preset" in entry:
             preset = PRESETS[entry["preset"]]
         else:
             low, high = entry["band"]
             preset = Preset(low, high, entry.get("by", "target"))
         if preset.rule == "band":
-            low, high = _edges(preset, place)
+            low, high = _edges(preset, place.fraction)
             if not 0 <= low < high <= 1:
                 raise ConfigurationError(
                     f"rows.conditions: band of {name!r} runs from {low:.4f} to {high:.4f} "
-                    f"(the elbow is at {place:.4f} by rows.elbow.rule: {elbow.rule}), so it holds no type of this "
-                    f"corpus. Set {_other_elbows(preset, frequencies, counts, padded_to, elbow)}"
+                    f"(the elbow is at {place.fraction:.4f} by rows.elbow.rule: {place.rule}), so it holds no type of "
+                    f"this corpus. Set {_other_elbows(preset, frequencies, counts, padded_to, elbow)}"
                 )
-            tokens = _band_tokens(preset, frequencies, place)
+            tokens = _band_tokens(preset, frequencies, place.fraction)
         else:
             tokens = authors_tokens(counts, padded_to, preset, elbow.window)
         if not len(tokens):
@@ -365,5 +404,6 @@ def bands(
                 f"rows.conditions: {name!r} ({preset.low} to {preset.high}) holds none of {len(frequencies)} types; "
                 "widen the band"
             )
-        found.append(Band(name, preset.by, tokens))
+        uses_elbow = preset.rule == "band" and "elbow" in (preset.low, preset.high)
+        found.append(Band(name, preset.by, tokens, place if uses_elbow else None))
     return found

@@ -34,6 +34,28 @@ def package_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
+def elbow_reasons(conditions: pd.DataFrame) -> dict[str, str]:
+    """Item -> value for each tokenizer whose presets have another elbow than the configured rule's.
+
+    Args:
+        conditions: columns of ``rows.describe_conditions``, and ``tokenizer``.
+    """
+    moved = conditions[conditions["elbow_reason"] != ""].drop_duplicates("tokenizer")
+    return {
+        f"elbow of {row.tokenizer}": f"rank fraction {row.elbow:.4f} by {row.elbow_rule}, because {row.elbow_reason}"
+        for row in moved.itertuples()
+    }
+
+
+def quantised_models(checkpoints: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Item -> value for each model whose weights were quantised: the types, and the share of its weights in each."""
+    return {
+        f"weights of {entry['model']}": f"quantised ({entry['quantisation']}), then turned into float32; {entry['file']}"
+        for entry in checkpoints
+        if "quantisation" in entry
+    }
+
+
 def provenance_frame(
     settings: Mapping[str, Any], checkpoints: Iterable[Mapping[str, Any]], audit: pd.DataFrame
 ) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rareneurons.bands import Band
+from rareneurons.bands import Band, Elbow
 from rareneurons.conventions import FIRST_POSITION, SHUFFLED_PREFIX
 from rareneurons.errors import CorpusError
 
@@ -207,12 +207,15 @@ def describe_conditions(
 
     Returns:
         One row per condition and split. ``mass`` is the band's share of all counted tokens. Ranks and rank fractions
-        are those of the band's types that have a count; ``n_types_without_count`` is the number of the others.
+        are those of the band's types that have a count; ``n_types_without_count`` is the number of the others. ``elbow``
+        is the rank fraction of the elbow at an edge of the band, and NaN without one; ``elbow_rule`` is the rule that put
+        it there, and ``elbow_reason`` says why it is not the configured one.
     """
     total = frequencies["count"].sum()
     records = []
     for band in bands:
         inside = frequencies[frequencies["token"].isin(band.tokens)]
+        elbow = band.elbow or Elbow(np.nan, "")
         examples = band.tokens[np.linspace(0, len(band.tokens) - 1, min(5, len(band.tokens))).astype(int)]
         for split in SPLITS:
             mine = rows[in_condition(rows, band.name, split)]
@@ -225,6 +228,9 @@ def describe_conditions(
                     "rank_fraction_high": inside["rank_fraction"].max(),
                     "first_rank": inside["rank"].min(),
                     "last_rank": inside["rank"].max(),
+                    "elbow": elbow.fraction,
+                    "elbow_rule": elbow.rule,
+                    "elbow_reason": elbow.reason,
                     "n_types": len(band.tokens),
                     "n_types_without_count": len(band.tokens) - len(inside),
                     "mass": inside["count"].sum() / total,

@@ -62,15 +62,7 @@ rule audit_hub:
 
 rule audit_folders:
     input:
-        lambda wildcards: (
-            in_run(f"{wildcards.model}/training")
-            if wildcards.model in TRAINED
-            else [
-                file
-                for folder in MODELS[wildcards.model]["folders"].values()
-                for file in folders.checkpoint_files(folder) or [folder]
-            ]
-        ),
+        weights_of_folders,
     output:
         audit=in_run("{model}/audit.parquet"),
     log:
@@ -78,7 +70,7 @@ rule audit_folders:
     benchmark:
         in_run("benchmarks/audit/{model}.tsv")
     wildcard_constraints:
-        model=one_of([*TRAINED, *named(MODELS, "local")]),
+        model=one_of([*TRAINED, *named(MODELS, "local"), *named(MODELS, "gguf")]),
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -121,6 +113,7 @@ rule provenance:
         checkpoints=every_checkpoint("provenance.json"),
         corpora=[in_run(f"inputs/corpora/{name}/manifest.json") for name in CORPORA],
         audit=in_run("tables/audit.csv"),
+        conditions=in_run("tables/conditions.csv"),
     output:
         table_in_report("provenance"),
     log:

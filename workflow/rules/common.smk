@@ -177,6 +177,8 @@ def checkpoint_folder(wildcards):
         return in_run(f"{wildcards.model}/training/{wildcards.checkpoint}")
     if entry["source"] == "hub":
         return in_run(f"{wildcards.model}/{wildcards.checkpoint}/weights")
+    if entry["source"] == "gguf":
+        return in_run(f"inputs/gguf/{wildcards.model}")
     return entry["folders"][wildcards.checkpoint]
 
 
@@ -187,12 +189,29 @@ def revision_of(wildcards):
 
 
 def folders_of(wildcards):
-    """Checkpoint -> folder, of a trained or local model."""
+    """Checkpoint -> folder, of a trained or local model, or of a GGUF file's."""
     entry = MODELS[wildcards.model]
     if entry["source"] == "local":
         return entry["folders"]
+    if entry["source"] == "gguf":
+        return {"main": in_run(f"inputs/gguf/{wildcards.model}")}
     training = in_run(f"{wildcards.model}/training")
     return {name: f"{training}/{name}" for name in checkpoints_of(wildcards.model)}
+
+
+def weights_of_folders(wildcards):
+    """What the audit of a trained or local model, or of a GGUF file's, reads: folders that rules make, or own files."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] == "train":
+        return in_run(f"{wildcards.model}/training")
+    places = folders_of(wildcards).values()
+    if entry["source"] == "gguf":
+        return list(places)
+    return [
+        file
+        for folder in places
+        for file in folders.checkpoint_files(folder) or [folder]
+    ]
 
 
 def tokenizer_folder(name):

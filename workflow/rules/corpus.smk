@@ -104,6 +104,29 @@ rule fetch_tokenizer:
         "../../scripts/fetch_tokenizer.py"
 
 
+rule unpack_gguf_tokenizer:
+    input:
+        file=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["file"],
+    output:
+        folder=directory(in_run("inputs/tokenizers/{tokenizer}")),
+    log:
+        in_run("logs/unpack_gguf_tokenizer/{tokenizer}.log"),
+    benchmark:
+        in_run("benchmarks/unpack_gguf_tokenizer/{tokenizer}.tsv")
+    wildcard_constraints:
+        tokenizer=one_of(named(TOKENIZERS, "gguf")),
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("unpack_gguf"),
+    params:
+        states=lambda wildcards, input: own_files.states_of([input.file]),
+        code=code_of("unpack_gguf_tokenizer"),
+    script:
+        "../../scripts/unpack_gguf_tokenizer.py"
+
+
 rule token_stream:
     input:
         documents=lambda wildcards: in_run(

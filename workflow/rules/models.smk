@@ -1,4 +1,4 @@
-# Checkpoints: trained by the workflow, or fetched from the hub. Local folders are used in place.
+# Checkpoints: trained by the workflow, fetched from the hub, or unpacked from a GGUF file. Local folders are used in place.
 
 
 localrules:
@@ -68,3 +68,27 @@ rule fetch_checkpoint:
         code=code_of("fetch_checkpoint"),
     script:
         "../../scripts/fetch_checkpoint.py"
+
+
+rule unpack_gguf:
+    input:
+        file=lambda wildcards: MODELS[wildcards.model]["file"],
+    output:
+        folder=directory(in_run("inputs/gguf/{model}")),
+    log:
+        in_run("logs/unpack_gguf/{model}.log"),
+    benchmark:
+        in_run("benchmarks/unpack_gguf/{model}.tsv")
+    wildcard_constraints:
+        model=one_of(named(MODELS, "gguf")),
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("unpack_gguf"),
+    params:
+        states=lambda wildcards, input: own_files.states_of([input.file]),
+        block_length=config["rows"]["block_length"],
+        code=code_of("unpack_gguf"),
+    script:
+        "../../scripts/unpack_gguf.py"

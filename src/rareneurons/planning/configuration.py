@@ -23,6 +23,7 @@ from rareneurons.errors import ConfigurationError
 from rareneurons.model_folders import folders
 from rareneurons.model_folders.config_file import too_long
 from rareneurons.planning.local_models import refuse_local_models
+from rareneurons.planning.packages import with_path
 
 # Names beside the model folders in results/<run>/.
 RESERVED_MODEL_NAMES = {
@@ -65,6 +66,8 @@ def checkpoints_of(model: Mapping[str, Any]) -> list[str]:
     """Names of a model's checkpoints; ``model`` is its entry in a validated configuration."""
     if model["source"] == "local":
         return list(model["folders"])
+    if model["source"] == "gguf":
+        return ["main"]
     return [checkpoint_name(step) for step in model["checkpoints"]]
 
 
@@ -147,10 +150,11 @@ def _refuse_impossible_words(value: Any, path: tuple) -> None:
 
 
 def expanded(config: Mapping[str, Any], models_in: Callable[[str], Mapping[str, bool] | None]) -> dict[str, Any]:
-    """The configuration with ``checkpoints: all``, ``folder`` and ``leave_out`` of its models written out.
+    """The configuration with ``checkpoints: all``, ``folder``, ``leave_out`` and ``package`` written out.
 
     A local ``folder`` with a config.json is one release (``main``); otherwise each sub-folder that has one and is named
-    as a training step is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``).
+    as a training step is the checkpoint at that step (``step500``, ``checkpoint-500``, ``500``). A GGUF file inside a
+    ``package`` gets its path.
 
     Args:
         config: passed :func:`validate_shape`.
@@ -158,16 +162,19 @@ def expanded(config: Mapping[str, Any], models_in: Callable[[str], Mapping[str, 
 
     Raises:
         ConfigurationError: a folder is not there, holds no checkpoint, or both a model and its checkpoints; ``all``
-            without a schedule, a checkpoint left out that is none, or all of them.
+            without a schedule, a checkpoint left out that is none, or all of them; a package that is not installed.
     """
     models = []
     for place, model in enumerate(config["models"]):
         written_out = _expanded_model(model, f"models[{place}]", models_in)
         models.append(_without_left_out(written_out, f"models[{place}]"))
-    return {**config, "models": models}
+    tokenizers = [with_path(entry, f"tokenizers[{place}]") for place, entry in enumerate(config["tokenizers"])]
+    return {**config, "models": models, "tokenizers": tokenizers}
 
 
 def _without_left_out(model: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    if model["source"] == "gguf":  # one release
+        return model
     key = "folders" if model["source"] == "local" else "checkpoints"
     wanted = {checkpoint_name(step): step for step in model[key]}
     for place, step in enumerate(model.get("leave_out", [])):
@@ -194,7 +201,7 @@ def _expanded_model(
             )
         return {**model, "checkpoints": sorted(known)}
     if "folder" not in model:
-        return model
+        return with_path(model, where)
     found = models_in(model["folder"])
     if found is None:
         raise ConfigurationError(f"{where}.folder: {model['folder']!r} is not there; give an existing folder")
@@ -239,8 +246,8 @@ def validate_sense(
     tokenizers = _by_name(config["tokenizers"], "tokenizers")
     models = _by_name(config["models"], "models")
     for number, corpus in enumerate(corpora.values()):
-        if corpus["source"] == "file" and not exists(corpus["file"]):
-            raise ConfigurationError(f"corpora[{number}].file: {corpus['file']!r} is not there; give an existing file")
+        if corpus["source"] == "file":
+            _refuse_absent(corpus["file"], f"corpora[{number}].file", exists)
     _refer(config["rows"]["corpus"], corpora, "rows.corpus")
     for number, tokenizer in enumerate(tokenizers.values()):
         where = f"tokenizers[{number}]"
@@ -248,9 +255,11 @@ def validate_sense(
             _refer(tokenizer["corpus"], corpora, f"{where}.corpus")
         elif tokenizer["source"] == "local" and not exists(tokenizer["folder"]):
             raise ConfigurationError(f"{where}.folder: {tokenizer['folder']!r} is not there; give an existing folder")
+        elif tokenizer["source"] == "gguf":
+            _refuse_absent(tokenizer["file"], f"{where}.file", exists)
         counts = tokenizer["counts"]
-        if counts["source"] == "file" and not exists(counts["file"]):
-            raise ConfigurationError(f"{where}.counts.file: {counts['file']!r} is not there; give an existing file")
+        if counts["source"] == "file":
+            _refuse_absent(counts["file"], f"{where}.counts.file", exists)
         if counts["source"] == "corpus":
             _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
     for number, model in enumerate(models.values()):
@@ -278,6 +287,11 @@ def _by_name(entries: list[Mapping[str, Any]], key: str) -> dict[str, Mapping[st
             raise ConfigurationError(f"{key}[{number}].name: {entry['name']!r} is used twice; names must differ")
         found[entry["name"]] = entry
     return found
+
+
+def _refuse_absent(file: str, key: str, exists: Callable[[str], bool]) -> None:
+    if not exists(file):
+        raise ConfigurationError(f"{key}: {file!r} is not there; give an existing file")
 
 
 def _refer(name: str, known: Mapping[str, Any], key: str) -> None:
@@ -308,6 +322,8 @@ def _validate_model(
             raise ConfigurationError(
                 f"{where}.hidden_size: {model['hidden_size']} is not a multiple of n_heads ({model['n_heads']})"
             )
+    if model["source"] == "gguf":
+        _refuse_absent(model["file"], f"{where}.file", exists)
     if model["source"] == "local":
         for checkpoint, folder in model["folders"].items():
             if not exists(folder):

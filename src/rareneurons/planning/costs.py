@@ -322,6 +322,7 @@ ESTIMATES: dict[str, Estimate] = {
     "train_tokenizer": linear(300, 60, 10, 2),
     "token_stream": linear(300, 120, 10, 2),
     "rows": linear(TORCH_MB, 15, 10, 2),
+    "unpack_gguf": linear(TORCH_MB, 14, 20, 0.2),  # two bits become 32
     "audit_folders": linear(TORCH_MB, 0.1, 10, 0.02),
     "dynamics": linear(PANDAS_MB, 12, 30, 2),
     "paper_comparison": linear(2 * PANDAS_MB, 0.02, 10, 0.02),  # of large files it reads the parts it needs
