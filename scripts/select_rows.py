@@ -21,8 +21,8 @@ def main(job):
     for condition in conditions:
         if condition.elbow and condition.elbow.reason:
             announce(
-                f"condition {condition.name!r}: its elbow is at {condition.elbow.fraction:.4f} by {condition.elbow.rule}, "
-                f"because {condition.elbow.reason}. To choose the rule: rows.elbow.rule"
+                f"condition {condition.name!r}: its elbow is at {condition.elbow.fraction:.4f} by "
+                f"{condition.elbow.rule}, because {condition.elbow.reason}. `rows.elbow.rule: mass` chooses it by mass"
             )
     documents = evaluation_documents(pd.read_parquet(job.input.documents), settings["documents"], rng)
     blocks = document_blocks(tokenizer, documents, settings["block_length"])

@@ -219,22 +219,65 @@ def test_several_arrays_in_one_file_are_refused(tmp_path):
         bands.read_counts(str(file))
 
 
-@pytest.mark.parametrize(
-    ("condition", "rule", "advice"),
-    [
-        (
-            {"preset": "paper_rare"},
-            "kneedle",
-            r"Set `rows\.elbow\.rule: mass` \(elbow at 0\.\d+\) or a `band` with two",
-        ),
-        ({"band": [0.15, "elbow"]}, "kneedle", r"Set `rows\.elbow\.rule: mass` \(elbow at 0\.\d+\) or a `band`"),
-        ({"band": [0.95, "elbow"]}, "mass", r"Set a `band` with two numbers instead"),
-    ],
-)
-def test_a_band_that_the_elbow_leaves_no_room_says_what_would_give_one(condition, rule, advice):
+def domain_counts() -> np.ndarray:
+    """A flat beginning, then a fall so steep that Kneedle's elbow is below rank fraction 0.15."""
     counts = zipf(5000, 0.2)
     counts[400:] = np.round(counts[399] * (np.arange(401, 5001) / 400.0) ** -1.5)
-    elbow = bands.ElbowRule(rule, 0.8, 2000)
-    assert bands.elbow_fraction(table_of(counts), counts, 0, bands.ElbowRule("kneedle", 0.8, 2000)) < 0.15
+    assert bands.elbow_fraction(table_of(counts), counts, 0, KNEEDLE) < 0.15
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("band", "rule", "advice"),
+    [
+        ([0.15, "elbow"], "kneedle", r"Set `rows\.elbow\.rule: mass` \(elbow at 0\.\d+\) or a `band` with two"),
+        ([0.95, "elbow"], "mass", r"Set a `band` with two numbers instead"),
+    ],
+)
+def test_a_band_that_the_elbow_leaves_no_room_says_what_would_give_one(band, rule, advice):
     with pytest.raises(ConfigurationError, match=rf"'rare' runs from .*by rows\.elbow\.rule: {rule}\).* {advice}"):
-        bands_of([{"name": "rare", **condition}], counts, elbow)
+        bands_of([{"name": "rare", "band": band}], domain_counts(), bands.ElbowRule(rule, 0.8, 2000))
+
+
+RARE, TAIL = ({"name": name, "preset": name} for name in ("paper_rare", "extreme_tail"))
+
+
+def test_the_preset_takes_the_elbow_by_mass_where_the_rules_own_gives_no_band():
+    counts = domain_counts()
+    found = bands_of([RARE, TAIL], counts)
+    by_mass = bands.elbow_fraction(table_of(counts), counts, 0, bands.ElbowRule("mass", 0.99, 2000))
+    kneedle = bands.elbow_fraction(table_of(counts), counts, 0, KNEEDLE)
+    elbow = found["paper_rare"].elbow
+    assert (elbow.fraction, elbow.rule) == (by_mass, "mass")
+    assert elbow.reason == f"by kneedle it lies at {kneedle:.4f}, which leaves no type above 0.15"
+    assert found["extreme_tail"].elbow == elbow, "the two meet at one elbow"
+    fraction = table_of(counts).set_index("token")["rank_fraction"]
+    assert fraction[found["paper_rare"].tokens].between(0.15, by_mass, inclusive="left").all()
+    assert set(found["paper_rare"].tokens) == set(fraction.index[(fraction >= 0.15) & (fraction < by_mass)])
+
+
+def test_the_preset_keeps_the_configured_elbow_where_it_gives_a_band():
+    assert bands_of([RARE], zipf(1001))["paper_rare"].elbow.rule == "kneedle"
+    assert bands_of([RARE], zipf(1001))["paper_rare"].elbow.reason == ""
+    band = bands_of([{"name": "rare", "band": [0.05, "elbow"]}], domain_counts())["rare"]
+    assert (band.elbow.rule, band.elbow.fraction < 0.15) == ("kneedle", True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_preset_gives_a_band_for_any_counts(seed):
+    """Few types, one type that has nearly all tokens, and any exponent."""
+    rng = np.random.default_rng(seed)
+    counts = np.sort(zipf(int(rng.integers(2, 300)), rng.uniform(0, 6)))[::-1].astype(np.int64) + 1
+    counts[0] += 10 ** int(rng.integers(1, 9))
+    for elbow in (KNEEDLE, bands.ElbowRule("mass", 0.5, 2000), bands.ElbowRule("mass", 0.99, 2000)):
+        found = bands_of([RARE, {"name": "common", "preset": "paper_common"}], counts, elbow)
+        assert len(found["paper_rare"].tokens) > 0
+        assert not set(found["paper_rare"].tokens) & set(found["common"].tokens)
+
+
+def test_where_mass_gives_no_band_either_the_preset_ends_at_the_last_type():
+    counts = np.array([10**6, 10**6, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+    elbow = bands_of([RARE], counts)["paper_rare"].elbow
+    assert (elbow.fraction, elbow.rule) == (1.0, "last type")
+    assert "and by mass (0.99) at" in elbow.reason
+    assert bands_of([RARE], counts)["paper_rare"].tokens.tolist() == list(range(3, 20))

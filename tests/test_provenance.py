@@ -5,7 +5,14 @@ import pandas as pd
 import torch
 
 from rareneurons.models.audit import StoredCheckpoint, checkpoint_audit
-from rareneurons.provenance import PROVENANCE_COLUMNS, device_name, package_versions, provenance_frame
+from rareneurons.provenance import (
+    PROVENANCE_COLUMNS,
+    device_name,
+    elbow_reasons,
+    package_versions,
+    provenance_frame,
+    quantised_models,
+)
 from rareneurons.tables import CheckpointName
 
 
@@ -42,3 +49,17 @@ def test_versions_and_device():
     assert {"python", "transformers", "snakemake", "rareneurons"} <= set(versions)
     assert device_name("cpu").startswith("cpu (")
     assert device_name("mps") == "mps"
+
+
+def test_quantised_weights_and_moved_elbows_are_said_of_the_whole_run():
+    checkpoints = [
+        {"model": "a", "checkpoint": "main", "file": "a.gguf", "quantisation": "Q4_1 79 %, F32 21 %"},
+        {"model": "b", "checkpoint": "main"},
+    ]
+    assert quantised_models(checkpoints) == {"weights of a": "quantised (Q4_1 79 %, F32 21 %), used as float32; a.gguf"}
+    conditions = pd.DataFrame(
+        {"tokenizer": ["s", "s", "t"], "elbow": [0.478, 0.478, 0.3], "elbow_rule": ["mass", "mass", "kneedle"]}
+    ).assign(elbow_reason=["by kneedle it lies at 0.1", "by kneedle it lies at 0.1", ""])
+    assert elbow_reasons(conditions) == {
+        "elbow of s": "rank fraction 0.4780 by mass, because by kneedle it lies at 0.1"
+    }

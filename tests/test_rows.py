@@ -1,12 +1,14 @@
 """Row selection, splits, shuffled labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import VOCABULARY, random_blocks
 
 from rareneurons import rows as selection
-from rareneurons.bands import Band, frequency_table
+from rareneurons.bands import Band, Elbow, frequency_table
 from rareneurons.errors import CorpusError
 from rareneurons.tokens import Blocks
 
@@ -63,7 +65,8 @@ def test_split_needs_two_documents(rng):
 def test_description_of_conditions(rng):
     blocks = Blocks(random_blocks(30).tokens, random_blocks(30).length, np.arange(30))
     table = frequency_table(np.arange(1, VOCABULARY + 1), [0], VOCABULARY)
-    conditions = [band("rare", np.arange(30, 0, -1)), band("common", np.arange(VOCABULARY - 1, 30, -1))]
+    rare = replace(band("rare", np.arange(30, 0, -1)), elbow=Elbow(0.6, "mass", "by kneedle it lies at 0.1"))
+    conditions = [rare, band("common", np.arange(VOCABULARY - 1, 30, -1))]
     splits = selection.draw_splits(blocks.document, 0.5, rng)
     rows = selection.select_rows(selection.candidate_rows(blocks), conditions, splits, 20, rng)
     described = selection.describe_conditions(rows, table, conditions, {t: f"t{t}" for t in range(VOCABULARY)})
@@ -71,6 +74,10 @@ def test_description_of_conditions(rng):
     assert described.groupby("split")["mass"].sum().tolist() == pytest.approx([1, 1])
     assert described["n_types"].tolist() == [30, 30, 30, 30]
     assert described["examples"][0].startswith("t")
+    assert described["elbow"].tolist()[:2] == [0.6, 0.6]
+    assert described["elbow"].isna().tolist() == [False, False, True, True]
+    assert described["elbow_rule"].tolist() == ["mass", "mass", "", ""]
+    assert described["elbow_reason"].tolist() == ["by kneedle it lies at 0.1"] * 2 + [""] * 2
 
 
 def test_rows_of_documents_keeps_whole_documents(rng):

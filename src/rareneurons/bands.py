@@ -313,25 +313,6 @@ def elbow_fraction(frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int
     return float(frequencies["rank_fraction"].to_numpy()[rank - 1])
 
 
-def preset_elbow(frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int, elbow: ElbowRule) -> Elbow:
-    """The elbow of the paper's presets, always above ``COMMON_EDGE``, so that each of their bands holds types.
-
-    The first of these that lies above that edge: the elbow of the configured rule, the elbow by mass, the last type.
-    Kneedle's elbow lies below it where most of a vocabulary is as good as absent from the counted text: a large
-    vocabulary, text of one domain.
-
-    Arguments as in :func:`bands`.
-    """
-    place = elbow_fraction(frequencies, counts, padded_to, elbow)
-    if place > COMMON_EDGE:
-        return Elbow(place, elbow.rule)
-    reason = f"by {elbow.rule} it lies at {place:.4f}, not above {COMMON_EDGE}"
-    by_mass = elbow_fraction(frequencies, counts, padded_to, replace(elbow, rule="mass"))
-    if by_mass > COMMON_EDGE:
-        return Elbow(by_mass, "mass", reason)
-    return Elbow(1.0, "last type", f"{reason}; by mass ({elbow.mass:g}) at {by_mass:.4f}")
-
-
 def _edges(preset: Preset, elbow: float) -> tuple[float, float]:
     low, high = (elbow if edge == "elbow" else float(edge) for edge in (preset.low, preset.high))
     return low, high
@@ -342,6 +323,26 @@ def _band_tokens(preset: Preset, frequencies: pd.DataFrame, elbow: float) -> np.
     fraction = frequencies["rank_fraction"]
     inside = (fraction >= low) & ((fraction < high) | (high == 1))
     return frequencies.loc[inside, "token"].to_numpy()
+
+
+def preset_elbow(frequencies: pd.DataFrame, counts: np.ndarray, padded_to: int, elbow: ElbowRule) -> Elbow:
+    """The elbow of the paper's presets, always so far above ``COMMON_EDGE`` that types lie between the two.
+
+    It is the first of these that does: the elbow of the configured rule, the elbow by mass, the last type. Kneedle's
+    elbow can lie below ``COMMON_EDGE`` where the counted text uses only a small part of the vocabulary, such as text of
+    one domain.
+
+    Arguments as in :func:`bands`.
+    """
+    rare = PRESETS["paper_rare"]
+    place = elbow_fraction(frequencies, counts, padded_to, elbow)
+    if len(_band_tokens(rare, frequencies, place)):
+        return Elbow(place, elbow.rule)
+    reason = f"by {elbow.rule} it lies at {place:.4f}, which leaves no type above {COMMON_EDGE}"
+    by_mass = elbow_fraction(frequencies, counts, padded_to, replace(elbow, rule="mass"))
+    if len(_band_tokens(rare, frequencies, by_mass)):
+        return Elbow(by_mass, "mass", reason)
+    return Elbow(1.0, "last type", f"{reason}, and by mass ({elbow.mass:g}) at {by_mass:.4f}")
 
 
 def _other_elbows(

@@ -50,7 +50,7 @@ def elbow_reasons(conditions: pd.DataFrame) -> dict[str, str]:
 def quantised_models(checkpoints: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Item -> value for each model whose weights were quantised: the types, and the share of its weights in each."""
     return {
-        f"weights of {entry['model']}": f"quantised ({entry['quantisation']}), then turned into float32; {entry['file']}"
+        f"weights of {entry['model']}": f"quantised ({entry['quantisation']}), used as float32; {entry['file']}"
         for entry in checkpoints
         if "quantisation" in entry
     }

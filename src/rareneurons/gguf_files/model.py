@@ -119,17 +119,19 @@ def config_of(opened: GGUFReader, family: Family, file: str) -> PreTrainedConfig
     if embedding is None:
         raise CheckpointError(f"{file}: holds no token_embd.weight, so it is no whole model. {FETCH_AGAIN}")
     special = {name: value_of(opened, f"tokenizer.ggml.{name}") for name in ("bos_token_id", "eos_token_id")}
-    return CONFIG_MAPPING[family.model_type](
+    grouped = "attention.head_count_kv"
+    settings: dict[str, Any] = {
         **sizes,
         **special,
-        vocab_size=int(embedding.shape[1]),
-        num_key_value_heads=said.get("attention.head_count_kv", heads),
-        head_dim=head_width,
-        rms_norm_eps=said[EPSILON],
-        rope_parameters={"rope_type": "default", "rope_theta": float(said.get("rope.freq_base", ROPE_BASE))},
-        tie_word_embeddings="output.weight" not in names,
-        dtype="float32",
-    )
+        "vocab_size": int(embedding.shape[1]),
+        "num_key_value_heads": _size({grouped: heads, **said}, grouped, f"{file}: {architecture}.{grouped}"),
+        "head_dim": head_width,
+        "rms_norm_eps": said[EPSILON],
+        "rope_parameters": {"rope_type": "default", "rope_theta": float(said.get("rope.freq_base", ROPE_BASE))},
+        "tie_word_embeddings": "output.weight" not in names,
+        "dtype": "float32",
+    }
+    return CONFIG_MAPPING[family.model_type](**settings)
 
 
 def _size(said: Mapping[str, Any], key: str, where: str) -> int:
@@ -163,10 +165,10 @@ def weights_of(opened: GGUFReader, config: PreTrainedConfig, family: Family, fil
     if config.tie_word_embeddings:
         del shapes[UNEMBEDDING]
     names = get_tensor_name_map(family.tensors, config.num_hidden_layers)
-    of_tensor = {names.get_name(name, try_suffixes=(".weight", ".bias")): name for name in shapes}
+    of_tensor = {str(names.get_name(name, try_suffixes=(".weight", ".bias"))): name for name in shapes}
     tensors = {tensor.name: tensor for tensor in opened.tensors}
     for problem, found in (
-        ("weights are missing", sorted(map(str, set(of_tensor) - set(tensors)))),
+        ("weights are missing", sorted(set(of_tensor) - set(tensors))),
         (f"tensors are none of a plain {family.model_type}", sorted(set(tensors) - set(of_tensor))),
     ):
         if found:
@@ -188,8 +190,8 @@ def weights_of(opened: GGUFReader, config: PreTrainedConfig, family: Family, fil
 def halves_apart(weights: np.ndarray, head_width: int) -> np.ndarray:
     """Rows of a query or key matrix in transformers' order, (heads * head_width, d).
 
-    Rotary positions turn pairs of rows. In the file the two rows of a pair follow each other; transformers has the first
-    rows of all pairs of a head before the second ones.
+    Rotary positions turn pairs of rows. In the file the two rows of a pair follow each other; transformers has the
+    first rows of all pairs of a head before the second ones.
     """
     rows, width = weights.shape
     pairs = weights.reshape(rows // head_width, head_width // 2, 2, width)

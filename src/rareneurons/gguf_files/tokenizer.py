@@ -15,7 +15,9 @@ from rareneurons.errors import CorpusError
 from rareneurons.gguf_files.reading import open_gguf, value_of
 from rareneurons.models.weights import reason_of
 
-GIVE_ANOTHER = "Give the tokenizer that the model was trained with, as a folder with tokenizer.json (source: local, or hub)"
+GIVE_ANOTHER = (
+    "Give the tokenizer that the model was trained with, as a folder with tokenizer.json (source: local, or hub)"
+)
 BYTE_PAIRS = "gpt2"  # llama.cpp's name for byte-level BPE, whichever model it belongs to
 SPECIAL_KEYS = {
     "bos_token": "bos_token_id",
@@ -24,7 +26,8 @@ SPECIAL_KEYS = {
     "pad_token": "padding_token_id",
 }
 LLAMA_3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN_2 = LLAMA_3.replace(r"\p{N}{1,3}", r"\p{N}")
 
@@ -96,7 +99,7 @@ def _backend(opened: GGUFReader, tokens: list[str], file: str) -> Tokenizer:
         raise CorpusError(f"{file}: tokenizer.ggml.tokens holds the same token under several ids. {GIVE_ANOTHER}")
     merges = [tuple(merge.split(" ", 1)) for merge in value_of(opened, "tokenizer.ggml.merges") or []]
     try:
-        backend = Tokenizer(models.BPE(vocab=ids, merges=merges, ignore_merges=splitting.whole_first))  # type: ignore[arg-type]
+        backend = Tokenizer(models.BPE(vocab=ids, merges=merges, ignore_merges=splitting.whole_first))
     except Exception as error:  # the library raises no narrower class
         raise CorpusError(
             f"{file}: tokenizer.ggml.merges do not belong to its vocabulary ({reason_of(error)}). {GIVE_ANOTHER}"

