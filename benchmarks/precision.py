@@ -1,9 +1,10 @@
 """Effect of weight and forward-pass precision on neuron influence, on a trained checkpoint of a finished run.
 
 ``python benchmarks/precision.py results/demo neox-medium/training/step512`` saves the checkpoint in each half
-precision, opens it as the workflow does, traces it on the run's held-out rows and computes every neuron's influence. It
-also runs the forward pass itself in half precision, which the workflow never does. Each variant is compared, by
-condition, with a pass and a closed form in float64. Columns:
+precision and, quantised and back, in two types of GGUF files (each matrix in blocks of 32 weights along its inputs).
+It opens the checkpoint as the workflow does, traces it on the run's held-out rows and computes every neuron's
+influence. It also runs the forward pass itself in half precision, which the workflow never does. Each variant is
+compared, by condition, with a pass and a closed form in float64. Columns:
 
 * ``max_mean``, ``max_difference``: largest |mean dL| of the reference, and largest difference from it, in nats
 * ``median_in_se``: median over neurons of that difference, in the neuron's own standard errors
@@ -21,6 +22,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import pandas as pd
 import torch
+from gguf import GGMLQuantizationType, dequantize, quants
 from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM
 
@@ -33,12 +35,25 @@ from rareneurons.trace import trace_rows
 
 TOP = 100
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+QUANTISED = ("Q8_0", "Q4_1")
 # Precision of: the stored weights; the forward pass; the final norm, logits and closed form
 VARIANTS = [
     ("float32", "float32", "float32"),
     *((half, "float32", "float32") for half in HALVES),
+    *((kind, "float32", "float32") for kind in QUANTISED),
     *((half, half, "float32") for half in HALVES),
 ]
+
+
+def save_as(stored: str, folder: str, copy: str) -> None:
+    """Save a checkpoint with its weights in half precision, or quantised and back."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=HALVES.get(stored, torch.float32))
+    if stored in QUANTISED:
+        kind = GGMLQuantizationType[stored]
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                weight.data = torch.from_numpy(dequantize(quants.quantize(weight.detach().numpy(), kind), kind))
+    model.save_pretrained(copy)
 
 
 def influence(
@@ -52,9 +67,10 @@ def influence(
     """Condition -> mean dL and its standard error in nats, two arrays (N,)."""
     stored, passed, closed = precisions
     with tempfile.TemporaryDirectory() as copy:
-        if stored in HALVES:
-            AutoModelForCausalLM.from_pretrained(folder, dtype=HALVES[stored]).save_pretrained(copy)
-        architecture = open_checkpoint(copy if stored in HALVES else folder, getattr(torch, passed))
+        as_it_is = stored == "float32"
+        if not as_it_is:
+            save_as(stored, folder, copy)
+        architecture = open_checkpoint(folder if as_it_is else copy, getattr(torch, passed))
     trace = vars(trace_rows(architecture, blocks, rows, batch_size=8))
     found, _ = influence_by_document(
         architecture.last_layer().to("cpu", getattr(torch, closed)),

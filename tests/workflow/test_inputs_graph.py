@@ -38,7 +38,7 @@ def given(tmp_path_factory) -> Path:
     return project
 
 
-def configure(project: Path, counts: dict, corpus_file: str = "texts.jsonl") -> None:
+def configure(project: Path, counts: dict, corpus_file: str = "texts.jsonl", *more_corpora: dict) -> None:
     smoke = yaml.safe_load((project / "config/smoke.yaml").read_text())
     corpus = {"name": "texts", "source": "file", "file": corpus_file, "text_column": "text", "min_characters": 5}
     rows = smoke["rows"] | {"corpus": "texts", "rows_per_condition": 40, "elbow": {"rule": "mass", "mass": 0.9}}
@@ -47,7 +47,7 @@ def configure(project: Path, counts: dict, corpus_file: str = "texts.jsonl") -> 
     (project / "weights/config.json").write_text("{}")
     changes = {
         "run": "given",
-        "corpora": [corpus | {"evaluation_share": 0.5}],
+        "corpora": [corpus | {"evaluation_share": 0.5}, *(corpus | other for other in more_corpora)],
         "tokenizers": [TOKENIZER | {"counts": counts}],
         "models": [model],
         "rows": rows,
@@ -139,3 +139,14 @@ def test_nulls_are_counted_in_the_manifest_and_the_log(project):
     assert manifest["null_texts"] == 3
     log = (project / "results/given/logs/corpus/texts.log").read_text()
     assert "texts.jsonl: 3 of 83 texts are null and left out" in log
+
+
+def test_counts_may_come_from_another_corpus_than_the_rows(project):
+    """A larger one, of which nothing is evaluated: all of its documents are counted."""
+    counted = np.load(project / COUNTS).sum()
+    more = texts() + [f"{text} {number}" for number, text in enumerate(texts())]
+    (project / "more.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in more))
+    second = {"name": "more", "file": "more.jsonl", "evaluation_share": 1}
+    configure(project, {"source": "corpus", "corpus": "more"}, "texts.jsonl", second)
+    snakemake(project, COUNTS, *MINE)
+    assert np.load(project / COUNTS).sum() > 3 * counted
