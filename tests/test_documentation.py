@@ -64,7 +64,9 @@ def test_commands_name_targets_and_files_that_there_are():
     makefile = (PROJECT / "Makefile").read_text()
     for page in PAGES:
         text = page.read_text()
-        for target in re.findall(r"^(?:`|)make ([a-z-]+)", text, flags=re.M) + re.findall(r"`make ([a-z-]+)`", text):
+        for target in re.findall(r"^(?:`|)make ([a-z0-9-]+)", text, flags=re.M) + re.findall(
+            r"`make ([a-z0-9-]+)`", text
+        ):
             assert re.search(rf"^{target}:", makefile, flags=re.M), f"{page.name}: make {target}"
         for file in re.findall(r"python ((?:docs|benchmarks|scripts)/\w+\.py)", text):
             assert (PROJECT / file).exists(), f"{page.name}: {file}"
