@@ -281,3 +281,5 @@ def test_where_mass_gives_no_band_either_the_preset_ends_at_the_last_type():
     assert (elbow.fraction, elbow.rule) == (1.0, "last type")
     assert "and by mass (0.99) at" in elbow.reason
     assert bands_of([RARE], counts)["paper_rare"].tokens.tolist() == list(range(3, 20))
+    with pytest.raises(ConfigurationError, match="by last type, because by kneedle .* Set a `band` with two numbers"):
+        bands_of([TAIL], counts)

@@ -392,10 +392,15 @@ def bands(
         if preset.rule == "band":
             low, high = _edges(preset, place.fraction)
             if not 0 <= low < high <= 1:
+                rule = f"{place.rule}, because {place.reason}" if place.reason else f"rows.elbow.rule: {place.rule}"
+                advice = (
+                    "a `band` with two numbers instead"
+                    if place.reason
+                    else _other_elbows(preset, frequencies, counts, padded_to, elbow)
+                )
                 raise ConfigurationError(
-                    f"rows.conditions: band of {name!r} runs from {low:.4f} to {high:.4f} "
-                    f"(the elbow is at {place.fraction:.4f} by rows.elbow.rule: {place.rule}), so it holds no type of "
-                    f"this corpus. Set {_other_elbows(preset, frequencies, counts, padded_to, elbow)}"
+                    f"rows.conditions: band of {name!r} runs from {low:.4f} to {high:.4f} (the elbow is at "
+                    f"{place.fraction:.4f} by {rule}), so it holds no type of this corpus. Set {advice}"
                 )
             tokens = _band_tokens(preset, frequencies, place.fraction)
         else:
