@@ -113,6 +113,7 @@ WRONG_SETTINGS = {
     "expert_count": (8, "found 8; expected 0"),
     "attention.sliding_window": (8, "found 8; the plain architecture has no such setting"),
     "rope.dimension_count": (4, "found 4; expected 8"),
+    "attention.head_count": (5, "; expected what transformers' llama takes"),
     "attention.head_count_kv": ([2, 2], r"found \[2, 2\]; expected a whole number"),
     "block_count": (None, "found None; expected a whole number above 0"),
     "embedding_length": ([32, 32], r"found \[32, 32\]; expected a whole number"),
@@ -140,7 +141,7 @@ def test_tensors_of_no_plain_model_are_refused_by_name(tmp_path, case):
 @pytest.mark.parametrize("key", WRONG_SETTINGS)
 def test_settings_of_no_plain_model_are_refused_by_name(tmp_path, key):
     value, message = WRONG_SETTINGS[key]
-    about = "" if key == "feed_forward_length" else rf"llama\.{key}: "
+    about = "" if key in ("feed_forward_length", "attention.head_count") else rf"llama\.{key}: "
     assert re.search(about + message, refused(tmp_path, fields={f"llama.{key}": value}))
 
 

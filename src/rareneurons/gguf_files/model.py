@@ -131,7 +131,13 @@ def config_of(opened: GGUFReader, family: Family, file: str) -> PreTrainedConfig
         "tie_word_embeddings": "output.weight" not in names,
         "dtype": "float32",
     }
-    return CONFIG_MAPPING[family.model_type](**settings)
+    try:
+        return CONFIG_MAPPING[family.model_type](**settings)
+    except Exception as error:  # whatever class transformers checks settings with
+        raise CheckpointError(
+            f"{file}: {architecture}: found {' '.join(str(error).split())}; expected what transformers' "
+            f"{family.model_type} takes. {FETCH_AGAIN}"
+        ) from error
 
 
 def _size(said: Mapping[str, Any], key: str, where: str) -> int:
