@@ -11,13 +11,13 @@ class Bounds:
     plateau at one checkpoint. ``permutations``: number of permutations behind the p of a trend. ``power``: a negative
     result counts only if the test finds at least this share of planted plateaus. ``alpha``: largest adjusted p that
     counts as a difference. ``dimension_reduction``: smallest relevant reduction of the effective dimension, as a share
-    of the control groups' mean. ``modularity_margin``: smallest excess of modularity over the control groups that
-    counts as clusters. ``routing_margin``: smallest routing by one head that counts as dedicated, as a share of a mean
-    head's effect. ``specialization_margin``: smallest growth of the top neurons' share of the influence that counts as
-    specialization. ``abrupt_share``: a change is gradual if less than this share of it lies between two neighbouring
-    checkpoints. ``abrupt_factor``: a larger share counts as abrupt only if the steps of the two checkpoints differ by
-    at most this factor. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control
-    groups' mean.
+    of the control groups' mean. ``cluster_margin``: smallest excess of a division's separation over that of rotated
+    neurons that counts as clusters. ``routing_margin``: smallest routing by one head that counts as dedicated, as a
+    share of a mean head's effect. ``specialization_margin``: smallest growth of the top neurons' share of the influence
+    that counts as specialization. ``abrupt_share``: a change is gradual if less than this share of it lies between two
+    neighbouring checkpoints. ``abrupt_factor``: a larger share counts as abrupt only if the steps of the two
+    checkpoints differ by at most this factor. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as
+    a share of the control groups' mean.
     """
 
     flatness: float
@@ -26,7 +26,7 @@ class Bounds:
     power: float
     alpha: float
     dimension_reduction: float
-    modularity_margin: float
+    cluster_margin: float
     routing_margin: float
     specialization_margin: float
     abrupt_share: float

@@ -27,9 +27,7 @@ class LayerActivations:
         self.bins = binned(heldout[self.binned_rows])
         self.masks = bin_masks(self.bins)
 
-    def resampled(
-        self, members: np.ndarray, number: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def resampled(self, members: np.ndarray, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Bootstrap draws of held-out documents: weights (B, documents), correlations of the members (B, n, n)."""
         weights = document_weights(int(self.document.max()) + 1, number, rng)
         drawn = [correlation_matrix(self.heldout[:, members], draw[self.document]) for draw in weights]

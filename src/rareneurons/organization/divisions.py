@@ -28,9 +28,9 @@ class Divisions:
     """Divisions of G groups of n neurons, found on discovery rows.
 
     ``left`` (G, n, n): matrix that turns standardised activations into what the common factor leaves of them, of unit
-    variance on discovery rows. ``empty`` (G, n): unit vector of the mixture of these that has no variance any more, zero
-    where no factor is taken out. ``factor`` (G,): the factor's share of the variance, zero where none is taken out.
-    ``labels`` (G, n): communities.
+    variance on discovery rows. ``empty`` (G, n): unit vector of the mixture of these that has no variance any more,
+    zero where no factor is taken out. ``factor`` (G,): the factor's share of the variance, zero where none is taken
+    out. ``labels`` (G, n): communities.
     """
 
     left: np.ndarray

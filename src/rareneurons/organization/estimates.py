@@ -26,7 +26,6 @@ from rareneurons.organization.measures import (
     Measure,
     Values,
     activation_values,
-    drawn_controls,
     weight_values,
 )
 from rareneurons.organization.pictures import community_pictures
@@ -123,8 +122,8 @@ def group_organization(
     nulls = [*group.controls, SHIFT]
     reason = layer.why_unknown(group.members)
     if reason:
-        division = _unknown({(SEPARATION, ""): "correlation"}, [*group.controls, ROTATION], len(layer.heldout), reason)
-        return _unknown(ACTIVATION_UNITS, nulls, len(layer.heldout), reason) + division
+        unknown = _unknown(ACTIVATION_UNITS, nulls, len(layer.heldout), reason)
+        return unknown + group_division(layer, group, settings, rng)
     resampled = layer.resampled(group.members, settings.bootstrap, rng)
     values = activation_values(layer, group, resampled, settings, rng)
     n_rows = dict.fromkeys(ACTIVATION_UNITS, len(layer.heldout)) | {("mutual_information", ""): len(layer.binned_rows)}
@@ -137,32 +136,36 @@ def group_organization(
             *(AGREEMENT[0], float(agreement[GROUP][0]), "adjusted Rand index", len(layer.heldout)),
             *percentile_interval(agreement.get(DRAWS, np.empty(0))),
         ),
-        *group_division(layer, group, resampled[1], settings, rng),
+        *group_division(layer, group, settings, rng, resampled[1]),
     ]
 
 
 def group_division(
     layer: LayerActivations,
     group: ControlledGroup,
-    draws: np.ndarray,
     settings: OrganizationSettings,
     rng: np.random.Generator,
+    draws: np.ndarray | None = None,
 ) -> list[Estimate]:
     """Does the group divide into discrete clusters, once a common factor is taken out? See ``divisions``.
 
     Args:
         layer: activations of the whole layer.
-        group: the group with its controls; it can be measured.
-        draws: (B, n, n) correlations of the group in each bootstrap draw of held-out documents.
+        group: the group with its controls.
         settings: how much is computed.
-        rng: draws rotations, plants and node orders.
+        rng: draws rotations, plants, node orders and, if they are not given, documents.
+        draws: (B, n, n) correlations of the group in each bootstrap draw of held-out documents.
 
     Returns:
         ``SEPARATION`` against ``ROTATION`` (p of "greater") and against each kind of controls (two-sided); its
         ``difference`` from the mean of the rotations; ``DIVISION_POWER`` with ``PLANTED_CORRELATION``; and
-        ``COMMON_FACTOR``.
+        ``COMMON_FACTOR``. NaN with a reason if the group cannot be measured.
     """
     members, n_rows, seeds = group.members, len(layer.heldout), settings.seeds
+    if reason := layer.why_unknown(members):
+        return _unknown({(SEPARATION, ""): "correlation"}, [*group.controls, ROTATION], n_rows, reason)
+    if draws is None:
+        _, draws = layer.resampled(members, settings.bootstrap, rng)
     here = np.ix_(members, members)
     test = division_test(
         layer.discovery_correlation[here], layer.correlation[here], draws, settings.rotations, seeds, rng
@@ -177,8 +180,10 @@ def group_division(
         ),
     ]
     for kind, drawn in group.controls.items():
-        graphs = (subgraphs(each, drawn) for each in (layer.discovery_correlation, layer.correlation))
-        scores = separations(*graphs, seeds, rng) if len(drawn) else np.empty(0)
+        scores = np.empty(0)
+        if len(drawn):
+            both = subgraphs(layer.discovery_correlation, drawn), subgraphs(layer.correlation, drawn)
+            scores = separations(*both, seeds, rng)
         reason = "" if np.isfinite(scores).any() else f"no {kind} group of this size to compare it with"
         compared = replace(measured, against=kind, reason=reason)
         found.append(against_controls(compared, test.draws, scores, "two-sided"))

@@ -55,7 +55,7 @@ def activation_values(
         settings: how much is computed.
         rng: draws offsets, node orders and pairs.
     """
-    members, controls = group.members, drawn_controls(group)
+    members, controls = group.members, _drawn(group)
     shifts = Shifts(layer, members, settings.shifts, rng)
     weights, draws = resampled
     graphs = {
@@ -74,7 +74,7 @@ def activation_values(
     )
 
 
-def drawn_controls(group: ControlledGroup) -> dict[str, np.ndarray]:
+def _drawn(group: ControlledGroup) -> dict[str, np.ndarray]:
     """The kinds of controls that the group has at least one of."""
     return {kind: drawn for kind, drawn in group.controls.items() if len(drawn)}
 
@@ -134,7 +134,7 @@ def _information_values(
     mine, document = layer.bins[:, group.members], layer.document[layer.binned_rows]
     rotated = rotations(mine)
     found = {GROUP: mean_of(group.members[None])}
-    found |= {kind: mean_of(drawn) for kind, drawn in drawn_controls(group).items()}
+    found |= {kind: mean_of(drawn) for kind, drawn in _drawn(group).items()}
     found[SHIFT] = np.array([mean_of_rows(rotated(offset).T) for offset in shifts.bin_offsets])
     found[DRAWS] = np.array([mean_of_rows(np.repeat(mine, draw[document], axis=0)) for draw in weights])
     shuffled = {GROUP: np.array([mean_of_rows(rng.permuted(mine, axis=0))])}
@@ -152,7 +152,7 @@ def weight_values(
         settings: searches.
         rng: draws node orders.
     """
-    groups = {GROUP: group.members[None], **drawn_controls(group)}
+    groups = {GROUP: group.members[None], **_drawn(group)}
     everything = np.concatenate(list(groups.values()))
     graphs = np.stack([_cosines(output_weight[members]) for members in everything])
     labels, known, graphs = partitions(graphs, settings, rng)
