@@ -1,6 +1,7 @@
 """Divisions against slow twins, and what the rule of C4 says of planted clusters, factors and noise."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ from rareneurons.organization.activations import LayerActivations
 from rareneurons.organization.communities import partition_agreement, signed_modularity
 from rareneurons.organization.estimates import group_division
 from rareneurons.organization.settings import OrganizationSettings
-from rareneurons.stats import correlation_matrix
+from rareneurons.stats import correlation_matrix, document_weights
 from rareneurons.tables import CheckpointName, measure_frame
 
-SETTINGS = OrganizationSettings(60, 10, 1, [1.0], 5, rotations=59, plants=20)
+SETTINGS = OrganizationSettings(20, 10, 1, [1.0], 5, rotations=39, plants=12)
 DRAWS = 100
 
 
@@ -147,10 +148,9 @@ def decided(rng, blocks, n_rows, within=0.0, loading=0.0, per_document=5):
     found = [("rare", "top_33", each) for each in group_division(layer, group, SETTINGS, rng)]
     tables = {
         "organization": measure_frame(CheckpointName("a", "step1"), found),
-        "regimes": pd.DataFrame(columns=["condition", "group", "measure", "part", "quantity", "against"]),
         "groups": pd.DataFrame({"group": ["top_33"] * len(blocks)}),
     }
-    return decide_clusters(tables, VIEW, BOUNDS)
+    return decide_clusters(tables, replace(VIEW, group="top_33"), BOUNDS)
 
 
 def shares(seed, blocks, n_rows, **planted):
@@ -206,9 +206,9 @@ def test_continuous_components_are_no_clusters():
         loadings = 0.4 * rng.normal(size=(3, 26)) + np.array([[0.6], [0], [0]])
         splits = [rng.normal(size=(500, 3)) @ loadings + 0.7 * rng.normal(size=(500, 26)) for _ in range(2)]
         both = [correlation_matrix(each) for each in splits]
-        test = divisions.division_test(*both, np.empty((0, 26, 26)), 59, 1, rng)
+        test = divisions.division_test(*both, np.empty((0, 26, 26)), 39, 1, rng)
         assert test.separation > 0.1
-        small += (np.sum(test.null >= test.separation) + 1) / 60 <= 0.05
+        small += (np.sum(test.null >= test.separation) + 1) / 40 <= 0.05
     assert small <= 0.1 * DRAWS
 
 
@@ -216,24 +216,24 @@ def test_continuous_components_are_no_clusters():
 def test_intervals_of_the_excess_cover_it():
     """Truth: the same divisions and rotations at the correlations that the rows are drawn from."""
     rng = np.random.default_rng(113)
-    blocks = np.repeat([0, 1, 2, 3], [8, 7, 6, 5])
-    n, n_documents, per_document = len(blocks), 60, 6
+    blocks = np.repeat([0, 1, 2], [7, 6, 5])
+    n, n_documents, per_document = len(blocks), 80, 5
     loading = np.linspace(0.3, 0.8, n)
-    true = np.where(blocks[:, None] == blocks, 0.2, 0.0)
-    np.fill_diagonal(true, 1)
     unique = np.sqrt(1 - loading**2)
-    true = true * np.outer(unique, unique) + np.outer(loading, loading)
+    true = np.outer(loading, loading) + np.outer(unique, unique) * np.where(blocks[:, None] == blocks, 0.25, 0.0)
+    np.fill_diagonal(true, 1)
+    document = np.arange(n_documents * per_document) // per_document
     covered = []
-    for _ in range(4 * DRAWS):
-        discovery = correlation_matrix(activations(rng, blocks, 500, 0.2, loading))
-        heldout = activations(rng, blocks, n_documents * per_document, 0.2, loading)
-        document = np.arange(len(heldout)) // per_document
-        counts = rng.multinomial(n_documents, np.full(n_documents, 1 / n_documents), size=100)
-        draws = np.stack([correlation_matrix(heldout, weight[document]) for weight in counts])
-        given = discovery, correlation_matrix(heldout), draws, 24, 1
+    for _ in range(3 * DRAWS):
+        discovery = correlation_matrix(activations(rng, blocks, 500, 0.25, loading))
+        heldout = activations(rng, blocks, len(document), 0.25, loading)
+        weights = document_weights(n_documents, 40, rng)
+        draws = np.stack([correlation_matrix(heldout, weight[document]) for weight in weights])
         state = int(rng.integers(2**32))
-        found = divisions.division_test(*given, np.random.default_rng(state))
-        same = divisions.division_test(discovery, true, draws[:0], 24, 1, np.random.default_rng(state))
-        low, high = np.quantile(found.excess_draws, [0.025, 0.975])
+        found, same = (
+            divisions.division_test(discovery, given, draws, 20, 1, np.random.default_rng(state))
+            for given in (correlation_matrix(heldout), true)
+        )
+        low, high = found.excess_interval(n_documents)
         covered.append(low <= same.excess <= high)
     assert 0.92 <= np.mean(covered) <= 0.98, np.mean(covered)

@@ -5,6 +5,8 @@ the mean correlation of two neurons in one community less that of two neurons in
 division was not found on. Neurons with several components in common can always be divided. A division is discrete only
 if it is clearer than those of *rotated* neurons: random orthogonal mixtures of the group's neurons, which have the same
 components, as strong and as stable from document to document, but in directions that have nothing to do with neurons.
+Mixtures are less equal than neurons in how much they have in common, which lowers correlations; the null is scaled for
+that (:func:`null_scale`).
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rareneurons.organization.communities import clearest_partitions, one_hot
+from rareneurons.stats import NORMAL_95
 
 DOMINANT = 2.0  # a first component this many times as strong as the second is a common factor
 BLOCKS = 3  # of a planted division
@@ -20,6 +23,7 @@ STRONGEST_PLANT = 0.95
 PLANT_ALPHA = 0.05  # largest p at which a planted division counts as found
 ROTATIONS_PER_PLANT = 4  # the nulls of all plants are pooled
 ROTATIONS_IN_DRAWS = 16  # the mean over all rotations is taken to move between draws as that over these does
+LARGEST_SCALE = 1.5
 LEAST_VARIANCE = 1e-12
 
 
@@ -46,7 +50,7 @@ class Divisions:
         """Mean correlation within communities less that between them, (G,), of what the factor leaves.
 
         Args:
-            correlation: (G, n, n) or (n, n), of the activations on held-out rows.
+            correlation: (G, n, n) or (n, n), of the activations on held-out rows. Those of one group may be many.
 
         Returns:
             Zero where there are no two communities, or no two neurons in one.
@@ -54,7 +58,7 @@ class Divisions:
         residual = self.residual(correlation)
         n = self.labels.shape[1]
         members = one_hot(self.labels, int(self.labels.max()) + 1)
-        inside = np.einsum("gij,gik,gjk->g", residual, members, members, optimize=True) - n
+        inside = ((residual @ members) * members).sum((1, 2)) - n
         outside = residual.sum((1, 2)) - n - inside
         n_inside = np.square(members.sum(1)).sum(1) - n
         n_outside = n * n - n - n_inside
@@ -178,6 +182,16 @@ class DivisionTest:
         """The separation less the mean of the null."""
         return float(self.separation - self.null.mean())
 
+    def excess_interval(self, n_documents: int) -> tuple[float, float]:
+        """95 % interval of the excess from the spread of its draws; NaN for fewer than ten.
+
+        A bootstrap of few documents spreads too little, by the factor that a variance over n instead of n - 1 does.
+        """
+        if len(self.excess_draws) < 10 or n_documents < 2:
+            return float("nan"), float("nan")
+        error = float(self.excess_draws.std(ddof=1) * np.sqrt(n_documents / (n_documents - 1)))
+        return self.excess - NORMAL_95 * error, self.excess + NORMAL_95 * error
+
 
 def division_test(
     discovery: np.ndarray,
@@ -201,17 +215,43 @@ def division_test(
     """
     own = divide(discovery[None], seeds, rng)
     mixed = rotated(own, discovery[None], rotations, seeds, rng)
-    null = mixed.separation(heldout)
-    found = [own.separation(draw)[0] for draw in draws]
-    few = mixed.only(slice(ROTATIONS_IN_DRAWS))
-    moves = [few.separation(draw).mean() - null[:ROTATIONS_IN_DRAWS].mean() for draw in draws]
+    scale = null_scale(own, mixed, discovery[None], heldout[None])
+    null, found = scale * mixed.separation(heldout), own.separation(draws)
+    few = range(min(rotations, ROTATIONS_IN_DRAWS))
+    moving = scale * np.mean([mixed.only(slice(k, k + 1)).separation(draws) for k in few], axis=0)
     return DivisionTest(
         float(own.separation(heldout)[0]),
         null,
-        np.array(found),
-        np.array(found) - null.mean() - np.array(moves),
+        found,
+        found - moving + null[few].mean() - null.mean(),
         float(own.factor[0]),
     )
+
+
+def null_scale(own: Divisions, mixed: Divisions, discovery: np.ndarray, heldout: np.ndarray) -> float:
+    """What separations of rotated neurons are multiplied by, 1 to ``LARGEST_SCALE``.
+
+    Root of the ratio of mean squared correlations of the groups to those of their rotations. The square is the product
+    of discovery and held-out rows, whose errors are independent, so that noise does not add to it.
+
+    Args:
+        own: divisions of G groups.
+        mixed: their rotations, equally many for each.
+        discovery: (G, n, n) correlations on discovery rows.
+        heldout: (G, n, n) likewise on held-out rows.
+    """
+    each = len(mixed.left) // len(own.left)
+    n = discovery.shape[1]
+    there, here = (
+        np.einsum("gij,gij->", divisions.residual(before), divisions.residual(after)) / len(divisions.left) - n
+        for divisions, before, after in (
+            (mixed, np.repeat(discovery, each, axis=0), np.repeat(heldout, each, axis=0)),
+            (own, discovery, heldout),
+        )
+    )
+    if here <= 0:
+        return 1.0
+    return float(np.sqrt(np.clip(here / max(there, LEAST_VARIANCE), 1, LARGEST_SCALE**2)))
 
 
 def separations(discovery: np.ndarray, heldout: np.ndarray, seeds: int, rng: np.random.Generator) -> np.ndarray:
@@ -262,7 +302,8 @@ def power_of_division(
         graphs.append(with_blocks(values, factor, blocks, within, rng))
     own = divide(graphs[0], seeds, rng)
     null = rotated(own, graphs[0], ROTATIONS_PER_PLANT, seeds, rng)
-    limit = np.quantile(null.separation(np.repeat(graphs[1], ROTATIONS_PER_PLANT, axis=0)), 1 - PLANT_ALPHA)
+    mixed = null.separation(np.repeat(graphs[1], ROTATIONS_PER_PLANT, axis=0))
+    limit = null_scale(own, null, *graphs) * np.quantile(mixed, 1 - PLANT_ALPHA)
     return float((own.separation(graphs[1]) > limit).mean())
 
 

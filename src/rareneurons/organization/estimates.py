@@ -166,7 +166,7 @@ def group_division(
         return _unknown({(SEPARATION, ""): "correlation"}, [*group.controls, ROTATION], n_rows, reason)
     if draws is None:
         _, draws = layer.resampled(members, settings.bootstrap, rng)
-    here = np.ix_(members, members)
+    here, n_documents = np.ix_(members, members), int(layer.document.max()) + 1
     test = division_test(
         layer.discovery_correlation[here], layer.correlation[here], draws, settings.rotations, seeds, rng
     )
@@ -174,7 +174,7 @@ def group_division(
     found = [
         against_controls(replace(measured, against=ROTATION), test.draws, test.null, "greater"),
         Estimate(
-            *(SEPARATION, test.excess, "correlation", n_rows, *percentile_interval(test.excess_draws)),
+            *(SEPARATION, test.excess, "correlation", n_rows, *test.excess_interval(n_documents)),
             quantity=DIFFERENCE,
             against=ROTATION,
         ),
