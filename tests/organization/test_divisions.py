@@ -165,14 +165,14 @@ def shares(seed, blocks, n_rows, **planted):
     return {verdict: found.count(verdict) / DRAWS for verdict in ("supported", "contradicted", "undecided")}
 
 
-FOUR = np.arange(28) % 4
-UNEQUAL = np.repeat([0, 1, 2], [12, 8, 6])
+FOUR = np.arange(24) % 4
+UNEQUAL = np.repeat([0, 1, 2], [10, 7, 5])
 
 
 @pytest.mark.calibration
 @pytest.mark.parametrize(
     ("blocks", "n_rows", "within", "loading"),
-    [(FOUR, 500, 0.25, 0.7), (UNEQUAL, 700, 0.35, (0.3, 0.8)), (FOUR, 500, 0.3, 0.0)],
+    [(UNEQUAL, 500, 0.35, (0.3, 0.8)), (FOUR, 400, 0.3, 0.0)],
 )
 def test_blocks_are_clusters_under_a_factor_and_without_one(blocks, n_rows, within, loading):
     found = shares(101, blocks, n_rows, within=within, loading=loading)
@@ -181,7 +181,7 @@ def test_blocks_are_clusters_under_a_factor_and_without_one(blocks, n_rows, with
 
 
 @pytest.mark.calibration
-@pytest.mark.parametrize(("n_rows", "loading"), [(1200, 0.7), (500, (0.2, 0.9)), (500, (-0.9, 0.9))])
+@pytest.mark.parametrize(("n_rows", "loading"), [(1200, 0.7), (400, (-0.9, 0.9))])
 def test_a_factor_alone_is_no_clusters(n_rows, loading):
     found = shares(103, FOUR, n_rows, loading=loading)
     assert found["contradicted"] <= 0.05, found
@@ -189,10 +189,10 @@ def test_a_factor_alone_is_no_clusters(n_rows, loading):
 
 
 @pytest.mark.calibration
-@pytest.mark.parametrize(("n_rows", "loading"), [(200, 0.5), (600, 0.5), (2000, 0.5)])
-def test_faint_blocks_are_undecided_with_few_rows_and_with_many(n_rows, loading):
+@pytest.mark.parametrize("n_rows", [300, 1500])
+def test_faint_blocks_are_undecided_with_few_rows_and_with_many(n_rows):
     """Blocks of r = 0.05 are not found with few rows, and too faint to matter with many."""
-    found = shares(107, FOUR, n_rows, within=0.05, loading=loading)
+    found = shares(107, FOUR, n_rows, within=0.05, loading=0.5)
     assert found["undecided"] >= 0.8, found
     assert found["contradicted"] == 0, found
 
@@ -224,7 +224,7 @@ def test_intervals_of_the_excess_cover_it():
     np.fill_diagonal(true, 1)
     document = np.arange(n_documents * per_document) // per_document
     covered = []
-    for _ in range(3 * DRAWS):
+    for _ in range(2 * DRAWS):
         discovery = correlation_matrix(activations(rng, blocks, 500, 0.25, loading))
         heldout = activations(rng, blocks, len(document), 0.25, loading)
         weights = document_weights(n_documents, 40, rng)
