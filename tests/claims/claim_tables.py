@@ -14,7 +14,7 @@ BOUNDS = Bounds(
     power=0.8,
     alpha=0.05,
     dimension_reduction=0.125,
-    modularity_margin=0.1,
+    cluster_margin=0.05,
     routing_margin=0.5,
     specialization_margin=0.01,
     abrupt_width=0.69,
@@ -83,18 +83,37 @@ def tails_table(
     return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
-def clusters_table(models, value=0.3, low=0.25, high=0.35, null=0.2, q=0.02, group="plateau", reason=""):
-    """Modularity and its matched controls at two steps; only the last one's numbers are those given."""
+def clusters_table(
+    models,
+    value=0.3,
+    null=(0.28, 0.24, 0.34),
+    gap=(0.01, 0.03),
+    p=0.3,
+    power=0.9,
+    factor=0.4,
+    group="plateau",
+    reason="",
+):
+    """What C4 reads, at two steps; only the last one's numbers are those given."""
     frames = []
     for model in models:
         for step, shift in ((2, 0.5), (16, 0.0)):
-            null_mean = null + shift
-            tested = {"null_mean": null_mean, "null_low": null_mean - 0.1, "null_high": null_mean + 0.1, "null_n": 99}
-            estimate = Estimate(
-                *("signed_modularity", value + shift, "modularity", 5, low, high, q / 2), against="matched", **tested
+            tested = {"null_mean": null[0], "null_low": null[1], "null_high": null[2], "null_n": 199}
+            matched = {"null_mean": 0.25, "null_n": 99}
+            separation = ("separation", value + shift, "correlation", 500, 0.2, 0.4)
+            excess = ("separation", value - null[0] + shift, "correlation", 500, *gap)
+            found = [
+                Estimate(*separation, p, reason, against="rotation", **tested),
+                Estimate(*excess, quantity="difference", against="rotation"),
+                Estimate(*separation, 0.2, against="matched", **matched),
+                Estimate("division_power", power, "share of plants", 50),
+                Estimate("planted_correlation", 0.3, "correlation", 50),
+                Estimate("common_factor", factor, "share of the variance", 500),
+            ]
+            frames.append(
+                measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in found])
             )
-            frames.append(measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, estimate)]))
-    return pd.concat(frames).assign(q_value=q, reason=reason)
+    return pd.concat(frames)
 
 
 def routing_table(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0, p=0.4, group="plateau", reason=""):

@@ -1,4 +1,4 @@
-"""C4 is an equivalence statement."""
+"""C4 says no clusters only with power, and clusters only where they matter."""
 
 import numpy as np
 import pandas as pd
@@ -14,52 +14,68 @@ def clusters_row(plateau=(1, 0), **numbers) -> pd.Series:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "q", "expected"),
+    ("gap", "p", "power", "expected"),
     [
-        (0.15, 0.29, 0.02, "supported"),  # upper end of the difference 0.09
-        (0.15, 0.29, 0.9, "supported"),
-        (0.15, 0.31, 0.02, "undecided"),  # the interval spans the margin
-        (0.31, 0.40, 0.02, "contradicted"),
-        (0.31, 0.40, 0.06, "undecided"),
-        (np.nan, np.nan, 0.02, "undecided"),
+        ((0.01, 0.04), 0.2, 0.9, "supported"),
+        ((0.01, 0.04), 0.2, 0.79, "undecided"),  # planted blocks would not have been found
+        ((0.01, 0.04), 0.2, np.nan, "undecided"),
+        ((0.01, 0.06), 0.2, 0.9, "undecided"),  # the interval spans the margin
+        ((0.01, 0.04), 0.04, 0.9, "undecided"),  # beyond chance, but too faint to matter
+        ((0.06, 0.10), 0.04, 0.9, "contradicted"),
+        ((0.06, 0.10), 0.04, 0.1, "contradicted"),  # what is found needs no power
+        ((0.06, 0.10), 0.06, 0.9, "undecided"),
+        ((0.04, 0.10), 0.04, 0.9, "undecided"),
+        ((np.nan, np.nan), 0.04, 0.9, "undecided"),
     ],
 )
-def test_no_clusters_is_an_equivalence_statement(low, high, q, expected):
-    row = clusters_row(low=low, high=high, q=q)
+def test_no_clusters_takes_power_and_clusters_a_margin(gap, p, power, expected):
+    row = clusters_row(gap=gap, p=p, power=power)
     assert row["verdict"] == expected
-    assert row["bound"] == 0.1
-    assert row["p_value"] == q
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low - 0.2, high - 0.2), nan_ok=True)
+    assert row["bound"] == 0.05
+    assert row["p_value"] == p, "the test is one, so its p is not adjusted"
+    assert row["power"] == pytest.approx(power, nan_ok=True)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(gap, nan_ok=True)
     assert (row["need"] == "") == (expected != "undecided")
 
 
-def test_clusters_row_says_value_interval_null_and_p():
-    row = clusters_row(value=0.37, low=0.31, high=0.4)
+def test_clusters_row_says_excess_interval_null_controls_and_power():
+    row = clusters_row(value=0.36, gap=(0.06, 0.1), p=0.005)
     assert row["sentence"] == (
-        "Contradicted for a at step16: signed modularity of the 20 plateau neurons is 0.17 higher than in matched "
-        "groups (95 % interval +0.11 to +0.2; 5 rows; threshold for clusters: +0.1)."
+        "Contradicted for a at step16: the communities of the 20 plateau neurons are 0.08 more separate than those of "
+        "rotated neurons with the same components (95 % interval +0.06 to +0.1; 500 rows; p = 0.005; threshold for "
+        "clusters: +0.05)."
     )
-    for part in ("signed modularity 0.37, mean of 99 matched groups 0.2", "adjusted p = 0.02"):
+    for part in (
+        "separation 0.36, mean of 199 rotations 0.28",
+        "a common factor with 40 % of the variance is taken out",
+        "finds 90 % of planted divisions with r = 0.3",
+        "mean of 99 matched groups 0.25, p = 0.2",
+    ):
         assert part in row["evidence"]
-    assert "above 0.1" in row["rule"]
-    assert "0.1 lower than" in clusters_row(value=0.1, low=0.05, high=0.15)["sentence"]
+    assert "above 0.05" in row["rule"]
+    assert "no common factor is taken out" in clusters_row(factor=0.0)["evidence"]
+    assert "less separate" in clusters_row(value=0.2)["sentence"]
+    assert clusters_row()["sentence"].endswith("and the test would find 90 % of planted blocks (r = 0.3).")
+    assert clusters_row(power=0.3)["sentence"].endswith("would find only 30 % of planted blocks (r = 0.3).")
 
 
-def test_clusters_without_a_plateau_are_those_of_the_fixed_cut_and_unmeasured_ones_undecided():
+def test_clusters_without_a_plateau_are_those_of_the_top_neurons_and_unmeasured_ones_undecided():
     row = clusters_row(plateau=(0, 0), group="top_33")
     assert "(top_33, rare)" in row["statistic"]
     assert "the 33 most influential neurons" in row["sentence"]
-    assert row["evidence"].endswith("no plateau is declared, so these are the neurons before the paper's fixed cut")
-    assert "no plateau" not in clusters_row()["evidence"]
-    row = clusters_row(value=np.nan, low=np.nan, high=np.nan, q=np.nan, reason="2 neurons, at least 3 are needed")
+    row = clusters_row(value=np.nan, p=np.nan, gap=(np.nan, np.nan), reason="2 neurons, at least 3 are needed")
     assert row["verdict"] == "undecided"
     assert "2 neurons, at least 3 are needed" in row["sentence"]
     assert row["need"].endswith("2 neurons, at least 3 are needed")
 
 
 def test_need_of_clusters():
-    spans = clusters_row(value=0.3, low=0.25, high=0.35)["need"]  # on the margin: (1.96 / 0.2533)^2 - 1 = 58.9
-    assert spans == "59.1 times as many held-out documents (300 rows instead of 5)"
-    by_chance = clusters_row(value=0.35, low=0.31, high=0.4, q=0.3)["need"]  # 0.15 against a spread of 0.051
-    assert by_chance == "a group of 30 neurons (20 here)", "either tail counts: for one 24 would do"
-    assert "ten bootstrap draws" in clusters_row(low=np.nan, high=np.nan)["need"]
+    few_plants = clusters_row(power=0.5)["need"]
+    assert "until the test finds 80 % of planted divisions with r = 0.3 within blocks (50 % here)" in few_plants
+    spans = clusters_row(gap=(-0.02, 0.06), value=0.3)["need"]
+    assert "times as many held-out documents" in spans
+    faint = clusters_row(gap=(0.01, 0.04), p=0.01)["need"]
+    assert "so faint (+0.02) that they are neither none nor clusters that matter (threshold +0.05)" in faint
+    by_chance = clusters_row(value=0.36, gap=(0.07, 0.09), p=0.2)["need"]
+    assert by_chance.startswith("to contradict it, a group of")
+    assert "ten bootstrap draws" in clusters_row(gap=(np.nan, np.nan), p=0.01)["need"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from claim_tables import BOUNDS, VIEW
 
-from rareneurons.claims.clusters import MODULARITY
 from rareneurons.claims.decision import Decision, Statistic
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.over_models import SHARE_OF_MODELS, MoreModelsLikeThese, over_models
@@ -15,7 +14,7 @@ from rareneurons.conventions import ALL_MODELS
 from rareneurons.stats import random_effects
 
 SHORT = {"y": "supported", "n": "contradicted", "u": "undecided"}
-STATISTIC = Statistic(MODULARITY, "plateau", "rare", "heldout")
+STATISTIC = Statistic("separation", "plateau", "rare", "heldout")
 
 
 def models(verdicts: str, values=None, half=0.05, bound=0.1) -> dict[str, Decision]:

@@ -23,7 +23,7 @@ NAME = CheckpointName("a", "step16")
 CUTS = (2.0, 3.5)
 N, DOCUMENTS = 240, 24
 REGIMES = RegimeSettings(CUTS, 20, 199, 0.05, 0.5, 0.5, 0, (5,))
-ORGANIZATION = OrganizationSettings(12, 20, 1, [1], 10)
+ORGANIZATION = OrganizationSettings(12, 20, 1, [1], 10, 20, 2)
 SETTINGS = ChoiceSettings("rare-input", REGIMES, 12, 15, CoordinationSettings(), ORGANIZATION)
 
 
@@ -78,10 +78,11 @@ def measured(evidence, selection):
     return choice_measures(evidence, selection, SETTINGS, np.random.default_rng(1))
 
 
-def row_of(measured, choice, measure, group, condition="rare", part="", quantity="value"):
+def row_of(measured, choice, measure, group, condition="rare", part="", quantity="value", against=None):
     found = measured[(measured["choice"] == choice) & (measured["measure"] == measure)]
     found = found[(found["group"] == group) & (found["condition"] == condition)]
     found = found[(found["part"] == part) & (found["quantity"] == quantity)]
+    found = found if against is None else found[found["against"] == against]
     assert len(found) == 1
     return found.iloc[0]
 
@@ -115,7 +116,8 @@ def test_neurons_are_chosen_and_described_on_the_choice_s_rows(evidence, selecti
     assert found["value"] == pytest.approx(expected)
     assert found["n"] == len(activation)
     assert found["split"] == split
-    assert row_of(measured, choice, "signed_modularity", TOP, chosen_on)["n"] == len(activation)
+    if choice != "random controls":  # C4 is not decided against control groups
+        assert row_of(measured, choice, "separation", TOP, chosen_on, against="rotation")["n"] == len(activation)
     assert set(measured["group"]) <= {"boost", "plateau", TOP}
 
 
@@ -133,7 +135,7 @@ def test_random_controls_are_compared_with_and_named(evidence, selection, measur
     assert found["null_n"] == 12
     difference = row_of(measured, "random controls", "effective_dimension", TOP, quantity="difference")
     assert difference["value"] == pytest.approx(found["value"] - found["null_mean"])
-    against = measured[measured["table"] != "regimes"].groupby("choice")["against"].unique()
+    against = measured[measured["table"] == "coordination"].groupby("choice")["against"].unique()
     assert {choice: list(kinds) for choice, kinds in against.items()} == {
         "input bands": ["matched"],
         "random controls": ["random"],
@@ -182,7 +184,9 @@ def test_neurons_of_the_input_band_are_matched_on_its_own_discovery_rows(evidenc
 
 def test_only_what_verdicts_read_is_kept(measured):
     organization = measured[measured["table"] == "organization"]
-    assert set(organization["measure"]) == {"signed_modularity"}
+    division = {"separation", "division_power", "planted_correlation", "common_factor"}
+    assert set(organization["measure"]) == division
+    assert {"rotation"} < set(organization["against"]) <= {"rotation", "", "matched", "random"}
     coordination = measured[measured["table"] == "coordination"]
     assert set(coordination["measure"]) == {"effective_dimension"}
     assert set(coordination["quantity"]) == {"value", "difference"}

@@ -1,28 +1,28 @@
-"""Modularity against its nulls, and correlation matrices ordered by community."""
+"""Separation against its nulls, and correlation matrices ordered by community."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from pictures import A, B, labelled, measures
 
-from rareneurons.figures.organization import community_matrices, modularity_by_step
+from rareneurons.figures.organization import community_matrices, separation_by_step
 
 pytestmark = pytest.mark.usefixtures("style")
 
 
-def modularity_table() -> pd.DataFrame:
-    return pd.concat([measures("signed_modularity", against=null) for null in ("random", "matched", "shift")])
+def separation_table() -> pd.DataFrame:
+    return pd.concat([measures("separation", against=null) for null in ("random", "matched", "rotation")])
 
 
-def test_modularity_has_a_panel_per_group_and_model_and_names_its_nulls():
-    figure = labelled(modularity_by_step(modularity_table(), ("plateau", "top_33"), "rare"))
+def test_separation_has_a_panel_per_group_and_model_and_names_its_nulls():
+    figure = labelled(separation_by_step(separation_table(), ("plateau", "top_33"), "rare"))
     assert [axis.get_title() for axis in figure.axes] == [f"{A}\nplateau", f"{B}\nplateau"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert sorted(texts) == ["matched null", "plateau", "random null", "shift null"]
+    assert sorted(texts) == ["matched null", "plateau", "random null", "rotation null"]
     values = figure.axes[0].containers[0].lines[0].get_ydata().astype(float)
     np.testing.assert_allclose(values, [0.5, 0.51, 0.66])
     nulls = [line for line in figure.axes[0].lines if line.get_label().endswith(" null")]
-    assert [line.get_label() for line in nulls] == ["random null", "matched null", "shift null"]
+    assert [line.get_label() for line in nulls] == ["rotation null", "matched null", "random null"]
     for line in nulls:
         np.testing.assert_allclose(line.get_ydata(), 0.4)
 

@@ -67,7 +67,7 @@ def test_everything_promised_is_there(smoke_run):
     assert set(final["step"]) == {0, 16}
     assert final.loc[final["step"] == 16, "in_top"].any()
     organization = pd.read_csv(results / "tables/organization.csv")
-    assert {"random", "matched", "shift"} <= set(organization["against"].dropna())
+    assert {"random", "matched", "shift", "rotation"} <= set(organization["against"].dropna())
     for number in (1, 2, 3):
         assert set(pd.read_csv(results / f"tables/paper_table_{number}.csv")["checkpoint"]) == {"step16"}
     for name in MEASURES:

@@ -11,11 +11,11 @@ class Bounds:
     plateau at one checkpoint. ``permutations``: number of permutations behind the p of a trend. ``power``: a negative
     result counts only if the test finds at least this share of planted plateaus. ``alpha``: largest adjusted p that
     counts as a difference. ``dimension_reduction``: smallest relevant reduction of the effective dimension, as a share
-    of the control groups' mean. ``modularity_margin``: smallest excess of modularity over the control groups that
-    counts as clusters. ``routing_margin``: smallest routing by one head that counts as dedicated, as a share of a mean
-    head's effect. ``specialization_margin``: smallest growth of the top neurons' selectivity, in nats, that counts as
-    specialization. ``abrupt_width``: a rise is abrupt if its middle half takes less than this in ln step.
-    ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control groups' mean.
+    of the control groups' mean. ``cluster_margin``: smallest excess of a division's separation over that of rotated
+    neurons that counts as clusters. ``routing_margin``: smallest routing by one head that counts as dedicated, as a
+    share of a mean head's effect. ``specialization_margin``: smallest growth of the top neurons' selectivity, in nats,
+    that counts as specialization. ``abrupt_width``: a rise is abrupt if its middle half takes less than this in ln
+    step. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control groups' mean.
     """
 
     flatness: float
@@ -24,7 +24,7 @@ class Bounds:
     power: float
     alpha: float
     dimension_reduction: float
-    modularity_margin: float
+    cluster_margin: float
     routing_margin: float
     specialization_margin: float
     abrupt_width: float

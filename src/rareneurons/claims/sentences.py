@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rareneurons.claims import course, over_models, over_training, plateau, requirements, routing, tails
+from rareneurons.claims import clusters, course, over_models, over_training, plateau, requirements, routing, tails
 from rareneurons.claims.below_controls import Comparison
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Statistic, Unmeasured
@@ -242,32 +242,60 @@ def _named(decision: Decision) -> str:
 
 
 def _clusters_statistic(statistic: Statistic) -> str:
-    return f"signed modularity minus that of {statistic.against} groups {_where(statistic)}"
+    return f"separation of the communities minus that of rotated neurons {_where(statistic)}"
 
 
 def _clusters_rule(view: View, bounds: Bounds) -> str:
-    margin = bounds.modularity_margin
+    margin = f"{bounds.cluster_margin:g}"
     return (
-        f"supported if the upper end of the difference's interval is below {margin:g}; contradicted if its lower end "
-        f"is above {margin:g} and the adjusted p is at most {bounds.alpha:g}; {_family(view)}; n counts rows"
+        "a common factor is taken out of the activations, communities are found on discovery rows, and their "
+        "separation is the mean correlation within communities minus that between them on held-out rows. The test "
+        "compares it with the separation of rotated neurons: random mixtures of the group's neurons with the same "
+        "components. Contradicted (there are clusters) if its p is at most "
+        f"{bounds.alpha:g} and the interval of the difference from the mean of the rotated ones is above {margin}; "
+        f"supported (there are none) if p is above {bounds.alpha:g}, the interval is below {margin}, and the test "
+        f"finds at least {percent(bounds.power)} of planted divisions, which are as clear as the group's own and "
+        "correlate within blocks by at least 0.05. p is that of this one test and is not adjusted; other measures and "
+        "control groups are shown and decide nothing; n counts rows"
     )
 
 
 def _clusters_finding(decision: Decision, view: View) -> str:
-    difference = decision.number
-    return (
-        f"signed modularity of {_named(decision)} is {abs(difference.value):.2g} "
-        f"{'lower' if difference.value < 0 else 'higher'} than in {view.controls} groups (95 % interval "
-        f"{difference.ci_low:+.2g} to {difference.ci_high:+.2g}; {decision.n:,.0f} rows; threshold for clusters: "
-        f"{decision.bound:+.2g})"
+    excess, found = decision.number, decision.evidence
+    who = f"the communities of {_named(decision)}"
+    numbers = (
+        f"{who} are {abs(excess.value):.2g} {'less' if excess.value < 0 else 'more'} separate than those of rotated "
+        f"neurons with the same components (95 % interval {excess.ci_low:+.2g} to {excess.ci_high:+.2g}; "
+        f"{decision.n:,.0f} rows; p = {decision.p_value:.2g}; threshold for clusters: {decision.bound:+.2g})"
     )
+    planted = f"{_share_of_plants(decision.power)} of planted blocks (r = {found.planted:.2g})"
+    if decision.verdict == "supported":
+        return f"{numbers}, and the test would find {planted}"
+    if decision.verdict == "undecided" and not decision.power >= found.wanted:
+        return f"{numbers}, and the test would find only {planted}"
+    return numbers
+
+
+def _share_of_plants(power: float) -> str:
+    return "an unknown share" if np.isnan(power) else percent(power)
 
 
 def _clusters_evidence(decision: Decision, view: View) -> str:
-    row = decision.evidence
+    found, row = decision.evidence, decision.evidence.separation
+    factor = (
+        f"a common factor with {percent(found.factor)} of the variance is taken out"
+        if found.factor > 0
+        else "no common factor is taken out"
+    )
+    controls = "".join(
+        f"; mean of {other['null_n']:.0f} {kind} groups {other['null_mean']:.3g}, p = {other['p_value']:.2g}"
+        for kind, other in found.controls.items()
+        if other["null_n"] > 0
+    )
     return (
-        f"signed modularity {row['value']:.3g}, mean of {row['null_n']:.0f} {view.controls} groups "
-        f"{row['null_mean']:.3g}, adjusted p = {row['q_value']:.2g}"
+        f"separation {row['value']:.3g}, mean of {row['null_n']:.0f} rotations {row['null_mean']:.3g} (95 % of them: "
+        f"{row['null_low']:.3g} to {row['null_high']:.3g}), p = {row['p_value']:.2g}; {factor}; the test finds "
+        f"{_share_of_plants(decision.power)} of planted divisions with r = {found.planted:.2g} within blocks{controls}"
     )
 
 
@@ -631,6 +659,28 @@ def _(needed: plateau.MoreForPower) -> str:
 
 
 @requirement.register
+def _(needed: clusters.ClearerPlants) -> str:
+    return (
+        f"more documents (more than the {needed.rows:,.0f} held-out rows here), until the test finds "
+        f"{percent(needed.wanted)} of planted divisions with r = {needed.planted:.2g} within blocks "
+        f"({_share_of_plants(needed.power)} here)"
+    )
+
+
+@requirement.register
+def _(needed: clusters.FaintDivision) -> str:
+    return (
+        f"nothing that this run could add: there are communities beyond chance, but so faint ({needed.excess:+.2g}) "
+        f"that they are neither none nor clusters that matter (threshold {needed.margin:+.2g})"
+    )
+
+
+@requirement.register
+def _(needed: clusters.MoreRotations) -> str:
+    return f"{needed.needed:,} rotations (`organization.rotations`; {needed.here:,} here)"
+
+
+@requirement.register
 def _(needed: routing.ClearRouting) -> str:
     return (
         f"{requirement(needed.documents)}, provided that the strongest head's adjusted p ({needed.p_value:.2g} here) "
@@ -709,7 +759,7 @@ WORDING: dict[str, Wording] = {
         _clusters_rule,
         _clusters_finding,
         _clusters_evidence,
-        "signed modularity minus that of the control groups",
+        "separation of communities minus that of rotated neurons",
     ),
     "C5": Wording(
         "No dedicated attention routing to the plateau neurons",

@@ -41,7 +41,7 @@ CLAIMS = (
     Claim("C1", decide_rare_curve),
     Claim("C2", decide_common_curve),
     Claim("C3", decide_dimension, mean_supports_below=lambda bounds: 0.0),
-    Claim("C4", decide_clusters, mean_supports_below=lambda bounds: bounds.modularity_margin),
+    Claim("C4", decide_clusters, mean_supports_below=lambda bounds: bounds.cluster_margin),
     Claim("C5", decide_routing),
     Claim("C6", decide_course, about_training=True),
     Claim("C7", decide_tails, about_training=True),

@@ -1,7 +1,7 @@
 """What the verdicts read of a checkpoint, measured again under each of the authors' choices."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from rareneurons.groups import (
 )
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.organization.activations import LayerActivations
-from rareneurons.organization.estimates import group_organization
+from rareneurons.organization.estimates import ROTATION, group_division
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.curve import rank_curve
 from rareneurons.regimes.estimates import FIXED, FLATNESS, PLATEAU, RegimeSettings, curve_estimate, regime_estimates
@@ -77,12 +77,13 @@ def choice_measures(
         if choice.input_band or choice.random_controls or choice.reused_documents:
             groups = _groups(choice, view, evidence, selection, settings, rng)
             measured["coordination"] = _coordination(view, groups, evidence, settings, rng)
-            measured["organization"] = _organization(view, groups, evidence, settings, rng)
+            if choice.input_band or choice.reused_documents:
+                measured["organization"] = _organization(view, groups, evidence, settings, rng)
         for table, found in measured.items():
             frame = measure_frame(evidence.checkpoint, found)
             # The estimators call the one kind of controls that they were given matched.
             frame = frame.assign(against=frame["against"].where(frame["against"] != MATCHED, view.controls))
-            kept = frame[read_by_verdicts(table, frame) & frame["against"].isin(["", view.controls])]
+            kept = frame[read_by_verdicts(table, frame) & frame["against"].isin(["", view.controls, ROTATION])]
             frames.append(kept.assign(choice=choice.name, table=table, split=view.split))
     return pd.concat(frames, ignore_index=True)
 
@@ -161,9 +162,8 @@ def _organization(
 ) -> list[Named]:
     discovery, _ = evidence.at(view.condition, "discovery")
     layer = LayerActivations(*evidence.at(view.condition, view.split), discovery)
-    least = replace(settings.organization, shifts=1, pairs=1)  # no verdict reads anything of these
     return [
         (view.condition, name, estimate)
         for name, group in groups.items()
-        for estimate in group_organization(layer, group, least, rng)
+        for estimate in group_division(layer, group, settings.organization, rng)
     ]

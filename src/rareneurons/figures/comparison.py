@@ -18,7 +18,7 @@ LABELS = {
     "C1": "ratio of exponents",
     "C2": "ratio of exponents",
     "C3": "relative dimension",
-    "C4": "modularity difference",
+    "C4": "excess separation",
     "C7": "relative Hill exponent",
 }
 # Shape and filling show the verdict. Colour does not: it means rare, common or a group.

@@ -1,4 +1,4 @@
-"""Figures of a group's communities: modularity beside its nulls, and correlations ordered by community."""
+"""Figures of a group's communities: their separation beside its nulls, and correlations ordered by community."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,13 +13,14 @@ from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOURS
 from rareneurons.figures.style import COLUMN_WIDTH, label_line, legend_below, models_of, panels, step_axis, words
 from rareneurons.tables import rows_of
 
-MEASURE = "signed_modularity"
-NULL_LINES = {"random": ":", "matched": "--", "shuffled": (0, (4, 1, 1, 1)), "shift": "-."}
+MEASURE = "separation"
+NULL_LINES = {"rotation": "-", "matched": "--", "shuffled": (0, (4, 1, 1, 1)), "random": ":"}
+BAND = "rotation"  # the null that the claim is decided against
 PREFERRED = ("plateau", "top_33", "selective_33")
 
 
-def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str) -> Figure:
-    """Signed modularity of each group by training step with its three nulls; one row per group, one column per model.
+def separation_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str) -> Figure:
+    """Separation of each group's communities by training step with its nulls; one row per group, one column per model.
 
     Args:
         table: the organization table over models and checkpoints.
@@ -38,7 +39,7 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
             if len(mine):
                 step_axis(axis, list(table.loc[table["model"] == model, "step"].unique()))
             axis.set_title(f"{model}\n{words(group)}")
-        label_line(row, "signed modularity")
+        label_line(row, "separation (r)")
     for axis in axes[:-1].flat:
         axis.set_xlabel("")
     legend_below(figure)
@@ -46,7 +47,7 @@ def modularity_by_step(table: pd.DataFrame, groups: Sequence[str], condition: st
 
 
 def _draw_value(axis: Axes, table: pd.DataFrame, group: str) -> None:
-    value = rows_of(table, MEASURE, against="matched").sort_values("step")
+    value = rows_of(table, MEASURE, against=BAND).sort_values("step")
     error = np.vstack([value["value"] - value["ci_low"], value["ci_high"] - value["value"]])
     axis.errorbar(
         value["step"],
@@ -62,14 +63,16 @@ def _draw_value(axis: Axes, table: pd.DataFrame, group: str) -> None:
 
 
 def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
-    """Means of the nulls, and the central 95 % of the matched one."""
+    """Means of the nulls, and the central 95 % of the rotations."""
     for null, dashes in NULL_LINES.items():
         colour = NULL_COLOURS[null]
         compared = rows_of(table, MEASURE, against=null).dropna(subset="null_mean").sort_values("step")
+        if compared.empty:
+            continue
         steps, mean, label = compared["step"], compared["null_mean"], f"{null} null"
         low, high = compared["null_low"], compared["null_high"]
         axis.plot(steps, mean, linestyle=dashes, color=colour, linewidth=0.9, marker=".", markersize=2.5, label=label)
-        if null != "matched":
+        if null != BAND:
             continue
         if len(steps) == 1:  # a band of one step would have no width
             axis.vlines(steps, low, high, color=colour, alpha=0.12, linewidth=6)
@@ -78,7 +81,7 @@ def _draw_nulls(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Correlations of the plateau's neurons ordered by community, beside a matched group's; one row per model.
+    """What a common factor leaves of correlations, ordered by community, beside a matched group's; a row per model.
 
     Args:
         pictures: model -> arrays as ``organization.pictures.community_pictures`` returns them. The top neurons are
@@ -97,7 +100,9 @@ def community_matrices(pictures: Mapping[str, Mapping[str, np.ndarray]]) -> Figu
             image = _draw_ordered(axis, arrays[key], arrays[f"{group}.{prefix}community"])
             axis.set_title(f"{model}\n{words(text)}")
     if image is not None:
-        figure.colorbar(image, ax=axes, label="correlation", location="bottom", shrink=0.6, aspect=30)
+        figure.colorbar(
+            image, ax=axes, label="correlation without the common factor", location="bottom", shrink=0.6, aspect=30
+        )
     return figure
 
 

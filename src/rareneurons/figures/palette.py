@@ -12,7 +12,7 @@ GROUP_COLOURS = {
     "suppress_decay": "#999933",
 }
 NULL_COLOUR = "#999999"
-NULL_COLOURS = {"random": NULL_COLOUR, "matched": "#000000", "shuffled": "#AA4499", "shift": "#44AA99"}
+NULL_COLOURS = {"random": NULL_COLOUR, "matched": "#000000", "shuffled": "#AA4499", "rotation": "#44AA99"}
 UNKNOWN_COLOUR = "#000000"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rareneurons.groups import SMALLEST_GROUP
 from rareneurons.organization.information import bin_masks, binned, chosen_rows
-from rareneurons.stats import correlation_matrix
+from rareneurons.stats import correlation_matrix, document_weights
 
 
 class LayerActivations:
@@ -26,6 +26,12 @@ class LayerActivations:
         self.binned_rows = chosen_rows(len(heldout))
         self.bins = binned(heldout[self.binned_rows])
         self.masks = bin_masks(self.bins)
+
+    def resampled(self, members: np.ndarray, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Bootstrap draws of held-out documents: weights (B, documents), correlations of the members (B, n, n)."""
+        weights = document_weights(int(self.document.max()) + 1, number, rng)
+        drawn = [correlation_matrix(self.heldout[:, members], draw[self.document]) for draw in weights]
+        return weights, np.stack(drawn) if drawn else np.empty((0, len(members), len(members)))
 
     def why_unknown(self, members: np.ndarray) -> str:
         """Why a group (n,) cannot be measured on these activations; empty if it can."""
@@ -59,8 +65,6 @@ class Shifts:
         shape = number, len(members)
         offsets = rng.integers(len(layer.heldout), size=shape)
         self.correlations = shifted_correlations(layer.heldout[:, members], offsets)
-        there = rng.integers(len(layer.discovery), size=shape)
-        self.discovery_correlations = shifted_correlations(layer.discovery[:, members], there)
         # The bins are made on fewer rows, so their offsets are taken modulo that number of rows.
         self.bin_offsets = offsets % len(layer.bins)
 

@@ -48,8 +48,12 @@ def without_diagonal(matrices: np.ndarray) -> np.ndarray:
 
 def signed_modularity(weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Signed modularity (G,) of the partitions ``labels`` (G, n) of graphs (G, n, n), at resolution 1."""
-    same = labels[:, :, None] == labels[:, None, :]
-    return (modularity_matrix(weights) * same).sum((1, 2))
+    return _inside(modularity_matrix(weights), labels)
+
+
+def _inside(gain: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Sum (G,) of (G, n, n) over pairs that share a community."""
+    return np.einsum("gij,gij->g", gain, labels[:, :, None] == labels[:, None, :])
 
 
 def best_partitions(gain: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -164,6 +168,32 @@ def _consensus(weights: np.ndarray, orders: np.ndarray, resolutions: Sequence[fl
             together += labels[:, :, None] == labels[:, None, :]
     share = together / (len(resolutions) * seeds)
     return best_partitions(share - 0.5, np.tile(orders[:1], (n_graphs, 1)))
+
+
+def clearest_partitions(weights: np.ndarray, seeds: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The partition of each graph with the highest signed modularity among several searches at resolution 1.
+
+    Args:
+        weights: (G, n, n) symmetric, finite; the diagonal is ignored.
+        seeds: number of orders of the nodes tried, the same for all graphs.
+        rng: draws the orders.
+
+    Returns:
+        Community labels (G, n), and their modularity (G,).
+    """
+    n_graphs, n = weights.shape[:2]
+    orders = rng.permuted(np.tile(np.arange(n), (seeds, 1)), axis=1)
+    labels, modularity = np.zeros((n_graphs, n), dtype=np.int64), np.zeros(n_graphs)
+    per_chunk = max(1, ELEMENTS_PER_CHUNK // (n * n * seeds))
+    for first in range(0, n_graphs, per_chunk):
+        here = slice(first, first + per_chunk)
+        gain = modularity_matrix(weights[here])
+        runs = best_partitions(np.repeat(gain, seeds, axis=0), np.tile(orders, (len(gain), 1)))
+        runs = runs.reshape(len(gain), seeds, n)
+        quality = np.stack([_inside(gain, runs[:, seed]) for seed in range(seeds)], axis=1)
+        best = quality.argmax(1)
+        labels[here], modularity[here] = runs[np.arange(len(gain)), best], quality.max(1)
+    return labels, modularity
 
 
 def silhouettes(distance: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -1,14 +1,22 @@
 """Organization of a checkpoint's groups: communities, mutual information and places, with intervals and tests."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from rareneurons.evidence import Evidence, Measured
 from rareneurons.groups import CONTROL_KINDS, SMALLEST_GROUP, ControlledGroup, ControlledGroups
-from rareneurons.organization.activations import LayerActivations, too_small
+from rareneurons.organization.activations import LayerActivations, subgraphs, too_small
+from rareneurons.organization.divisions import (
+    division_test,
+    planted_correlation,
+    power_of_division,
+    separations,
+)
 from rareneurons.organization.measures import (
+    AGREEMENT,
     DRAWS,
     GROUP,
     LINEAR,
@@ -22,15 +30,14 @@ from rareneurons.organization.measures import (
 )
 from rareneurons.organization.pictures import community_pictures
 from rareneurons.organization.settings import OrganizationSettings
-from rareneurons.stats import against_controls, frame_of_tests, moved_to
-from rareneurons.tables import Estimate, beside_controls, draws_frame
+from rareneurons.stats import against_controls, frame_of_tests, moved_to, percentile_interval
+from rareneurons.tables import DIFFERENCE, Estimate, beside_controls, draws_frame
 
 # Measure and part -> unit.
 ACTIVATION_UNITS: dict[Measure, str] = {
     ("signed_modularity", ""): "modularity",
     ("silhouette", ""): "silhouette",
     ("communities", ""): "communities",
-    ("partition_agreement", ""): "adjusted Rand index",
     ("mutual_information", ""): "nats",
     ("mutual_information", LINEAR): "nats",
 }
@@ -41,6 +48,11 @@ STATIC_UNITS: dict[Measure, str] = {
     ("index_distance", ""): "neurons",
     ("index_gap", ""): "neurons",
 }
+ROTATION = "rotation"  # the null of divisions: random mixtures of the group's neurons
+SEPARATION = "separation"
+# Of a group's division: share of planted divisions that are found, the correlation within their blocks, and the share
+# of the variance that the common factor had.
+DIVISION_POWER, PLANTED_CORRELATION, COMMON_FACTOR = "division_power", "planted_correlation", "common_factor"
 # A bootstrap draw holds some documents several times, which raises these measures for noise too.
 RAISED_BY_REPEATS = {"signed_modularity", "silhouette", "mutual_information"}
 
@@ -86,13 +98,13 @@ def paper_table(organization: pd.DataFrame) -> pd.DataFrame:
     Args:
         organization: the measure's table over models and checkpoints.
     """
-    return beside_controls(organization, (*CONTROL_KINDS, SHIFT))
+    return beside_controls(organization, (*CONTROL_KINDS, SHIFT, ROTATION))
 
 
 def group_organization(
     layer: LayerActivations, group: ControlledGroup, settings: OrganizationSettings, rng: np.random.Generator
 ) -> list[Estimate]:
-    """Communities and mutual information of a group's activations, against controls and circular shifts.
+    """Division, communities and mutual information of a group's activations, against controls and shifts.
 
     Args:
         layer: activations of the whole layer.
@@ -102,19 +114,87 @@ def group_organization(
 
     Returns:
         Each of ``ACTIVATION_UNITS`` against each kind of controls and against ``shift``, with a document-bootstrap
-        interval and a two-sided empirical p; and ``mutual_information`` of the part ``shuffled_rows``, the estimate for
-        neurons whose rows were shuffled. ``n`` counts rows. NaN with a reason if the group cannot be measured.
+        interval and a two-sided empirical p; ``partition_agreement`` of the communities of discovery and held-out rows;
+        ``mutual_information`` of the part ``shuffled_rows``, the estimate for
+        neurons whose rows were shuffled; and the numbers of :func:`group_division`. ``n`` counts rows. NaN with a
+        reason if the group cannot be measured.
     """
     nulls = [*group.controls, SHIFT]
     reason = layer.why_unknown(group.members)
     if reason:
-        return _unknown(ACTIVATION_UNITS, nulls, len(layer.heldout), reason)
-    values = activation_values(layer, group, settings, rng)
+        unknown = _unknown(ACTIVATION_UNITS, nulls, len(layer.heldout), reason)
+        return unknown + group_division(layer, group, settings, rng)
+    resampled = layer.resampled(group.members, settings.bootstrap, rng)
+    values = activation_values(layer, group, resampled, settings, rng)
     n_rows = dict.fromkeys(ACTIVATION_UNITS, len(layer.heldout)) | {("mutual_information", ""): len(layer.binned_rows)}
     shuffled = float(values["mutual_information", SHUFFLED][GROUP][0])
+    agreement = values[AGREEMENT]
     return [
         *_compared(ACTIVATION_UNITS, values, n_rows, nulls),
         Estimate("mutual_information", shuffled, "nats", len(layer.binned_rows), part=SHUFFLED),
+        Estimate(
+            *(AGREEMENT[0], float(agreement[GROUP][0]), "adjusted Rand index", len(layer.heldout)),
+            *percentile_interval(agreement.get(DRAWS, np.empty(0))),
+        ),
+        *group_division(layer, group, settings, rng, resampled[1]),
+    ]
+
+
+def group_division(
+    layer: LayerActivations,
+    group: ControlledGroup,
+    settings: OrganizationSettings,
+    rng: np.random.Generator,
+    draws: np.ndarray | None = None,
+) -> list[Estimate]:
+    """Does the group divide into discrete clusters, once a common factor is taken out? See ``divisions``.
+
+    Args:
+        layer: activations of the whole layer.
+        group: the group with its controls.
+        settings: how much is computed.
+        rng: draws rotations, plants, node orders and, if they are not given, documents.
+        draws: (B, n, n) correlations of the group in each bootstrap draw of held-out documents.
+
+    Returns:
+        ``SEPARATION`` against ``ROTATION`` (p of "greater") and against each kind of controls (two-sided); its
+        ``difference`` from the mean of the rotations; ``DIVISION_POWER`` with ``PLANTED_CORRELATION``; and
+        ``COMMON_FACTOR``. NaN with a reason if the group cannot be measured.
+    """
+    members, n_rows, seeds = group.members, len(layer.heldout), settings.seeds
+    if reason := layer.why_unknown(members):
+        return _unknown({(SEPARATION, ""): "correlation"}, [*group.controls, ROTATION], n_rows, reason)
+    if draws is None:
+        _, draws = layer.resampled(members, settings.bootstrap, rng)
+    here, n_documents = np.ix_(members, members), int(layer.document.max()) + 1
+    test = division_test(
+        layer.discovery_correlation[here], layer.correlation[here], draws, settings.rotations, seeds, rng
+    )
+    measured = Estimate(SEPARATION, test.separation, "correlation", n_rows)
+    found = [
+        against_controls(replace(measured, against=ROTATION), test.draws, test.null, "greater"),
+        Estimate(
+            *(SEPARATION, test.excess, "correlation", n_rows, *test.excess_interval(n_documents)),
+            quantity=DIFFERENCE,
+            against=ROTATION,
+        ),
+    ]
+    for kind, drawn in group.controls.items():
+        scores = np.empty(0)
+        if len(drawn):
+            both = subgraphs(layer.discovery_correlation, drawn), subgraphs(layer.correlation, drawn)
+            scores = separations(*both, seeds, rng)
+        reason = "" if np.isfinite(scores).any() else f"no {kind} group of this size to compare it with"
+        compared = replace(measured, against=kind, reason=reason)
+        found.append(against_controls(compared, test.draws, scores, "two-sided"))
+    within = planted_correlation(test.separation)
+    rows = layer.discovery[:, members], layer.heldout[:, members]
+    power = power_of_division(*rows, within, settings.plants, seeds, rng)
+    return [
+        *found,
+        Estimate(DIVISION_POWER, power, "share of plants", settings.plants),
+        Estimate(PLANTED_CORRELATION, within, "correlation", settings.plants),
+        Estimate(COMMON_FACTOR, test.factor, "share of the variance", len(layer.discovery)),
     ]
 
 

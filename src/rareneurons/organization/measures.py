@@ -14,12 +14,12 @@ from rareneurons.organization.communities import (
 )
 from rareneurons.organization.information import bin_masks, chosen_pairs, linear_information, mutual_information
 from rareneurons.organization.settings import OrganizationSettings
-from rareneurons.stats import correlation_matrix, document_weights
 
 SHIFT = "shift"  # the null that keeps each neuron's activations and breaks their relations
 GROUP, DRAWS = "group", "draws"  # the other kinds of values: of the group itself, and of its bootstrap draws
 LINEAR, SHUFFLED, OUTPUT_WEIGHTS = "linear", "shuffled_rows", "w_out"  # parts
 Measure = tuple[str, str]  # measure and part
+AGREEMENT: Measure = ("partition_agreement", "")
 # Measure -> kind (group, a kind of controls, shift, draws) -> values of all groups of that kind.
 Values = dict[Measure, dict[str, np.ndarray]]
 
@@ -38,7 +38,11 @@ def partitions(
 
 
 def activation_values(
-    layer: LayerActivations, group: ControlledGroup, settings: OrganizationSettings, rng: np.random.Generator
+    layer: LayerActivations,
+    group: ControlledGroup,
+    resampled: tuple[np.ndarray, np.ndarray],
+    settings: OrganizationSettings,
+    rng: np.random.Generator,
 ) -> Values:
     """Communities and mutual information of a group's activations.
 
@@ -47,25 +51,20 @@ def activation_values(
     Args:
         layer: activations of the whole layer.
         group: the group with its controls; kinds without control groups are left out.
+        resampled: bootstrap draws, as :meth:`LayerActivations.resampled` returns them.
         settings: how much is computed.
-        rng: draws offsets, documents, node orders and pairs.
+        rng: draws offsets, node orders and pairs.
     """
     members, controls = group.members, _drawn(group)
     shifts = Shifts(layer, members, settings.shifts, rng)
-    weights = document_weights(int(layer.document.max()) + 1, settings.bootstrap, rng)
-    draws = [correlation_matrix(layer.heldout[:, members], draw[layer.document]) for draw in weights]
+    weights, draws = resampled
     graphs = {
         GROUP: subgraphs(layer.correlation, [members]),
         **{kind: subgraphs(layer.correlation, drawn) for kind, drawn in controls.items()},
         SHIFT: shifts.correlations,
-        DRAWS: np.stack(draws) if draws else np.empty((0, len(members), len(members))),
+        DRAWS: draws,
     }
-    discovery = {
-        GROUP: subgraphs(layer.discovery_correlation, [members]),
-        **{kind: subgraphs(layer.discovery_correlation, drawn) for kind, drawn in controls.items()},
-        SHIFT: shifts.discovery_correlations,
-    }
-    found = _community_values(graphs, discovery, settings, rng)
+    found = _community_values(graphs, subgraphs(layer.discovery_correlation, [members]), settings, rng)
     pairs = chosen_pairs(len(members), settings.pairs, rng)
     linear = {kind: linear_information(stack[:, pairs[:, 0], pairs[:, 1]]).mean(1) for kind, stack in graphs.items()}
     return (
@@ -82,23 +81,22 @@ def _drawn(group: ControlledGroup) -> dict[str, np.ndarray]:
 
 def _community_values(
     heldout: Mapping[str, np.ndarray],
-    discovery: Mapping[str, np.ndarray],
+    discovery: np.ndarray,
     settings: OrganizationSettings,
     rng: np.random.Generator,
 ) -> Values:
-    """Quality of the held-out partitions, and their agreement with those of discovery rows.
-
-    Bootstrap draws of held-out rows are compared with the group's own discovery partition.
-    """
+    """Quality of the held-out partitions, and how far the group's agree with its own of discovery rows (1, n, n)."""
     labels, known, graphs = partitions(np.concatenate(list(heldout.values())), settings, rng)
-    before, known_before, _ = partitions(np.concatenate(list(discovery.values())), settings, rng)
-    n_draws = len(labels) - len(before)
-    before = np.concatenate([before, np.repeat(before[:1], n_draws, axis=0)])
-    known_before = np.concatenate([known_before, np.repeat(known_before[:1], n_draws)])
-    agreement = np.where(known & known_before, partition_agreement(before, labels), np.nan)
     split = _splitter({kind: len(stack) for kind, stack in heldout.items()})
-    measured = _partition_quality(graphs, labels, known) | {"partition_agreement": agreement}
-    return {(name, ""): split(values) for name, values in measured.items()}
+    measured = {(name, ""): split(values) for name, values in _partition_quality(graphs, labels, known).items()}
+    before, _, _ = partitions(discovery, settings, rng)
+    by_kind = split(labels)
+    agreement = {
+        kind: partition_agreement(np.repeat(before, len(by_kind[kind]), axis=0), by_kind[kind])
+        for kind in (GROUP, DRAWS)
+        if len(by_kind[kind])
+    }
+    return measured | {AGREEMENT: agreement}
 
 
 def _partition_quality(graphs: np.ndarray, labels: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,8 +4,7 @@ import numpy as np
 
 from rareneurons.groups import ControlledGroups
 from rareneurons.organization.activations import LayerActivations, subgraphs
-from rareneurons.organization.communities import signed_modularity
-from rareneurons.organization.measures import partitions
+from rareneurons.organization.divisions import divide
 from rareneurons.organization.settings import OrganizationSettings
 
 CANDIDATES = 21  # matched controls among which the one to draw is chosen
@@ -14,9 +13,10 @@ CANDIDATES = 21  # matched controls among which the one to draw is chosen
 def community_pictures(
     layer: LayerActivations, groups: ControlledGroups, settings: OrganizationSettings, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Correlation matrices and communities of groups, and of one matched control each.
+    """What the common factor leaves of correlations, and the communities, of groups and of one matched control each.
 
-    The control is the one of median modularity among the first ``CANDIDATES``.
+    Communities are those of discovery rows, correlations those of held-out rows. The control is the one of median
+    separation among the first ``CANDIDATES``.
 
     Args:
         layer: activations of the whole layer.
@@ -32,12 +32,18 @@ def community_pictures(
     for name, group in groups.items():
         if layer.why_unknown(group.members):
             continue
-        together = [group.members, *group.controls["matched"][:CANDIDATES]]
-        labels, known, graphs = partitions(subgraphs(layer.correlation, together), settings, rng)
-        arrays |= {f"{name}.correlation": graphs[0], f"{name}.community": labels[0]}
-        usable = np.flatnonzero(known[1:]) + 1
-        if len(usable):
-            by_quality = usable[np.argsort(signed_modularity(graphs, labels)[usable])]
-            typical = by_quality[len(by_quality) // 2]
-            arrays |= {f"{name}.matched_correlation": graphs[typical], f"{name}.matched_community": labels[typical]}
+        together = np.stack([group.members, *group.controls["matched"][:CANDIDATES]])
+        discovery, heldout = (subgraphs(each, together) for each in (layer.discovery_correlation, layer.correlation))
+        usable = np.isfinite(discovery).all((1, 2)) & np.isfinite(heldout).all((1, 2))
+        discovery, heldout = discovery[usable], heldout[usable]
+        divisions = divide(discovery, settings.seeds, rng)
+        residual = divisions.residual(heldout)
+        arrays |= {f"{name}.correlation": residual[0], f"{name}.community": divisions.labels[0]}
+        if len(heldout) > 1:
+            by_clarity = np.argsort(divisions.separation(heldout)[1:]) + 1
+            typical = by_clarity[len(by_clarity) // 2]
+            arrays |= {
+                f"{name}.matched_correlation": residual[typical],
+                f"{name}.matched_community": divisions.labels[typical],
+            }
     return arrays

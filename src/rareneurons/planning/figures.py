@@ -156,7 +156,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "organization",
             ORGANIZATION,
-            "organization:modularity_by_step",
+            "organization:separation_by_step",
             {"table": Source("organization.csv")},
             of_groups,
         ),
