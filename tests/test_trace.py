@@ -12,9 +12,7 @@ from rareneurons.trace import (
     Recorder,
     Trace,
     mean_activations,
-    places_in_batch,
     refuse_non_finite_trace,
-    tokens_of_batch,
     trace_rows,
 )
 
@@ -73,18 +71,6 @@ def test_non_finite_residual_is_named():
     trace = Trace(np.zeros((3, 2)), np.array([[0.0], [np.inf], [np.nan]]), np.zeros(2), np.array([1]))
     with pytest.raises(CheckpointError, match=r"residual .* at 2 of 3 rows, first at row 1"):
         refuse_non_finite_trace(trace)
-
-
-def test_tokens_of_a_batch_end_with_its_longest_block_and_rows_find_their_places():
-    blocks = random_blocks(6)
-    batch, device = np.array([1, 4, 5]), torch.device("cpu")
-    tokens = tokens_of_batch(blocks, batch, device)
-    assert tokens.dtype == torch.int64
-    assert tokens.shape == (3, blocks.length[batch].max())
-    rows = candidate_rows(blocks)
-    mine = rows[rows["block"].isin(batch)]
-    at = places_in_batch(batch, mine["block"].to_numpy(copy=True), mine["position"].to_numpy(copy=True), device)
-    assert tokens[at].tolist() == mine["input"].tolist()
 
 
 @pytest.mark.faults

@@ -44,6 +44,22 @@ def candidate_rows(blocks: Blocks) -> pd.DataFrame:
     )
 
 
+def evaluated_rows(blocks: Blocks, rows: pd.DataFrame) -> pd.DataFrame:
+    """Candidate rows of the blocks that hold a selected row: the positions over which references are averaged.
+
+    Args:
+        blocks: evaluation blocks.
+        rows: selected rows (columns ``block``, ``position``).
+
+    Returns:
+        As :func:`candidate_rows`, and ``row``: the place of this row in ``rows``, -1 where it is not selected.
+    """
+    everything = candidate_rows(blocks)
+    evaluated = everything[everything["block"].isin(rows["block"].unique())].reset_index(drop=True)
+    where, selected = (pd.MultiIndex.from_frame(each[["block", "position"]]) for each in (evaluated, rows))
+    return evaluated.assign(row=selected.get_indexer(where))
+
+
 def draw_splits(documents: np.ndarray, discovery_share: float, rng: np.random.Generator) -> dict[int, str]:
     """Split of each document id; each split gets at least one document.
 

@@ -8,10 +8,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.errors import LEAVE_OUT, CheckpointError
 from rareneurons.model_folders.config_file import refuse_longer_rows
 from rareneurons.models.architectures import Architecture
-from rareneurons.rows import candidate_rows
+from rareneurons.rows import evaluated_rows
 from rareneurons.tokens import Blocks
 
 
@@ -56,31 +57,13 @@ class Recorder:
         return hook
 
 
-def batches_of_blocks(needed: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Block indices in batches, in order."""
-    return [needed[start : start + batch_size] for start in range(0, len(needed), batch_size)]
-
-
-def tokens_of_batch(blocks: Blocks, batch: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Tokens as a model reads them, int64 (blocks of the batch, length of its longest block)."""
-    longest = int(blocks.length[batch].max())
-    return torch.from_numpy(blocks.tokens[batch, :longest].astype(np.int64)).to(device)
-
-
-def places_in_batch(
-    batch: np.ndarray, block: np.ndarray, position: np.ndarray, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Block index within a sorted batch, and position, of rows (T,) that lie in its blocks."""
-    return torch.from_numpy(np.searchsorted(batch, block)).to(device), torch.from_numpy(position).to(device)
-
-
 @torch.inference_mode()
 def trace_rows(
     architecture: Architecture,
     blocks: Blocks,
     rows: pd.DataFrame,
     batch_size: int,
-    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> Trace:
     """Run the model over every block that holds a selected row.
 
@@ -101,28 +84,21 @@ def trace_rows(
     refuse_longer_blocks(architecture, blocks)
     last = architecture.n_layers - 1
     device = architecture.unembedding.device
-    block_of_row, position_of_row = rows["block"].to_numpy(), rows["position"].to_numpy()
-    everything = candidate_rows(blocks)
-    evaluated = {block: group["position"].to_numpy(copy=True) for block, group in everything.groupby("block")}
+    evaluated = evaluated_rows(blocks, rows)
+    row_at = evaluated["row"].to_numpy()
     n_neurons, width = architecture.mlp_output_weight(last).shape
-    activations = np.empty((len(rows), n_neurons), dtype=np.float32)
-    residuals = np.empty((len(rows), width), dtype=np.float32)
+    activations = np.full((len(rows), n_neurons), np.nan, dtype=np.float32)
+    residuals = np.full((len(rows), width), np.nan, dtype=np.float32)
     total = np.zeros(n_neurons)
-    n_positions = 0
     modules = {"activation": architecture.mlp_output(last), "residual": architecture.final_norm_module}
-    for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
+    for batch in progress(batches_of_rows(blocks, evaluated, batch_size, device)):
         with Recorder(modules) as recorder:
-            architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
-        activation, residual = recorder.inputs["activation"], recorder.inputs["residual"]
-        for place, block in enumerate(batch):
-            here = block_of_row == block
-            mine, everywhere = torch.from_numpy(position_of_row[here]), torch.from_numpy(evaluated[block])
-            kept = activation[place].cpu()  # on the CPU, because sums are taken in float64, which some devices lack
-            activations[here] = kept[mine].float().numpy()
-            residuals[here] = residual[place, mine.to(device)].float().cpu().numpy()
-            total += kept[everywhere].double().sum(0).numpy()
-            n_positions += len(evaluated[block])
-    trace = Trace(activations, residuals, total / n_positions, np.asarray([last]))
+            architecture.base(input_ids=batch.tokens, use_cache=False)
+        activation, residual = (recorder.inputs[name][batch.at].float().cpu().numpy() for name in modules)
+        mine = row_at[batch.rows]
+        activations[mine[mine >= 0]], residuals[mine[mine >= 0]] = activation[mine >= 0], residual[mine >= 0]
+        total += activation.sum(0, dtype=np.float64)
+    trace = Trace(activations, residuals, total / len(evaluated), np.asarray([last]))
     refuse_non_finite_trace(trace)
     return trace
 
@@ -134,7 +110,7 @@ def mean_activations(
     rows: pd.DataFrame,
     layers: Sequence[int],
     batch_size: int,
-    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> dict[int, np.ndarray]:
     """Mean activation of every MLP neuron of some layers over all evaluated positions of the blocks that hold a row.
 
@@ -154,19 +130,14 @@ def mean_activations(
     """
     refuse_longer_blocks(architecture, blocks)
     device = architecture.unembedding.device
-    needed = rows["block"].unique()
-    everything = candidate_rows(blocks)
-    evaluated = everything[everything["block"].isin(needed)]
-    block, position = evaluated["block"].to_numpy(), evaluated["position"].to_numpy()
+    evaluated = evaluated_rows(blocks, rows)
     modules = {str(layer): architecture.mlp_output(layer) for layer in layers}
     totals = {layer: np.zeros(len(architecture.mlp_output_weight(layer))) for layer in layers}
-    for batch in progress(batches_of_blocks(np.sort(needed), batch_size)):
+    for batch in progress(batches_of_rows(blocks, evaluated, batch_size, device)):
         with Recorder(modules) as recorder:
-            architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
-        mine = np.isin(block, batch)
-        at = places_in_batch(batch, block[mine], position[mine], device)
+            architecture.base(input_ids=batch.tokens, use_cache=False)
         for layer, total in totals.items():
-            total += recorder.inputs[str(layer)][at].double().sum(0).cpu().numpy()
+            total += recorder.inputs[str(layer)][batch.at].double().sum(0).cpu().numpy()
     return {layer: total / len(evaluated) for layer, total in totals.items()}
 
 

@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.tokens import Blocks
-from rareneurons.trace import batches_of_blocks, places_in_batch, tokens_of_batch
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def attention_patterns(
     rows: pd.DataFrame,
     window: int,
     batch_size: int,
-    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> Patterns:
     """Patterns of all heads at the rows, from one pass with eager attention over their blocks.
 
@@ -84,16 +84,15 @@ def attention_patterns(
         progress: wraps the loop over batches.
     """
     device = architecture.unembedding.device
-    block, positions = rows["block"].to_numpy(), rows["position"].to_numpy()
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    batches = batches_of_rows(blocks, rows, batch_size, device)
     with visible_patterns(architecture):
-        for batch in progress(batches_of_blocks(np.unique(block), batch_size)):
-            mine = np.isin(block, batch)
-            place, position = places_in_batch(batch, block[mine], positions[mine], device)
-            with _PatternReader(architecture, place, position, window) as reader:
-                architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
+        for batch in progress(batches):
+            with _PatternReader(architecture, *batch.at, window) as reader:
+                architecture.base(input_ids=batch.tokens, use_cache=False)
             found.append((torch.cat(reader.profiles, 1).cpu(), torch.cat(reader.entropies, 1).cpu()))
-    profile, entropy = (torch.cat(part).float().numpy() for part in zip(*found, strict=True))
+    in_order = np.argsort(np.concatenate([batch.rows for batch in batches]))
+    profile, entropy = (torch.cat(part).float().numpy()[in_order] for part in zip(*found, strict=True))
     return Patterns(profile, entropy)
 
 

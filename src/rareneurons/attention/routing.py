@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from rareneurons.attention.heads import Ablation, AblationKind, Unit, reachable_layers
+from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.models.partial_run import run_from
-from rareneurons.rows import candidate_rows
+from rareneurons.rows import evaluated_rows
 from rareneurons.tokens import Blocks
-from rareneurons.trace import Recorder, batches_of_blocks, places_in_batch, tokens_of_batch
+from rareneurons.trace import Recorder
 
 Progress = Callable[[Iterable], Iterable]
 
@@ -69,26 +70,18 @@ class _RowReader:
     """The rows at which effects are read, and the model that is run over their blocks."""
 
     def __init__(self, architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, batch_size: int) -> None:
-        self.architecture, self.blocks = architecture, blocks
-        self.block, self.position = rows["block"].to_numpy(), rows["position"].to_numpy()
-        self.target = rows["target"].to_numpy().astype(np.int64)
-        self.device = architecture.unembedding.device
-        self.batches = batches_of_blocks(np.unique(self.block), batch_size)
+        self.architecture, self.device = architecture, architecture.unembedding.device
+        self.target = torch.from_numpy(rows["target"].to_numpy().astype(np.int64)).to(self.device)
+        self.batches = batches_of_rows(blocks, rows, batch_size, self.device)
+        evaluated = evaluated_rows(blocks, rows)
+        self.is_row = torch.from_numpy(evaluated["row"].to_numpy() >= 0).to(self.device)
+        self.evaluated_batches = batches_of_rows(blocks, evaluated, batch_size, self.device)
 
-    def run(self, batch: np.ndarray, modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
+    def run(self, batch: Batch, modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
         """Inputs (blocks, positions, width) of modules in a whole pass over a batch of blocks."""
-        tokens = tokens_of_batch(self.blocks, batch, self.device)
         with Recorder(modules) as recorder:
-            self.architecture.base(input_ids=tokens, use_cache=False)
+            self.architecture.base(input_ids=batch.tokens, use_cache=False)
         return recorder.inputs
-
-    def of(self, batch: np.ndarray) -> np.ndarray:
-        """Row indices in a batch of blocks."""
-        return np.flatnonzero(np.isin(self.block, batch))
-
-    def places(self, batch: np.ndarray, mine: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Places of these rows in a pass over the batch: (block, position)."""
-        return places_in_batch(batch, self.block[mine], self.position[mine], self.device)
 
 
 def mean_head_outputs(rows: _RowReader, progress: Progress) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
@@ -101,36 +94,30 @@ def mean_head_outputs(rows: _RowReader, progress: Progress) -> tuple[dict[int, t
     architecture = rows.architecture
     outputs = {str(layer): architecture.attention_output(layer) for layer in range(architecture.n_layers)}
     last_mlp = {"mlp": architecture.mlp_output(architecture.n_layers - 1)}
-    everything = candidate_rows(rows.blocks)
-    block, position = everything["block"].to_numpy(), everything["position"].to_numpy()
     sums: dict[str, torch.Tensor] = {}
-    clean, n_positions = [], 0
-    for batch in progress(rows.batches):
+    clean = []
+    for batch in progress(rows.evaluated_batches):
         recorded = rows.run(batch, outputs | last_mlp)
-        evaluated = np.flatnonzero(np.isin(block, batch))
-        at = np.searchsorted(batch, block[evaluated]), position[evaluated]
-        n_positions += len(evaluated)
         for name in outputs:
-            sums[name] = sums.get(name, 0) + recorded[name][at].sum(0)
-        clean.append(recorded["mlp"][rows.places(batch, rows.of(batch))])
+            sums[name] = sums.get(name, 0) + recorded[name][batch.at].sum(0)
+        clean.append(recorded["mlp"][batch.at][rows.is_row[batch.rows]])
     deviation = torch.cat(clean).std(0, correction=0)
-    return {int(name): total / n_positions for name, total in sums.items()}, deviation
+    return {int(name): total / len(rows.is_row) for name, total in sums.items()}, deviation
 
 
 class _CleanBatch:
     """A batch of blocks without ablation, from which re-runs start and with which they are compared."""
 
-    def __init__(self, rows: _RowReader, layer: LastLayer, batch: np.ndarray) -> None:
+    def __init__(self, rows: _RowReader, layer: LastLayer, batch: Batch) -> None:
         architecture = rows.architecture
         modules = {str(number): block for number, block in enumerate(architecture.blocks)}
         modules |= {"mlp": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
         recorded = rows.run(batch, modules)
-        self.batch, self.mine = batch, rows.of(batch)
-        self.at = rows.places(batch, self.mine)
+        self.batch = batch
         self.residual = [recorded[str(number)] for number in range(architecture.n_layers)]
-        self.activation = recorded["mlp"][self.at]
-        self.target = torch.from_numpy(rows.target[self.mine]).to(rows.device)
-        self.loss = layer.losses(recorded["x"][self.at], self.target)
+        self.activation = recorded["mlp"][batch.at]
+        self.target = rows.target[batch.rows]
+        self.loss = layer.losses(recorded["x"][batch.at], self.target)
 
 
 @contextmanager
@@ -232,7 +219,7 @@ def head_effects(
         losses = {
             name: torch.where(moved, layer.losses(stream, target) - clean.loss, 0) for name, stream in streams.items()
         }
-        sums.add(chosen, clean.mine, change, losses)
+        sums.add(chosen, clean.batch.rows, change, losses)
     return sums.effects(list(ablations), varies)
 
 
@@ -269,8 +256,8 @@ def _rerun(
     modules = {"mlp": last_mlp, "x": architecture.final_norm_module}
     with heads_replaced(architecture, ablations, means, moved), Recorder(modules) as recorder:
         run_from(architecture, start, residual.repeat(len(ablations), 1, 1))
-    after = {name: values.unflatten(0, moved.shape[:2])[:, *clean.at] for name, values in recorder.inputs.items()}
-    at_rows = moved[:, *clean.at]
+    after = {name: values.unflatten(0, moved.shape[:2])[:, *clean.batch.at] for name, values in recorder.inputs.items()}
+    at_rows = moved[:, *clean.batch.at]
     reaches = at_rows[..., None] & (start in reachable_layers(architecture))
     return torch.where(reaches, after["mlp"], clean.activation), after["x"], at_rows
 

@@ -17,10 +17,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.partial_run import run_from
 from rareneurons.tokens import Blocks
-from rareneurons.trace import Recorder, batches_of_blocks, places_in_batch, tokens_of_batch
+from rareneurons.trace import Recorder
 
 
 @torch.inference_mode()
@@ -33,7 +34,7 @@ def rerun_delta_loss(
     reference: np.ndarray,
     batch_size: int,
     neurons_a_pass: int,
-    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> np.ndarray:
     """Total effect of ablating neurons of one layer at each row.
 
@@ -53,25 +54,23 @@ def rerun_delta_loss(
         positions up to the row.
     """
     device = architecture.unembedding.device
-    block_of_row = rows["block"].to_numpy()
+    target_of_row = rows["target"].to_numpy().astype(np.int64)
     effects = np.empty((len(rows), len(neurons)))
-    for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
-        mine = np.flatnonzero(np.isin(block_of_row, batch))
-        at = places_in_batch(batch, block_of_row[mine], rows["position"].to_numpy()[mine], device)
-        target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
+    for batch in progress(batches_of_rows(blocks, rows, batch_size, device)):
+        target = torch.from_numpy(target_of_row[batch.rows]).to(device)
         with Recorder({"residual": architecture.blocks[layer]}) as recorder:
-            architecture.base(input_ids=tokens_of_batch(blocks, batch, device), use_cache=False)
+            architecture.base(input_ids=batch.tokens, use_cache=False)
         residual = recorder.inputs["residual"]
         # Computed in the same way as the ablated passes, so that rounding cancels.
-        before = _losses(architecture, run_from(architecture, layer, residual)[at][None], target)
+        before = _losses(architecture, run_from(architecture, layer, residual)[batch.at][None], target)
         for first in range(0, len(neurons), neurons_a_pass):
             chosen = list(neurons[first : first + neurons_a_pass])
             normed, moved = _ablated(architecture, layer, residual, chosen, reference)
-            after = _losses(architecture, normed[:, at[0], at[1]], target)
+            after = _losses(architecture, normed[:, *batch.at], target)
             # Attention is causal, so a row keeps its loss if nothing changed up to it. Two passes would differ by
             # rounding.
-            effect = torch.where(moved[:, at[0], at[1]], after - before, 0)
-            effects[mine, first : first + len(chosen)] = effect.T.cpu().numpy()
+            effect = torch.where(moved[:, *batch.at], after - before, 0)
+            effects[batch.rows, first : first + len(chosen)] = effect.T.cpu().numpy()
     return effects
 
 

@@ -15,10 +15,10 @@ import torch
 from scipy import stats
 from torch import nn
 
+from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.tables import Estimate
 from rareneurons.tokens import Blocks
-from rareneurons.trace import batches_of_blocks, places_in_batch, tokens_of_batch
 
 
 def attribution_scores(
@@ -27,7 +27,7 @@ def attribution_scores(
     rows: pd.DataFrame,
     references: dict[int, np.ndarray],
     batch_size: int,
-    progress: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
+    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> dict[int, np.ndarray]:
     """First-order effect of ablating every neuron of some layers on the mean loss of the rows.
 
@@ -43,7 +43,7 @@ def attribution_scores(
         Layer -> (N,) float64, nats. Neurons are ablated at all positions, as :func:`rerun_delta_loss` does.
     """
     device = architecture.unembedding.device
-    block_of_row = rows["block"].to_numpy()
+    target_of_row = rows["target"].to_numpy().astype(np.int64)
     scores = {layer: np.zeros(len(reference)) for layer, reference in references.items()}
     kept: dict[int, torch.Tensor] = {}
 
@@ -58,12 +58,9 @@ def attribution_scores(
     handles = [architecture.mlp_output(layer).register_forward_pre_hook(keep(layer)) for layer in references]
     handles.append(embeddings.register_forward_hook(lambda _module, _inputs, output: output.requires_grad_()))
     try:
-        for batch in progress(batches_of_blocks(np.unique(block_of_row), batch_size)):
-            mine = np.flatnonzero(np.isin(block_of_row, batch))
-            at = places_in_batch(batch, block_of_row[mine], rows["position"].to_numpy()[mine], device)
-            tokens = tokens_of_batch(blocks, batch, device)
-            normed = architecture.base(input_ids=tokens, use_cache=False).last_hidden_state[at]
-            target = torch.from_numpy(rows["target"].to_numpy()[mine].astype(np.int64)).to(device)
+        for batch in progress(batches_of_rows(blocks, rows, batch_size, device)):
+            normed = architecture.base(input_ids=batch.tokens, use_cache=False).last_hidden_state[batch.at]
+            target = torch.from_numpy(target_of_row[batch.rows]).to(device)
             nn.functional.cross_entropy(architecture.logits(normed), target, reduction="sum").backward()
             for layer, activation in kept.items():
                 assert activation.grad is not None
