@@ -244,10 +244,10 @@ def test_moments_of_the_series_equal_sums_over_the_vocabulary(kind):
     layer = architecture_of(tiny_model(kind).double()).last_layer()
     residual = torch.from_numpy(np.random.default_rng(5).normal(size=(4, 16)))
     rows = closed_form._prepare_rows(layer, residual)
-    neurons = closed_form._prepare_neurons(layer, slice(0, 24), keep=False)
+    neurons = closed_form._prepare_neurons(layer, slice(0, 24), map, 1)
     columns = torch.tensor([1, 7, 20])
     b = neurons.gained @ layer.unembedding.T
-    found = closed_form._cubic_sums(rows, neurons)
+    found = closed_form._cubic_sums(rows, neurons, layer.unembedding)
     quartic = closed_form._quartic_sums(rows, neurons, columns)
     assert {i + j for i, j in quartic} == {4}
     for (i, j), moment in [*found.items(), *quartic.items()]:

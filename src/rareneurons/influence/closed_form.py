@@ -31,7 +31,8 @@ from typing import Any, Literal
 import torch
 
 from rareneurons.errors import CheckpointError
-from rareneurons.influence.tiles import DeltaLoss, PairCounts
+from rareneurons.influence.parts import InOrder, side_by_side, threads_for
+from rareneurons.influence.tiles import DeltaLoss, PairCounts, tiles_of
 from rareneurons.models.last_layer import LastLayer
 
 Method = Literal["exact", "certified"]
@@ -44,8 +45,8 @@ PAIRS_PER_BLOCK = 64
 # Vocabulary entries per slice in the series' matrix products. B of a slice and its powers should fit into the caches
 # too.
 ENTRIES_PER_SLICE = {"cpu": 1024, "accelerator": 2**13}
+ROWS_PER_TILE = {"cpu": 128, "accelerator": 512}  # at most; larger tiles are hardly faster
 QUARTIC_PAYS = 0.04  # if more than this share of a neuron's pairs is left, its four products cost less than exact sums
-EXACT_SHARE = 1 / 8  # of the memory, for the rows of B in exact sums
 ROUNDING_SLACK = 1e-5  # largest error of a float32 fourth moment, as a share of its upper bound
 
 
@@ -64,34 +65,22 @@ class _Rows:
 
 @dataclass
 class _Neurons:
-    """A tile of neurons and their ``B``, which is computed slice by slice and kept only if it is used again."""
+    """A tile of neurons and their ``B``, which all tiles of rows use."""
 
-    unembedding: torch.Tensor  # (V, d)
     gained: torch.Tensor  # (N, d), centred, times the norm's gain; B is its product with the unembedding
     centred_weight: torch.Tensor  # (N, d) float64
-    kept: torch.Tensor | None  # (V, N), B after the first tile of rows, where there are several
-    b_min: torch.Tensor  # (N,) float64, known after the first tile of rows
+    b: torch.Tensor  # (N, V)
+    b_min: torch.Tensor  # (N,) float64
     b_max: torch.Tensor  # (N,) float64
-    complete: bool = False  # whether the three above are known
 
-    def of_slice(self, entries: slice) -> torch.Tensor:
-        """``B`` of a slice of the vocabulary, (entries, N)."""
-        if self.kept is None:
-            return self.unembedding[entries] @ self.gained.T
-        if not self.complete:
-            torch.mm(self.unembedding[entries], self.gained.T, out=self.kept[entries])
-        return self.kept[entries]
 
-    def note_range(self, b: torch.Tensor) -> None:
-        """Widen the known range of ``B`` by a slice of it."""
-        # Two calls, because on a CPU aminmax over the first dimension is ten times slower than amin and amax together.
-        self.b_min = torch.minimum(self.b_min, b.amin(0).double())
-        self.b_max = torch.maximum(self.b_max, b.amax(0).double())
+def _kind(tensor: torch.Tensor) -> str:
+    return "cpu" if tensor.device.type == "cpu" else "accelerator"
 
 
 def _slices(entries: torch.Tensor) -> Iterator[slice]:
     """Slices of the last dimension, the vocabulary."""
-    width = ENTRIES_PER_SLICE["cpu" if entries.device.type == "cpu" else "accelerator"]
+    width = ENTRIES_PER_SLICE[_kind(entries)]
     return (slice(start, start + width) for start in range(0, entries.shape[-1], width))
 
 
@@ -114,12 +103,18 @@ def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
     return _Rows(z, p, moments, z_min.double(), z_max.double(), scale_squared, centred)
 
 
-def _prepare_neurons(layer: LastLayer, neurons: slice, keep: bool) -> _Neurons:
+def _prepare_neurons(layer: LastLayer, neurons: slice, in_order: InOrder, n_threads: int) -> _Neurons:
     centred = layer.centred(layer.output_weight[neurons].double())
     gained = centred.to(layer.unembedding.dtype) * layer.norm.gain
-    kept = gained.new_empty(len(layer.unembedding), len(gained)) if keep else None
-    nothing = centred.new_zeros(len(gained))
-    return _Neurons(layer.unembedding, gained, centred, kept, nothing + torch.inf, nothing - torch.inf)
+    b = gained.new_empty(len(gained), len(layer.unembedding))
+
+    def range_of(mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.mm(gained[mine], layer.unembedding.T, out=b[mine])
+        return b[mine].aminmax(dim=-1)
+
+    ranges = list(in_order(range_of, tiles_of(len(gained), -(-len(gained) // n_threads))))
+    b_min, b_max = (torch.cat(each).double() for each in zip(*ranges, strict=True))
+    return _Neurons(gained, centred, b, b_min, b_max)
 
 
 def _logit_change_coefficients(
@@ -162,26 +157,23 @@ def _weighted(rows: _Rows, entries: slice, highest: int) -> torch.Tensor:
     return stacked
 
 
-def _cubic_sums(rows: _Rows, neurons: _Neurons) -> dict[tuple[int, int], torch.Tensor]:
+def _cubic_sums(rows: _Rows, neurons: _Neurons, unembedding: torch.Tensor) -> dict[tuple[int, int], torch.Tensor]:
     """``E_p[z^i B^j]``, float64 (T, N), for j >= 1 and i + j <= 3; the vocabulary is summed in slices.
 
-    ``B`` and its powers exist for one slice at a time. ``B`` is linear in the unembedding, so for j = 1 the slice is
+    Powers of ``B`` exist for one slice at a time. ``B`` is linear in the unembedding (V, d), so for j = 1 the slice is
     multiplied with the unembedding (d columns) and not with ``B`` (N columns). Products with the same right-hand side
     are computed together.
     """
     n_rows, n_neurons = len(rows.z), len(neurons.gained)
-    linear = rows.z.new_zeros(3 * n_rows, neurons.unembedding.shape[1])
+    linear = rows.z.new_zeros(3 * n_rows, unembedding.shape[1])
     square, cube = rows.z.new_zeros(2 * n_rows, n_neurons), rows.z.new_zeros(n_rows, n_neurons)
     for entries in _slices(rows.z):
         weighted = _weighted(rows, entries, 2)
-        b = neurons.of_slice(entries)
-        if not neurons.complete:
-            neurons.note_range(b)
-        linear.addmm_(weighted.flatten(0, 1), neurons.unembedding[entries])
+        linear.addmm_(weighted.flatten(0, 1), unembedding[entries])
+        b = neurons.b[:, entries]
         power = b * b
-        square.addmm_(weighted[:2].flatten(0, 1), power)
-        cube.addmm_(weighted[0], power.mul_(b))
-    neurons.complete = True
+        square.addmm_(weighted[:2].flatten(0, 1), power.T)
+        cube.addmm_(weighted[0], power.mul_(b).T)
     by_z = (linear @ neurons.gained.T).double().unflatten(0, (3, n_rows))
     squares = square.double().unflatten(0, (2, n_rows))
     return {
@@ -196,23 +188,22 @@ def _cubic_sums(rows: _Rows, neurons: _Neurons) -> dict[tuple[int, int], torch.T
 
 def _quartic_sums(rows: _Rows, neurons: _Neurons, columns: torch.Tensor) -> dict[tuple[int, int], torch.Tensor]:
     """``E_p[z^i B^j]``, float64 (T, columns), for j >= 1 and i + j = 4. There are few columns."""
-    gained = neurons.gained[columns]
     sums = {j: rows.z.new_zeros(len(rows.z), len(columns)) for j in (1, 2, 3, 4)}
     for entries in _slices(rows.z):
         weighted = _weighted(rows, entries, 3)
-        b = neurons.unembedding[entries] @ gained.T
+        b = neurons.b[:, entries].index_select(0, columns)
         power = b
         for j, total in sums.items():
-            total.addmm_(weighted[4 - j], power)
+            total.addmm_(weighted[4 - j], power.T)
             power = power * b
     return {(4 - j, j): total.double() for j, total in sums.items()}
 
 
 def _shortest_series(
-    rows: _Rows, neurons: _Neurons, c: torch.Tensor, e: torch.Tensor, tolerance: float
+    rows: _Rows, neurons: _Neurons, unembedding: torch.Tensor, c: torch.Tensor, e: torch.Tensor, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """``log E_p[exp(h)]`` (T, N) by the shortest certified series; is it the cubic one; is any certified."""
-    raw = _cubic_sums(rows, neurons)
+    raw = _cubic_sums(rows, neurons, unembedding)
     series = _cubic_moments(rows, neurons, raw, c, e)
     value, error = series.cubic()
     cubic = error <= tolerance
@@ -270,45 +261,15 @@ def _fourth_moment(
     return fourth.clamp_min(0)
 
 
-def _add_exact_sums(
-    log_mean_exp: torch.Tensor,
-    rows: _Rows,
-    neurons: _Neurons,
-    c: torch.Tensor,
-    e: torch.Tensor,
-    wanted: torch.Tensor,
-    neurons_at_once: int,
-) -> None:
-    """Fill in ``log E_p[exp(h)]`` of the wanted pairs, by the exact sum over the vocabulary.
-
-    Args:
-        log_mean_exp: float64 (T, N), filled where ``wanted``.
-        rows: tile of T rows.
-        neurons: tile of N neurons.
-        c: (T, N) coefficient of ``z``.
-        e: (T, N) coefficient of ``B``.
-        wanted: boolean (T, N).
-        neurons_at_once: number of rows of ``B`` in memory at the same time.
-    """
-    for columns in torch.nonzero(wanted.any(0)).flatten().split(neurons_at_once):
-        b = neurons.gained[columns] @ neurons.unembedding.T
-        for t in torch.nonzero(wanted[:, columns].any(1)).flatten().tolist():
-            mine = torch.nonzero(wanted[t, columns]).flatten()
-            at = columns[mine]
-            total = _exact_sums(rows.z[t], rows.p[t], b, mine, c[t, at].to(b.dtype), e[t, at].to(b.dtype))
-            log_mean_exp[t, at] = torch.log1p(total)
-
-
 def _exact_sums(
     z: torch.Tensor, p: torch.Tensor, b: torch.Tensor, chosen: torch.Tensor, c: torch.Tensor, e: torch.Tensor
 ) -> torch.Tensor:
     """``sum_v p_v expm1(c z_v + e B_v)`` of one row (V,) and its chosen rows of ``b``, block by block."""
-    elements = ELEMENTS_PER_BLOCK["cpu" if z.device.type == "cpu" else "accelerator"]
     total = torch.zeros(len(chosen), dtype=torch.float64, device=z.device)
     for first in range(0, len(chosen), PAIRS_PER_BLOCK):
         part = slice(first, first + PAIRS_PER_BLOCK)
         c_part, e_part = c[part], e[part, None]
-        width = max(1, elements // len(c_part))
+        width = max(1, ELEMENTS_PER_BLOCK[_kind(z)] // len(c_part))
         for start in range(0, len(z), width):
             entries = slice(start, start + width)
             h = b[:, entries].index_select(0, chosen[part])
@@ -318,6 +279,7 @@ def _exact_sums(
 
 
 def _tile(
+    layer: LastLayer,
     rows: _Rows,
     neurons: _Neurons,
     delta: torch.Tensor,
@@ -325,19 +287,22 @@ def _tile(
     method: Method,
     effect: Effect,
     tolerance: float,
-    neurons_at_once: int,
 ) -> tuple[torch.Tensor, PairCounts]:
     c, e = _logit_change_coefficients(rows, neurons, delta, effect)
     if method == "certified":
-        log_mean_exp, cubic, certified = _shortest_series(rows, neurons, c, e, tolerance)
+        log_mean_exp, cubic, certified = _shortest_series(rows, neurons, layer.unembedding, c, e, tolerance)
         # A neuron at its reference value has an effect of exactly 0, because its series is certified with error 0.
         wanted = ~certified
     else:
         log_mean_exp, wanted = torch.zeros_like(c), delta != 0
         cubic = ~wanted
-    _add_exact_sums(log_mean_exp, rows, neurons, c, e, wanted, neurons_at_once)
+    for t in torch.nonzero(wanted.any(1)).flatten().tolist():
+        mine = torch.nonzero(wanted[t]).flatten()
+        dtype = neurons.b.dtype
+        total = _exact_sums(rows.z[t], rows.p[t], neurons.b, mine, c[t, mine].to(dtype), e[t, mine].to(dtype))
+        log_mean_exp[t, mine] = torch.log1p(total)
     z_target = rows.z.gather(1, target[:, None]).double()
-    b_target = (neurons.unembedding[target] @ neurons.gained.T).double()
+    b_target = (layer.unembedding[target] @ neurons.gained.T).double()
     delta_loss = log_mean_exp - (c * z_target + e * b_target)
     n_exact, n_cubic = int(wanted.sum()), int(cubic.sum())
     return delta_loss, PairCounts(n_exact, n_cubic, wanted.numel() - n_exact - n_cubic)
@@ -380,36 +345,38 @@ def delta_loss_tiles(
         )
     n_rows, n_neurons = activation.shape
     layer = layer.with_centred_unembedding()
-    neurons_per_tile, rows_per_tile, neurons_at_once = _tile_shape(layer, n_rows, n_neurons, memory_bytes)
-    for first_neuron in range(0, n_neurons, neurons_per_tile):
-        mine = slice(first_neuron, min(first_neuron + neurons_per_tile, n_neurons))
-        neurons = _prepare_neurons(layer, mine, keep=rows_per_tile < n_rows and method == "certified")
-        for first_row in range(0, n_rows, rows_per_tile):
-            here = slice(first_row, min(first_row + rows_per_tile, n_rows))
-            held = reference[mine] if reference.ndim == 1 else reference[here, mine]
-            delta = held.double() - activation[here, mine].double()
-            rows = _prepare_rows(layer, residual[here])
-            values, pairs = _tile(rows, neurons, delta, target[here], method, effect, tolerance, neurons_at_once)
-            yield DeltaLoss(here, mine, values, pairs)
+    n_threads = threads_for(activation.device)
+    neurons_per_tile, rows_per_tile = _tile_shape(layer, n_rows, n_neurons, n_threads, memory_bytes)
+    with side_by_side(n_threads) as in_order:
+        for mine in tiles_of(n_neurons, neurons_per_tile):
+            neurons = _prepare_neurons(layer, mine, in_order, n_threads)
+
+            def of_rows(here: slice, mine: slice = mine, neurons: _Neurons = neurons) -> DeltaLoss:
+                held = reference[mine] if reference.ndim == 1 else reference[here, mine]
+                delta = held.double() - activation[here, mine].double()
+                rows = _prepare_rows(layer, residual[here])
+                return DeltaLoss(
+                    here, mine, *_tile(layer, rows, neurons, delta, target[here], method, effect, tolerance)
+                )
+
+            yield from in_order(of_rows, tiles_of(n_rows, rows_per_tile))
 
 
-def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, memory_bytes: int) -> tuple[int, int, int]:
-    """Neurons and rows per tile, and neurons whose ``B`` exists at once, so that a tile stays within the budget.
+def _tile_shape(layer: LastLayer, n_rows: int, n_neurons: int, n_threads: int, memory_bytes: int) -> tuple[int, int]:
+    """Neurons and rows per tile, so that one tile of rows per thread stays within the budget.
 
-    A row has two arrays over the vocabulary (z and p) and ten over a slice of it. A neuron has four over a slice, and
-    one over the vocabulary if several tiles of rows use its ``B``. A pair has some thirty doubles. The centred
-    unembedding is subtracted from the budget first. Of the remainder, rows get a quarter (at most 512 rows) and exact
-    sums get ``EXACT_SHARE``.
+    A row has two arrays over the vocabulary (z and p) and ten over a slice of it. A neuron has one over the vocabulary
+    (``B``), and four over a slice per thread. A pair has some thirty doubles. The centred unembedding is subtracted
+    from the budget first. Of the remainder, rows get a quarter.
     """
-    entries = layer.unembedding.shape[0]
-    in_slice = min(entries, ENTRIES_PER_SLICE["cpu" if layer.unembedding.device.type == "cpu" else "accelerator"])
-    size = layer.unembedding.element_size()
+    entries, kind, size = layer.unembedding.shape[0], _kind(layer.unembedding), layer.unembedding.element_size()
+    in_slice = min(entries, ENTRIES_PER_SLICE[kind])
     memory_bytes -= size * layer.unembedding.numel()
-    rows = min(n_rows, 512, max(1, memory_bytes // 4 // (size * (2 * entries + 10 * in_slice))))
-    neuron_bytes = size * (4 * in_slice + (entries if rows < n_rows else 0)) + 30 * 8 * rows
-    neurons = min(n_neurons, max(1, int(memory_bytes * (3 / 4 - EXACT_SHARE)) // neuron_bytes))
-    at_once = max(1, int(memory_bytes * EXACT_SHARE) // (size * entries))
-    return neurons, rows, at_once
+    at_once = max(1, memory_bytes // 4 // (size * (2 * entries + 10 * in_slice)))
+    rows = max(1, min(-(-n_rows // n_threads), ROWS_PER_TILE[kind], at_once // n_threads))
+    neuron_bytes = size * (entries + 4 * n_threads * in_slice) + 30 * 8 * n_threads * rows
+    neurons = min(n_neurons, max(1, int(memory_bytes * 3 / 4) // neuron_bytes))
+    return neurons, rows
 
 
 def delta_loss_matrix(

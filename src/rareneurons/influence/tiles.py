@@ -39,6 +39,11 @@ class DeltaLoss:
     pairs: PairCounts
 
 
+def tiles_of(n: int, size: int) -> list[slice]:
+    """Slices of 0 ... n - 1 that hold ``size`` each, the last one perhaps fewer."""
+    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
+
+
 def sum_by_document(
     tiles: Iterable[DeltaLoss],
     n_neurons: int,
