@@ -11,7 +11,9 @@
 
 The first three are timed on a few neurons and extrapolated to all (column ``neurons_timed``). Errors are measured
 against hooked passes in float64 on a sample of neurons. Each method runs in a process of its own, one after the other,
-so that ``peak_mb`` counts this method alone.
+so that ``peak_mb`` counts this method alone. ``other_cores`` is the number of cores that other processes used meanwhile.
+A ratio is marked where they used more than a tenth of a core beside this method or beside ``ours``, because it then says
+less about the methods than about the machine.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 
 SIZES = ("kind", "hidden", "mlp", "layers", "heads", "vocabulary", "rows")
 SHAPES = {
@@ -48,7 +51,9 @@ COLUMNS = [
     "max_error_nats",
     "ratio_to_ours",
     "neurons_timed",
+    "other_cores",
 ]
+BUSY = 0.1  # cores that other processes may use beside a method
 
 
 class Case:
@@ -359,6 +364,40 @@ def measure(arguments) -> None:
     Path(arguments.output).with_suffix(".json").write_text(json.dumps(found | sizes | {"peak_mb": peak}))
 
 
+class OtherProcesses:
+    """Context manager that measures how many cores processes other than our own children use, on average."""
+
+    cores = float("nan")
+
+    def __enter__(self) -> "OtherProcesses":
+        """Start to measure."""
+        self._before = self._seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Set ``cores``."""
+        wall, busy, ours = (after - before for after, before in zip(self._seconds(), self._before, strict=True))
+        self.cores = max(0.0, busy - ours) / wall
+
+    @staticmethod
+    def _seconds() -> tuple[float, float, float]:
+        """Wall clock; time of all cores that was not idle (time that a hypervisor took is not); this process's own."""
+        machine, mine = psutil.cpu_times(), os.times()
+        # Time of guests is counted as the user's, too.
+        idle = sum(getattr(machine, name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+        return time.monotonic(), sum(machine) - idle, sum(mine[:4])
+
+
+def with_marked_ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with ratios as text; those from a busy machine say so."""
+    marked = table.copy()
+    ours = table[table["method"] == "ours"].set_index("shape")["other_cores"]
+    busy = (table["other_cores"] > BUSY) | (table["shape"].map(ours) > BUSY)
+    text = table["ratio_to_ours"].map("{:.4g}".format)
+    marked["ratio_to_ours"] = text.where(~busy, text + " (busy machine)")
+    return marked
+
+
 def compare(folder: Path, shape: str, arguments) -> list[dict]:
     """All methods on one shape, each in its own process."""
     found = {}
@@ -371,10 +410,12 @@ def compare(folder: Path, shape: str, arguments) -> list[dict]:
         )
         output.unlink(missing_ok=True)
         print(f"{shape}: {method} ...", flush=True)
-        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)})
+        with OtherProcesses() as others:
+            subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)})
         if output.exists():
             with np.load(output) as arrays:
                 found[method] = {**json.loads(output.with_suffix(".json").read_text()), **dict(arrays)}
+            found[method]["other_cores"] = others.cores
             output.unlink()
             output.with_suffix(".json").unlink()
     oracle, ours = found.pop("oracle"), found["ours"]
@@ -391,7 +432,7 @@ def compare(folder: Path, shape: str, arguments) -> list[dict]:
                 "max_error_nats": error,
                 "ratio_to_ours": result["seconds"] / ours["seconds"],
             }
-            | {key: result[key] for key in ("rows", "vocabulary", "seconds", "peak_mb", "neurons_timed")}
+            | {key: result[key] for key in ("rows", "vocabulary", "seconds", "peak_mb", "neurons_timed", "other_cores")}
             | {"neurons": result["n_neurons"]}
         )
         for name, value in result.get("notes", {}).items():
@@ -482,7 +523,9 @@ def main() -> None:
         records += compare(arguments.folder, shape, arguments)
     table = pd.DataFrame(records)[COLUMNS]
     table.to_csv(arguments.folder / "influence.csv", index=False)
-    print(table.to_string(index=False, float_format="%.4g"))
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"{os.cpu_count()} cores, of which {arguments.threads} used here; load average {load}")
+    print(with_marked_ratios(table).to_string(index=False, float_format="%.4g"))
     frame = scaling(arguments)
     frame.to_csv(arguments.folder / "scaling.csv", index=False)
     for suffix in ("png", "pdf"):

@@ -1,5 +1,6 @@
 """The benchmarks' own code: models of every shape's kind, the plot of how time grows, spectra with a known tail."""
 
+import collections
 import importlib.util
 
 import pandas as pd
@@ -40,6 +41,37 @@ def test_ours_agrees_with_hooked_passes_on_a_small_shape(benchmark):
     case = benchmark.Case("tiny", 1, "cpu", None)
     ours = benchmark.run_ours(case, 2**28)
     assert abs(ours["effects"] - case.hooked(ours["neurons"])).max() < 1e-4
+
+
+def test_ratios_from_a_busy_machine_say_so(benchmark):
+    """Busy beside a method marks its own ratio; busy beside ours marks all ratios of the shape."""
+    table = pd.DataFrame(
+        [
+            ("a", "hooked_forward", 300.0, 0.0),
+            ("a", "batched_unembedding", 20.0, 0.9),
+            ("a", "ours", 1.0, 0.05),
+            ("b", "hooked_forward", 300.0, 0.0),
+            ("b", "ours", 1.0, 1.0),
+        ],
+        columns=["shape", "method", "ratio_to_ours", "other_cores"],
+    )
+    marked = benchmark.with_marked_ratios(table)["ratio_to_ours"].tolist()
+    assert marked == ["300", "20 (busy machine)", "1", "300 (busy machine)", "1 (busy machine)"]
+
+
+def test_other_processes_are_what_remains_of_the_machine(benchmark, monkeypatch):
+    """In 10 s the machine was busy for 15 core-seconds: 4 of this process, 8 of its children, 3 of others."""
+    fields = "user system idle iowait steal guest"
+    machine = iter(
+        collections.namedtuple("Times", fields)(*values) for values in ((50, 5, 200, 9, 0, 7), (62, 7, 204, 10, 1, 9))
+    )
+    mine, clock = iter(((1, 1, 2, 0, 0), (4, 2, 9, 1, 0))), iter((100.0, 110.0))
+    monkeypatch.setattr(benchmark.psutil, "cpu_times", lambda: next(machine))
+    monkeypatch.setattr(benchmark.os, "times", lambda: next(mine))
+    monkeypatch.setattr(benchmark.time, "monotonic", lambda: next(clock))
+    with benchmark.OtherProcesses() as others:
+        pass
+    assert others.cores == pytest.approx(0.3)
 
 
 @pytest.mark.calibration
