@@ -11,9 +11,9 @@
 
 The first three are timed on a few neurons and extrapolated to all (column ``neurons_timed``). Errors are measured
 against hooked passes in float64 on a sample of neurons. Each method runs in a process of its own, one after the other,
-so that ``peak_mb`` counts this method alone. ``other_cores`` is the number of cores that other processes used meanwhile.
-A ratio is marked where they used more than a tenth of a core beside this method or beside ``ours``, because it then says
-less about the methods than about the machine.
+so that ``peak_mb`` counts this method alone. ``other_cores`` is the number of cores that other processes used
+meanwhile. A ratio is marked where they used more than a tenth of a core beside this method or beside ``ours``: it then
+says less about the methods than about the machine.
 """
 
 import argparse

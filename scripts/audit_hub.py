@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from audit_job import write_findings
-from job import progress, run
+from job import progress_of, run
 
 from rareneurons.errors import CheckpointError
 from rareneurons.model_folders.config_file import config_of, differing_sizes
@@ -47,7 +47,11 @@ def main(job):
         different = differing_sizes(dict(zip(names, pool.map(described, job.input), strict=True)))
         if different:
             raise CheckpointError(f"{model}: {different}")
-        found = list(progress(f"sample {model}")(pool.map(partial(stored, model), job.input)))
+        with progress_of(f"sample {model}", len(job.input), "checkpoints") as advance:
+            found = []
+            for checkpoint in pool.map(partial(stored, model), job.input):
+                found.append(checkpoint)
+                advance(1)
     write_findings(job, found)
 
 

@@ -12,7 +12,7 @@ import time
 import traceback
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -144,9 +144,9 @@ def announce(text: str) -> None:
 BAR = {"mininterval": PROGRESS_SECONDS, "delay": PROGRESS_SECONDS, "ascii": True, "ncols": 90}
 
 
-def progress(description: str) -> Callable[[Iterable], Iterable]:
-    """Wrapper for a loop that reports to the log and the terminal every ten seconds."""
-    return lambda iterable: tqdm(iterable, desc=description, file=_Lines(), **BAR)
+def progress(description: str) -> Callable[[Collection], Iterable]:
+    """Wrapper for a loop of known length that reports to the log and the terminal every ten seconds."""
+    return lambda items: tqdm(items, desc=description, total=len(items), file=_Lines(), **BAR)
 
 
 @contextmanager

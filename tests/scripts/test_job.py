@@ -194,6 +194,17 @@ def test_a_damaged_checkpoint_that_the_run_made_is_to_be_deleted(job, tmp_path, 
     assert (f"This run made {training}: delete it and run again" in log) == of_run
 
 
+def test_progress_of_a_loop_has_a_total(job, monkeypatch):
+    monkeypatch.setitem(shared.BAR, "delay", 0)
+    monkeypatch.setitem(shared.BAR, "mininterval", 0)
+    shared.run(lambda _job: list(shared.progress("trace m/step8")([7, 8, 9])), job)
+    log = Path(job.log[0]).read_text()
+    assert "1/3" in log
+    assert "3/3" in log
+    with pytest.raises(TypeError, match="len"):
+        shared.progress("no one knows how long")(number for number in range(3))
+
+
 def test_progress_of_an_amount_has_a_total(job, monkeypatch):
     monkeypatch.setitem(shared.BAR, "delay", 0)
     monkeypatch.setitem(shared.BAR, "mininterval", 0)

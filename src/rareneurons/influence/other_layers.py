@@ -97,7 +97,7 @@ def influence_of_layers(
         for name, mask in masks.items()
     }
     influence, screening = [], []
-    for layer in layers:
+    for number, layer in enumerate(layers, start=1):
         of_layer = {name: found[layer] for name, found in scores.items()}
         _refuse_non_finite(checkpoint, layer, "first-order scores", np.stack(list(of_layer.values())))
         chosen = _choose(of_layer, settings, rng)
@@ -110,7 +110,7 @@ def influence_of_layers(
             references[layer],
             settings.batch_size,
             settings.neurons_a_pass,
-            progress(f"layer {layer}"),
+            progress(f"layer {layer} ({number} of {len(layers)})"),
         )
         _refuse_non_finite(checkpoint, layer, "effects", effects)
         table = _influence_table(checkpoint, layer, chosen, of_layer, effects, rows["document"].to_numpy(), masks)

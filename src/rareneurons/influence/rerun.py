@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rareneurons.batches import Batch, batches_of_rows
+from rareneurons.batches import batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.partial_run import run_from
 from rareneurons.tokens import Blocks
@@ -34,7 +34,7 @@ def rerun_delta_loss(
     reference: np.ndarray,
     batch_size: int,
     neurons_a_pass: int,
-    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
+    progress: Callable[[Iterable], Iterable] = iter,
 ) -> np.ndarray:
     """Total effect of ablating neurons of one layer at each row.
 
@@ -47,7 +47,7 @@ def rerun_delta_loss(
         reference: (N,) reference values of all neurons of the layer.
         batch_size: blocks per batch.
         neurons_a_pass: neurons ablated in one pass, each in its own copy of the batch.
-        progress: wraps the loop over batches.
+        progress: wraps the loop over batches and passes.
 
     Returns:
         Float64 (T, number of neurons), nats. An effect is exactly 0 if the neuron is at its reference value at all
@@ -56,21 +56,22 @@ def rerun_delta_loss(
     device = architecture.unembedding.device
     target_of_row = rows["target"].to_numpy().astype(np.int64)
     effects = np.empty((len(rows), len(neurons)))
-    for batch in progress(batches_of_rows(blocks, rows, batch_size, device)):
-        target = torch.from_numpy(target_of_row[batch.rows]).to(device)
-        with Recorder({"residual": architecture.blocks[layer]}) as recorder:
-            architecture.base(input_ids=batch.tokens, use_cache=False)
-        residual = recorder.inputs["residual"]
-        # Computed in the same way as the ablated passes, so that rounding cancels.
-        before = _losses(architecture, run_from(architecture, layer, residual)[batch.at][None], target)
-        for first in range(0, len(neurons), neurons_a_pass):
-            chosen = list(neurons[first : first + neurons_a_pass])
-            normed, moved = _ablated(architecture, layer, residual, chosen, reference)
-            after = _losses(architecture, normed[:, *batch.at], target)
-            # Attention is causal, so a row keeps its loss if nothing changed up to it. Two passes would differ by
-            # rounding.
-            effect = torch.where(moved[:, *batch.at], after - before, 0)
-            effects[batch.rows, first : first + len(chosen)] = effect.T.cpu().numpy()
+    batches = batches_of_rows(blocks, rows, batch_size, device)
+    passes = range(0, len(neurons), neurons_a_pass)
+    for batch, first in progress([(batch, first) for batch in batches for first in passes]):
+        if first == 0:
+            target = torch.from_numpy(target_of_row[batch.rows]).to(device)
+            with Recorder({"residual": architecture.blocks[layer]}) as recorder:
+                architecture.base(input_ids=batch.tokens, use_cache=False)
+            residual = recorder.inputs["residual"]
+            # Computed in the same way as the ablated passes, so that rounding cancels.
+            before = _losses(architecture, run_from(architecture, layer, residual)[batch.at][None], target)
+        chosen = list(neurons[first : first + neurons_a_pass])
+        normed, moved = _ablated(architecture, layer, residual, chosen, reference)
+        after = _losses(architecture, normed[:, *batch.at], target)
+        # Attention is causal, so a row keeps its loss if nothing changed up to it. Two passes would differ by rounding.
+        effect = torch.where(moved[:, *batch.at], after - before, 0)
+        effects[batch.rows, first : first + len(chosen)] = effect.T.cpu().numpy()
     return effects
 
 

@@ -35,6 +35,7 @@ from rareneurons.models.last_layer import LastLayer
 ELEMENTS_PER_BLOCK = {"cpu": 2**18, "accelerator": 2**26}
 ROWS_PER_BLOCK = {"cpu": 64, "accelerator": 2**14}
 NUMPY_PAYS = 4  # threads from which torch's expm1 is the quicker one
+CLEAN = -1  # number of the pass over a tile of rows that comes before the groups and ablates none
 TIE = 64  # roundings within which another token's logit equals the target's, as the target's own must
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -287,15 +288,18 @@ def joint_effects(
     closed = layer.no_closed_form is None
     layer = layer.with_centred_unembedding() if closed else layer.to(str(layer.unembedding.device), torch.float64)
     found, clean_loss = np.empty((3, len(rows), len(groups))), np.empty(len(rows))
-    for here in progress(_tiles(layer, rows, memory_bytes)):
-        part = rows.at(here)
-        loss, effects = (
-            _closed_form_tile(layer, part, groups, with_rank) if closed else _rerun_tile(layer, part, groups)
-        )
-        clean_loss[here] = loss.cpu().numpy()
-        for group, values in enumerate(effects):
-            still = (part.delta(groups[group]) == 0).all(1)
-            found[:, here, group] = np.where(still, 0, torch.stack(values).cpu().numpy())
+    tiles = _tiles(layer, rows, memory_bytes)
+    for here, group in progress([(here, group) for here in tiles for group in (CLEAN, *range(len(groups)))]):
+        if group == CLEAN:
+            effects: Iterator[Effects] = iter(())  # the last tile's arrays go before this one's are made
+            part = rows.at(here)
+            loss, effects = (
+                _closed_form_tile(layer, part, groups, with_rank) if closed else _rerun_tile(layer, part, groups)
+            )
+            clean_loss[here] = loss.cpu().numpy()
+            continue
+        still = (part.delta(groups[group]) == 0).all(1)
+        found[:, here, group] = np.where(still, 0, torch.stack(next(effects)).cpu().numpy())
     if not with_rank:
         found[2] = np.nan
     _refuse_non_finite(found[:2])
