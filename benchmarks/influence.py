@@ -401,6 +401,8 @@ def with_marked_ratios(table: pd.DataFrame) -> pd.DataFrame:
 def compare(folder: Path, shape: str, arguments) -> list[dict]:
     """All methods on one shape, each in its own process."""
     found = {}
+    # Threads that wait sleep, as in the workflow's jobs.
+    environment = {"OMP_WAIT_POLICY": "passive", **os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     for method in ("oracle", *METHODS):
         output = folder / f"{shape}_{method}.npz"
         command = [sys.executable, __file__, str(folder), "--shape", shape, "--method", method, "--output", str(output)]
@@ -411,7 +413,7 @@ def compare(folder: Path, shape: str, arguments) -> list[dict]:
         output.unlink(missing_ok=True)
         print(f"{shape}: {method} ...", flush=True)
         with OtherProcesses() as others:
-            subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)})
+            subprocess.run(command, check=True, env=environment)
         if output.exists():
             with np.load(output) as arrays:
                 found[method] = {**json.loads(output.with_suffix(".json").read_text()), **dict(arrays)}

@@ -68,8 +68,10 @@ def kind(shape: dict, schema: dict) -> str:
     shape = resolved(shape, schema)
     if "if" in shape:  # a fixed string, or another type
         return f"`{shape['then']['const']}` or {kind(shape['else'], schema)}"
+    if "oneOf" in shape:
+        return ", ".join(dict.fromkeys(kind(each, schema) for each in shape["oneOf"]))
     if "enum" in shape:
-        return ", ".join(f"`{value}`" for value in shape["enum"])
+        return ", ".join("`null`" if value is None else f"`{value}`" for value in shape["enum"])
     if shape.get("type") == "array":
         number = f"{shape['maxItems']} " if "maxItems" in shape else ""
         return f"list of {number}{kind(shape['items'], schema)}"

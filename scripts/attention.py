@@ -8,17 +8,20 @@ from job import checkpoint_name, progress, run, shared_generator
 from measure_job import own_groups, write_measured
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
+from rareneurons.models.spread import refuse_several_devices
 from rareneurons.rows import rows_of_conditions, rows_of_documents
 
 
 def read_attention_evidence(job):
     """The model with its blocks, and rows of documents that are the same at every checkpoint."""
+    architecture = open_job_checkpoint(job)
+    refuse_several_devices(architecture.model, "ablation of attention heads")
     rows = rows_of_conditions(pd.read_parquet(job.input.rows), job.params.conditions)
     return AttentionEvidence(
         checkpoint_name(job),
         tuple(job.params.conditions),
         rows_of_documents(rows, "heldout", job.params.documents, shared_generator(job)),
-        architecture=open_job_checkpoint(job),
+        architecture=architecture,
         blocks=read_blocks(job.input.blocks),
     )
 

@@ -1,7 +1,9 @@
 """What the scripts that open a checkpoint share: device, threads and blocks."""
 
+import atexit
 import os
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -18,10 +20,16 @@ T = TypeVar("T")
 
 
 def open_job_checkpoint(job, dtype: torch.dtype = torch.float32) -> Architecture:
-    """The job's checkpoint, in the given precision on the configured device, with the job's threads."""
+    """The job's checkpoint, in the given precision on the configured device or devices, with the job's threads."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(job.threads)
-    return open_checkpoint(job.params.folder, dtype, device_of(job.params.device, dtype == torch.float64))
+    device = device_of(job.params.device, dtype == torch.float64)
+    device_map = job.params.get("device_map")
+    if device_map is None:
+        return open_checkpoint(job.params.folder, dtype, device)
+    offloaded = TemporaryDirectory(prefix="offloaded-")
+    atexit.register(offloaded.cleanup)
+    return open_checkpoint(job.params.folder, dtype, device_map=device_map, offload_folder=offloaded.name)
 
 
 def smaller_batch_if_needed(work: Callable[[int], T], batch_size: int, key: str) -> T:

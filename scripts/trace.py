@@ -22,7 +22,7 @@ def main(job):
         "trace.batch_size",
     )
     write_arrays(vars(trace), job.output.trace)
-    device = str(architecture.unembedding.device)
+    device = str(architecture.device)
     layer = architecture.last_layer().to("cpu", torch.float32)
     write_arrays(layer.arrays(), job.output.last_layer)
     origin = Path(job.params.folder) / "origin.json"  # beside weights that were fetched from the hub

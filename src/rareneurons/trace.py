@@ -83,7 +83,7 @@ def trace_rows(
     refuse_other_vocabulary(architecture, blocks)
     refuse_longer_blocks(architecture, blocks)
     last = architecture.n_layers - 1
-    device = architecture.unembedding.device
+    device = architecture.device
     evaluated = evaluated_rows(blocks, rows)
     row_at = evaluated["row"].to_numpy()
     n_neurons, width = architecture.mlp_output_weight(last).shape
@@ -129,7 +129,7 @@ def mean_activations(
         CheckpointError: a block is longer than the model's context.
     """
     refuse_longer_blocks(architecture, blocks)
-    device = architecture.unembedding.device
+    device = architecture.device
     evaluated = evaluated_rows(blocks, rows)
     modules = {str(layer): architecture.mlp_output(layer) for layer in layers}
     totals = {layer: np.zeros(len(architecture.mlp_output_weight(layer))) for layer in layers}

@@ -31,6 +31,7 @@ rule attention:
         conditions=CONDITION_PAIR,
         seed=config["seed"],
         device=config["device"],
+        device_map=config["device_map"],
         code=code_of("attention"),
     script:
         "../../scripts/attention.py"

@@ -9,6 +9,9 @@ BASE = Path(workflow.basedir)
 # Jobs import the library from this checkout, whichever environment they run in.
 sys.path.insert(0, str(BASE / "src"))
 os.environ.update(PYTHONPATH=str(BASE / "src"))
+# A thread that waits for others sleeps. By default it spins, and if another program uses a core, the thread that all
+# wait for may be the one that the spinning ones keep from running.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from rareneurons.errors import ConfigurationError
 from rareneurons.model_folders import folders

@@ -27,6 +27,7 @@ rule trace:
         dates=checkpoint_dates,
         batch_size=config["trace"]["batch_size"],
         device=config["device"],
+        device_map=config["device_map"],
         code=code_of("trace"),
     script:
         "../../scripts/trace.py"

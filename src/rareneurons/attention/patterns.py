@@ -83,7 +83,7 @@ def attention_patterns(
         batch_size: blocks per pass.
         progress: wraps the loop over batches.
     """
-    device = architecture.unembedding.device
+    device = architecture.device
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
     batches = batches_of_rows(blocks, rows, batch_size, device)
     with visible_patterns(architecture):

@@ -70,7 +70,7 @@ class _RowReader:
     """The rows at which effects are read, and the model that is run over their blocks."""
 
     def __init__(self, architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, batch_size: int) -> None:
-        self.architecture, self.device = architecture, architecture.unembedding.device
+        self.architecture, self.device = architecture, architecture.device
         self.target = torch.from_numpy(rows["target"].to_numpy().astype(np.int64)).to(self.device)
         self.batches = batches_of_rows(blocks, rows, batch_size, self.device)
         evaluated = evaluated_rows(blocks, rows)

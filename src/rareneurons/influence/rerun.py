@@ -53,7 +53,7 @@ def rerun_delta_loss(
         Float64 (T, number of neurons), nats. An effect is exactly 0 if the neuron is at its reference value at all
         positions up to the row.
     """
-    device = architecture.unembedding.device
+    device = architecture.device
     target_of_row = rows["target"].to_numpy().astype(np.int64)
     effects = np.empty((len(rows), len(neurons)))
     batches = batches_of_rows(blocks, rows, batch_size, device)

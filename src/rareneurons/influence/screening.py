@@ -42,7 +42,7 @@ def attribution_scores(
     Returns:
         Layer -> (N,) float64, nats. Neurons are ablated at all positions, as :func:`rerun_delta_loss` does.
     """
-    device = architecture.unembedding.device
+    device = architecture.device
     target_of_row = rows["target"].to_numpy().astype(np.int64)
     scores = {layer: np.zeros(len(reference)) for layer, reference in references.items()}
     kept: dict[int, torch.Tensor] = {}

@@ -11,10 +11,17 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
 from rareneurons.errors import LEAVE_OUT, CheckpointError
 from rareneurons.model_folders.config_file import ABOUT_RUNNING, read_config, refuse_unusable
 from rareneurons.models.architectures import Architecture, adapter_of, architecture_of, refuse_unsupported
+from rareneurons.models.spread import DeviceMap, weights_at_hand
 from rareneurons.models.weights import is_want_of_memory, reason_of, stored_places, unread_weights
 
 
-def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Architecture:
+def open_checkpoint(
+    folder: str,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    device_map: DeviceMap | None = None,
+    offload_folder: str | None = None,
+) -> Architecture:
     """Load a transformers folder for evaluation.
 
     Attention runs in its ``eager`` form, the one whose pattern can be read. Weights come from safetensors where the
@@ -27,7 +34,10 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
     Args:
         folder: a folder as ``save_pretrained`` writes it.
         dtype: floating-point type the weights are cast to.
-        device: torch device the model is moved to.
+        device: torch device the model is moved to. It does not count if there is a ``device_map``.
+        device_map: where each part of the model lies, as ``from_pretrained`` takes it; for models larger than a device
+            or than the memory.
+        offload_folder: takes weights that wait on the disk in another form than the checkpoint has them in.
 
     Returns:
         The model behind its architecture's adapter, in evaluation mode, without gradients.
@@ -49,6 +59,8 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
             weights_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # reported below, with their names
+            device_map=device_map,
+            offload_folder=offload_folder,
         )
     except Exception as error:
         if is_want_of_memory(error):
@@ -60,7 +72,8 @@ def open_checkpoint(folder: str, dtype: torch.dtype = torch.float32, device: str
     model, loading = opened
     refuse_misfit(loading | {"unexpected_keys": {*loading["unexpected_keys"], *unreported(model, stored)}}, folder)
     refuse_non_finite(model, folder)
-    model.to(device)
+    if device_map is None:
+        model.to(device)
     model.eval()
     model.requires_grad_(False)
     architecture = architecture_of(model)
@@ -166,10 +179,14 @@ def refuse_non_finite(model: torch.nn.Module, name: str) -> None:
     Raises:
         CheckpointError: names the first weight with NaN or infinity, and how many of its values are.
     """
-    for key, weight in model.named_parameters():
-        bad = int((~torch.isfinite(weight)).sum())
-        if bad:
-            raise CheckpointError(
-                f"{name}: weight {key!r} holds {bad} NaN or infinite values of {weight.numel()}; nothing was computed. "
-                f"{LEAVE_OUT}"
-            )
+    for module_name, module in model.named_modules():
+        if not list(module.parameters(recurse=False)):
+            continue
+        with weights_at_hand([module]):
+            for key, weight in module.named_parameters(recurse=False):
+                bad = int((~torch.isfinite(weight)).sum())
+                if bad:
+                    raise CheckpointError(
+                        f"{name}: weight {f'{module_name}.{key}'!r} holds {bad} NaN or infinite values of "
+                        f"{weight.numel()}; nothing was computed. {LEAVE_OUT}"
+                    )

@@ -10,6 +10,7 @@ from transformers import PreTrainedConfig
 from transformers.pytorch_utils import Conv1D
 
 from rareneurons.models.last_layer import LastLayer, Norm, soft_capped
+from rareneurons.models.spread import is_spread, weights_at_hand
 
 
 def projection_rows(module: nn.Module) -> torch.Tensor:
@@ -100,6 +101,11 @@ class Architecture(ABC):
         return False
 
     @property
+    def device(self) -> torch.device:
+        """Where the model takes its tokens, and where indices into its states belong."""
+        return torch.device("cpu") if is_spread(self.model) else self.unembedding.device
+
+    @property
     def n_layers(self) -> int:
         """Number of transformer blocks."""
         return len(self.blocks)
@@ -129,6 +135,10 @@ class Architecture(ABC):
 
     def last_layer(self) -> LastLayer:
         """All that comes between the last MLP's activations and the logits, in the model's dtype."""
+        with weights_at_hand((self.block(self.n_layers - 1), self.final_norm_module, self.unembedding_module)):
+            return self._last_layer()
+
+    def _last_layer(self) -> LastLayer:
         layer, norm = self.n_layers - 1, self.norm_of(self.final_norm_module)
         logit_bias = self.unembedding @ norm.bias
         if self.unembedding_bias is not None:

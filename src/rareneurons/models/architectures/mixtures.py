@@ -14,6 +14,7 @@ from torch import nn
 
 from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures.families import Llama
+from rareneurons.models.spread import is_spread
 
 PARTS = {"gate", "experts", "shared_expert", "shared_expert_gate"}
 LAYOUT = {"has_gate": True, "has_bias": False, "is_concatenated": True, "is_transposed": False}
@@ -128,6 +129,11 @@ class Mixture(Llama):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model)
+        if is_spread(model):  # WideMixture uses the experts' weights itself, so accelerate would not bring them
+            raise CheckpointError(
+                f"device_map: {model.config.model_type} is a mixture of experts, whose neurons can only be read where "  # type: ignore[union-attr]
+                "all weights are on one device; set device_map: null"
+            )
         for layer, block in enumerate(self.blocks):
             if hasattr(block.mlp, "experts"):
                 block.mlp = WideMixture(block.mlp, f"layer {layer}")
