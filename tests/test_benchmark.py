@@ -3,9 +3,12 @@
 import collections
 import importlib.util
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT
+
+from rareneurons.tokens import Blocks
 
 pytestmark = pytest.mark.usefixtures("style")
 
@@ -72,6 +75,17 @@ def test_other_processes_are_what_remains_of_the_machine(benchmark, monkeypatch)
     with benchmark.OtherProcesses() as others:
         pass
     assert others.cores == pytest.approx(0.3)
+
+
+def test_tokens_of_three_kinds_of_batches(monkeypatch):
+    """Three blocks of 10, 6 and 9 tokens whose last rows lie at 5, 4 and 7."""
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    batches = loaded("batches")
+    blocks = Blocks(np.ones((3, 12), dtype=np.int32), np.array([10, 6, 9]), np.arange(3))
+    rows = pd.DataFrame({"block": [0, 0, 1, 2], "position": [3, 5, 4, 7]})
+    table = batches.count_tokens(batches.batches_by_kind(blocks, rows, 2))
+    assert table["batches"].tolist() == [2, 2, 2]
+    assert table["tokens"].tolist() == [2 * 10 + 9, 2 * 9 + 5, 2 * 8 + 5]
 
 
 @pytest.mark.calibration
