@@ -212,19 +212,19 @@ def test_resampled_rows_come_from_other_documents(rng):
         rows_of_other_documents(np.array([4, 4]), rng)
 
 
-@pytest.mark.parametrize("megabytes", [8, 64])
-def test_memory_stays_within_its_budget(megabytes):
+@pytest.mark.parametrize(("megabytes", "threads"), [(8, 1), (64, 1), (64, 3)])
+def test_memory_stays_within_its_budget(megabytes, threads):
     """Arrays that together need 1.4 GB."""
-    setup = """
+    setup = f"""
 import torch
 from rareneurons.influence.closed_form import delta_loss_tiles
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.models.last_layer import LastLayer, Norm
-torch.set_num_threads(1)
+torch.set_num_threads({threads})
 g = torch.Generator().manual_seed(0)
 d, n, v, t = 16, 1500, 20000, 600
 layer = LastLayer(torch.randn(n, d, generator=g) * 0.05, torch.randn(v, d, generator=g), torch.zeros(v),
-                  Norm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5), {})
+                  Norm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5), dict())
 x, a = torch.randn(t, d, generator=g), torch.randn(t, n, generator=g)
 target = torch.zeros(t, dtype=torch.long)
 next(delta_loss_tiles(layer, x[:2], a[:2, :], torch.zeros(n), target[:2], memory_bytes=2**20))
