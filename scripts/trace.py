@@ -8,6 +8,7 @@ import torch
 from checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
 from job import progress, run, write_arrays, write_json
 
+from rareneurons.models.spread import computing_devices
 from rareneurons.provenance import device_name
 from rareneurons.trace import trace_rows
 
@@ -22,14 +23,14 @@ def main(job):
         "trace.batch_size",
     )
     write_arrays(vars(trace), job.output.trace)
-    device = str(architecture.device)
+    device = ", ".join(map(device_name, computing_devices(architecture.model)))
     layer = architecture.last_layer().to("cpu", torch.float32)
     write_arrays(layer.arrays(), job.output.last_layer)
     origin = Path(job.params.folder) / "origin.json"  # beside weights that were fetched from the hub
     fetched = json.loads(origin.read_text(encoding="utf-8")) if origin.exists() else {}
     names = {"model": job.wildcards.model, "checkpoint": job.wildcards.checkpoint}
     shown = {key: value for key, value in fetched.items() if key != "sha256"}
-    write_json(names | shown | {"device": device_name(device), "precision": "float32"}, job.output.provenance)
+    write_json(names | shown | {"device": device, "precision": "float32"}, job.output.provenance)
 
 
 run(main, snakemake)

@@ -12,7 +12,7 @@ from rareneurons.attention.patterns import attention_patterns
 from rareneurons.attention.routing import head_effects
 from rareneurons.errors import CheckpointError
 from rareneurons.models.checkpoints import open_checkpoint
-from rareneurons.models.spread import is_spread, refuse_several_devices
+from rareneurons.models.spread import computing_devices, is_spread, refuse_several_devices
 from rareneurons.rows import candidate_rows
 from rareneurons.trace import trace_rows
 
@@ -102,8 +102,18 @@ def test_a_mixture_of_experts_is_refused(tmp_path):
 def test_layers_on_several_devices_are_refused_where_one_is_needed():
     model = SimpleNamespace(hf_device_map={"layers.0": 0, "layers.1": 1, "norm": "cpu", "lm_head": "disk"})
     with pytest.raises(
-        CheckpointError, match=r"^device_map: the model is computed on devices 0, 1; ablation of .* one"
+        CheckpointError, match=r"^device_map: the model is computed on cuda:0, cuda:1; ablation of .* one"
     ):
         refuse_several_devices(model, "ablation of attention heads")
     refuse_several_devices(SimpleNamespace(hf_device_map={"a": 0, "b": "cpu", "c": "disk"}), "anything")
-    refuse_several_devices(SimpleNamespace(), "anything")
+    refuse_several_devices(tiny_model("llama"), "anything")
+
+
+def test_devices_that_compute():
+    """Weights that wait in memory or on the disk are computed on the accelerator, where there is one."""
+    assert computing_devices(SimpleNamespace(hf_device_map={"a": 1, "b": "cpu", "c": torch.device("cuda:0")})) == [
+        "cuda:0",
+        "cuda:1",
+    ]
+    assert computing_devices(SimpleNamespace(hf_device_map={"a": "cpu", "b": "disk"})) == ["cpu"]
+    assert computing_devices(tiny_model("llama")) == ["cpu"]

@@ -34,6 +34,13 @@ def weights_at_hand(parts: Iterable[nn.Module]) -> Iterator[None]:
         yield
 
 
+def computing_devices(model: Any) -> list[str]:
+    """Devices that compute a model's parts, as PyTorch names them, in the order of their names."""
+    mapped = getattr(model, "hf_device_map", None) or {"": next(model.parameters()).device}
+    named = {f"cuda:{device}" if isinstance(device, int) else str(device) for device in mapped.values()}
+    return sorted(named - set(STORES)) or ["cpu"]
+
+
 def refuse_several_devices(model: Any, what: str) -> None:
     """Raise if the model's layers are computed on more than one device.
 
@@ -44,9 +51,9 @@ def refuse_several_devices(model: Any, what: str) -> None:
     Raises:
         CheckpointError: names the devices.
     """
-    devices = {str(device) for device in getattr(model, "hf_device_map", {}).values()} - set(STORES)
+    devices = computing_devices(model)
     if len(devices) > 1:
         raise CheckpointError(
-            f"device_map: the model is computed on devices {', '.join(sorted(devices))}; {what} needs one that "
+            f"device_map: the model is computed on {', '.join(devices)}; {what} needs one that "
             "computes all layers. Give a device_map with one accelerator at most; on cpu and disk, weights wait for it"
         )
