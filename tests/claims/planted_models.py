@@ -31,7 +31,7 @@ from rareneurons.tables import CheckpointName, Draws, Estimate, draws_frame, mea
 STEPS = (0, 1, 2, 4, 8, 16, 32)
 PAIR = (VIEW.condition, VIEW.contrast)
 BOOST, SUPPRESS, TOP, WIDTH = 1200, 200, 33, 48
-BLOCKS, ROWS = 60, 360
+BLOCKS, ROWS = 60, 900
 DRAWS = 40
 CUTS = (3.5, 5.5)
 REGIMES = RegimeSettings(CUTS, DRAWS, 99, BOUNDS.plateau_alpha, BOUNDS.flatness, 0.5, 15, (10,))
