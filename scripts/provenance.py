@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from job import read_table, run, write_csv
+from job import run, write_csv
 
 from rareneurons.provenance import elbow_reasons, package_versions, provenance_frame, quantised_models
 
@@ -15,7 +15,7 @@ def main(job):
     for file in map(Path, job.input.corpora):
         manifest = json.loads(file.read_text(encoding="utf-8"))
         settings[f"corpus {file.parent.name}"] = f"sha256 {manifest['sha256']}"
-    settings |= elbow_reasons(read_table(job.input.conditions)) | quantised_models(checkpoints)
+    settings |= elbow_reasons(pd.read_csv(job.input.conditions)) | quantised_models(checkpoints)
     write_csv(provenance_frame(settings, checkpoints, pd.read_csv(job.input.audit)), job.output[0])
 
 

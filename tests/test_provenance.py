@@ -1,5 +1,7 @@
 """The table of where numbers come from."""
 
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import torch
@@ -60,6 +62,8 @@ def test_quantised_weights_and_moved_elbows_are_said_of_the_whole_run():
     conditions = pd.DataFrame(
         {"tokenizer": ["s", "s", "t"], "elbow": [0.478, 0.478, 0.3], "elbow_rule": ["mass", "mass", "kneedle"]}
     ).assign(elbow_reason=["by kneedle it lies at 0.1", "by kneedle it lies at 0.1", ""])
-    assert elbow_reasons(conditions) == {
+    as_configured = pd.read_csv(StringIO(conditions[conditions["tokenizer"] == "t"].to_csv(index=False)))
+    assert elbow_reasons(as_configured) == {}
+    assert elbow_reasons(pd.read_csv(StringIO(conditions.to_csv(index=False)))) == {
         "elbow of s": "rank fraction 0.4780 by mass, because by kneedle it lies at 0.1"
     }

@@ -38,9 +38,9 @@ def elbow_reasons(conditions: pd.DataFrame) -> dict[str, str]:
     """Item -> value for each tokenizer whose presets have another elbow than the configured rule's.
 
     Args:
-        conditions: columns of ``rows.describe_conditions``, and ``tokenizer``.
+        conditions: columns of ``rows.describe_conditions``, and ``tokenizer``; empty text may be NaN, as in a CSV file.
     """
-    moved = conditions[conditions["elbow_reason"] != ""].drop_duplicates("tokenizer")
+    moved = conditions[conditions["elbow_reason"].fillna("") != ""].drop_duplicates("tokenizer")
     return {
         f"elbow of {row.tokenizer}": f"rank fraction {row.elbow:.4f} by {row.elbow_rule}, because {row.elbow_reason}"
         for row in moved.itertuples()
