@@ -19,6 +19,7 @@ SETTINGS = est.RegimeSettings(
     null_curves=99,
     alpha=0.01,
     flatness=0.5,
+    excess=1.5,
     overlap=0.5,
     power_draws=5,
     power_wanted=0.0,
