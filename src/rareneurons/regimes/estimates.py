@@ -35,7 +35,7 @@ from rareneurons.regimes.plateau import (
 from rareneurons.regimes.power import MeasuredCurve, PlantedRuns, planted_runs
 from rareneurons.regimes.top import ChosenTop, choose_top, place_of, top_values, with_other_neurons
 from rareneurons.stats import bootstrap_p, document_weights, moved_to, percentile_interval, spearman
-from rareneurons.tables import DIFFERENCE, CheckpointName, Draws, Estimate, draws_frame
+from rareneurons.tables import DIFFERENCE, VALUE, CheckpointName, Draws, Estimate, draws_frame
 
 # Parts of the measures: the authors' fixed cuts, their piecewise form, the fit that chooses among candidates, the
 # plateau test (the names of its two readings are parts too), the curve between plateau and decay, and the neurons
@@ -97,6 +97,17 @@ def power_part(kind: str, times: int) -> str:
 def planted_part(reading: Reading, size: int) -> str:
     """Part of the power to find a planted plateau of ``size`` neurons."""
     return f"{reading}_{size}"
+
+
+def planted_powers(regimes: pd.DataFrame) -> dict[Reading, dict[int, float]]:
+    """Power of one curve to find planted plateaus, by reading and number of neurons, from its rows of the table."""
+    rows = regimes[(regimes["measure"] == POWER[0]) & (regimes["quantity"] == VALUE)]
+    by_part = dict(zip(rows["part"], rows["value"], strict=True))
+    found: dict[Reading, dict[int, float]] = {}
+    for reading in READINGS:
+        sizes = (part.removeprefix(f"{reading}_") for part in by_part if part.startswith(f"{reading}_"))
+        found[reading] = {int(size): float(by_part[f"{reading}_{size}"]) for size in sizes}
+    return found
 
 
 def measure_of(statistic: Statistic, measure: str) -> str:

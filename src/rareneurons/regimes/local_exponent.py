@@ -329,7 +329,7 @@ def _coefficients(design: np.ndarray, values: np.ndarray, root: np.ndarray) -> n
 
 
 def no_plateau_exponents(base: Baseline, exponents: np.ndarray) -> np.ndarray:
-    """Local exponents (G,), at least ``LEAST_EXPONENT``, of the curve without a plateau that fits (H,) exponents best."""
+    """Exponents (G,), at least ``LEAST_EXPONENT``, of the curve without a plateau that fits exponents (H,) best."""
     fitted = exponents[None, : len(base.root)]
     terms = base.cells.terms[int(base.deviances(fitted * base.root)[1][:, 0].argmin())]
     return np.maximum(terms @ _coefficients(terms, fitted, base.root)[0], LEAST_EXPONENT)
