@@ -172,7 +172,7 @@ def decide_common_curve(tables: Tables, view: View, bounds: Bounds) -> Decision:
         NAN if row is None else float(row["p_value"]),
     )
     difference = UNKNOWN if row is None else Interval.of(row)
-    needed = more_documents(difference, view.split, above=margin, below=margin)
+    needed = more_documents(difference, view.split, above=max(margin, 0), below=min(margin, 0))
     premise = PlateauSomewhere(view.condition)
     return Decision(
         _contrast_verdict(evidence, difference),
@@ -188,13 +188,14 @@ def decide_common_curve(tables: Tables, view: View, bounds: Bounds) -> Decision:
 
 
 def _contrast_verdict(found: Contrast, difference: Interval) -> Verdict:
-    """Supported: the first condition alone has a plateau, and the difference lies beyond the margin.
+    """Supported: the first condition alone has a plateau, and the difference is relevant and not zero.
 
-    Contradicted: either condition has one, and such a difference is excluded.
+    Contradicted: either condition has one, and a relevant difference is excluded.
     """
     sign = np.sign(found.margin)
     low, high = sorted((sign * difference.ci_low, sign * difference.ci_high))
-    if found.declared == (found.curves[0].condition,) and low > abs(found.margin):
+    relevant = sign * difference.value >= abs(found.margin) and low > 0
+    if found.declared == (found.curves[0].condition,) and relevant:
         return "supported"
     if found.declared and high < abs(found.margin):
         return "contradicted"

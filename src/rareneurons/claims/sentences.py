@@ -164,8 +164,8 @@ def _plateau_conditions(bounds: Bounds) -> str:
     return (
         "A plateau is a flat top or an excess over the power law, and it is found if four conditions hold: the curve "
         "with it has the smallest information criterion; the top neurons depart from a curve without a plateau; their "
-        f"exponent is at most {bounds.flatness:g} of the power law's (flat top), or they lie above it by a factor of at "
-        f"least {bounds.excess:g} (excess); and they are top neurons on held-out documents too"
+        f"exponent is at most {bounds.flatness:g} of the power law's (flat top), or they lie above it by a factor of "
+        f"at least {bounds.excess:g} (excess); and they are top neurons on held-out documents too"
     )
 
 
@@ -206,8 +206,8 @@ def _top_number(reading: str, number: Interval) -> str:
         return f"the top neurons fall off {number.value:.2g} times as steeply as the power law after them {interval}"
     low, high = np.exp(number.ci_low), np.exp(number.ci_high)
     return (
-        f"the top neurons lie {np.exp(number.value):.2g} times as high as the power law extended to them (95 % interval "
-        f"{low:.2g} to {high:.2g})"
+        f"the top neurons lie {np.exp(number.value):.2g} times as high as the power law extended to them (95 % "
+        f"interval {low:.2g} to {high:.2g})"
     )
 
 
@@ -253,11 +253,12 @@ def _contrast_rule(view: View, bounds: Bounds) -> str:
     return (
         f"primary test: the paired difference {view.condition} - {view.contrast} of the top neurons, with the same "
         f"documents drawn for both. {_plateau_conditions(bounds)}. Supported if a plateau is found on {view.condition} "
-        f"rows and none on {view.contrast} rows, and the difference's interval lies beyond the margin; contradicted if "
-        f"a plateau is found on either, and the interval excludes the margin. Compared are exponents (margin "
-        f"{margins['flat']}) or, for an excess, ln heights over the power law (margin {margins['excess']}), of as many "
-        "top neurons of both curves, chosen on discovery documents. The margin is half of what lies between no plateau "
-        "and the bound of one. p is that of no difference; one test. n counts blocks of held-out documents"
+        f"rows and none on {view.contrast} rows, and the difference reaches the margin with an interval that excludes "
+        "zero; contradicted if a plateau is found on either, and the interval excludes the margin. Compared are "
+        f"exponents (margin {margins['flat']}) or, for an excess, ln heights over the power law (margin "
+        f"{margins['excess']}), of as many top neurons of both curves, chosen on discovery documents. The margin is "
+        "half of what lies between no plateau and the bound of one. p is that of no difference; one test. n counts "
+        "blocks of held-out documents"
     )
 
 
@@ -296,11 +297,12 @@ def _phases_statistic(statistic: Statistic) -> str:
 
 def _phases_rule(view: View, bounds: Bounds) -> str:
     return (
-        f"supported if all three phases are found on {view.condition} rows: a plateau (test of C1); between plateau and "
-        f"decay a power law, whose exponent's drift with rank is below {plateau.MOST_DRIFT:g} of a log-normal's; and "
-        f"after it an exponent above {plateau.STEEP:g} times the power law's. Contradicted if one of them is excluded: "
-        f"no plateau, with a power of at least {percent(bounds.power)}, or the interval of drift or decay on the other "
-        "side. p is that of no drift. n counts blocks of held-out documents"
+        f"supported if all three phases are found on {view.condition} rows: a plateau (test of C1); between plateau "
+        "and decay a power law, whose exponent drifts with rank by less than "
+        f"{plateau.MOST_DRIFT:g} of a log-normal's drift; and after it an exponent above {plateau.STEEP:g} times the "
+        f"power law's. Contradicted if one of them is excluded: no plateau, with a power of at least "
+        f"{percent(bounds.power)}, or the interval of drift or decay on the other side. p is that of no drift. n "
+        "counts blocks of held-out documents"
     )
 
 
@@ -310,8 +312,8 @@ def _phases_finding(decision: Decision, view: View) -> str:
         return f"it was not measured: {_short(found)}"
     return (
         f"{'a' if found.curve.found else 'no'} plateau is found on {view.condition} rows; after the top, the "
-        f"exponent's drift is {with_interval(found.drift)}, where 0 is a power law's and 1 a log-normal's; the decay is "
-        f"{with_interval(found.decay)} times as steep; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
+        f"exponent's drift is {with_interval(found.drift)}, where 0 is a power law's and 1 a log-normal's; the decay "
+        f"is {with_interval(found.decay)} times as steep; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
     )
 
 

@@ -33,7 +33,7 @@ from rareneurons.regimes.plateau import (
     share_kept,
 )
 from rareneurons.regimes.power import MeasuredCurve, PlantedRuns, planted_runs
-from rareneurons.regimes.top import ChosenTop, choose_top, place_of, top_values, with_other_neurons
+from rareneurons.regimes.top import ChosenTop, choose_top, drawn_top_values, place_of, with_other_neurons
 from rareneurons.stats import bootstrap_p, document_weights, moved_to, percentile_interval, spearman
 from rareneurons.tables import DIFFERENCE, VALUE, CheckpointName, Draws, Estimate, draws_frame
 
@@ -498,15 +498,47 @@ def regime_estimates(
     for sign in signs:
         for statistic in statistics:
             yield from _statistic_estimates(found, pair, sign, statistic, settings, rng)
-        if sign == "boost" and settings.power_draws:
-            curves = [measured_curve(found.heldout[name], found.discovery[name]) for name in pair]
-            for name, curve, contrast in zip(pair, curves, (curves[1], None), strict=True):
-                estimates, of_difference = power_estimates(curve, contrast, settings, n_documents, rng)
-                yield from ((name, sign, estimate) for estimate in estimates)
-                yield from (("-".join(pair), sign, estimate) for estimate in of_difference)
+        if sign == "boost":
+            yield from ((name, sign, estimate) for name, estimate in _powers(found, pair, settings, rng))
         noise = _noise(found.heldout[pair[0]], rng), _noise(found.discovery[pair[0]], rng)
         tests = _test_estimates(*noise, sign, "abs_mean", settings, n_documents, rng)
         yield from ((NOISE, sign, estimate) for estimate in tests)
+
+
+def plateau_estimates(
+    sums: Mapping[str, InfluenceSums], pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+) -> Iterator[tuple[str, str, Estimate]]:
+    """Those of :func:`regime_estimates` that decide C1 and C2: boost neurons, mean abs effect, two conditions.
+
+    Arguments as there.
+    """
+    weights = document_weights(len(sums[f"{pair[0]}/heldout"].n_rows), settings.bootstrap, rng)
+    found = _conditions(sums, pair, weights)
+    fitted = {}
+    for name, means in found.heldout.items():
+        curve = means.curve("boost", "mean_abs")
+        fitted[name] = fitted_curve(curve, [draw.curve("boost", "mean_abs") for draw in found.drawn[name]])
+        yield name, "boost", curve_estimate("mean_abs", N_NEURONS, len(curve.neuron), found.n_documents)
+        splits = means, found.discovery[name]
+        for estimate in _test_estimates(*splits, "boost", "mean_abs", settings, found.n_documents, rng):
+            yield name, "boost", estimate
+    for name, estimate in _tops(found, pair, fitted, "boost", "mean_abs", settings, rng):
+        yield name, "boost", estimate
+    for name, estimate in _powers(found, pair, settings, rng):
+        yield name, "boost", estimate
+
+
+def _powers(
+    found: _Conditions, pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+) -> Iterator[tuple[str, Estimate]]:
+    """Power of both conditions' tests and of their comparison; nothing without planted curves."""
+    if not settings.power_draws:
+        return
+    curves = [measured_curve(found.heldout[name], found.discovery[name]) for name in pair]
+    for name, curve, contrast in zip(pair, curves, (curves[1], None), strict=True):
+        estimates, of_difference = power_estimates(curve, contrast, settings, found.n_documents, rng)
+        yield from ((name, estimate) for estimate in estimates)
+        yield from (("-".join(pair), estimate) for estimate in of_difference)
 
 
 def _statistic_estimates(
@@ -564,7 +596,7 @@ def _middle_estimates(
         return []
     places = fitted.found.cells
     middle = middle_cells(places, fitted.fit)
-    drawn = with_other_neurons(fitted.drawn, places.count, rng)
+    drawn = with_other_neurons(fitted.drawn, fitted.exponents, places.count, rng)
     found = []
     for number, measured in ((DRIFT, exponent_drift), (DECAY, decay_steepness)):
         value = float(measured(places, fitted.exponents[None], middle)[0])
@@ -611,9 +643,7 @@ def _top_of(top: ChosenTop, curve: FittedCurve, rng: np.random.Generator) -> tup
     """A top's number in one curve, and its draws (B,) over documents and neurons."""
     base = curve.found.base
     place = place_of(top, base, curve.exponents)
-    value = float(top_values(base, curve.exponents[None], place)[0])
-    drawn = with_other_neurons(curve.drawn, curve.found.cells.count, rng)
-    return value, moved_to(value, top_values(base, drawn, place))
+    return drawn_top_values(base, curve.exponents, curve.drawn, place, rng)
 
 
 def _noise(measured: MeanInfluence, rng: np.random.Generator) -> MeanInfluence:

@@ -13,7 +13,7 @@ over cells of equal width in ln rank, and these candidates are fitted by weighte
   smoothly from rank 1, or with a kink at a searched rank beyond the largest possible plateau;
 * plateau + power law + rapid decay: the same plus ``h`` in a window of cells. There are two readings of a plateau. A
   *flat top*: ``h < 0`` from rank 1 to a searched rank. An *excess*: ``h > 0`` in a narrow window at a searched rank, so
-  that all neurons before it lie above the power law extended back to rank 1;
+  that all neurons before it lie above the power law extended back to rank 1, by a factor of at least ``LEAST_EXCESS``;
 * steep top: ``h > 0`` from rank 1 to a searched rank. It is the opposite of a flat top, and no plateau.
 
 Only the upper half of the ranks enters the fits: the least influential neurons say nothing about the top.
@@ -36,6 +36,9 @@ RANKS_USED = 0.5  # share of the neurons
 LEAST_NEURONS = 100  # shorter curves are not fitted
 PLATEAU_RANKS = (3, 0.1)  # a plateau ends at this rank at the least, at this share of the neurons at most
 EXCESS_CELLS = (1, 2, 4)  # widths of the window in which an excess may rise
+LEAST_EXCESS = (
+    1.5  # factor by which an excess lies above the power law; the bend after a flat top looks like a smaller one
+)
 DECAY_SHARES = (0.1, 0.4)  # a kink into the decay lies between these shares of the neurons
 LEAST_POWER_LAW = 0.6  # ln rank between a plateau's end and such a kink
 MISFIT = 0.02  # squared relative misfit allowed to a cell, so that cells of hundreds of neurons do not rule the fit
@@ -287,9 +290,8 @@ def fit_candidates(found: Candidates, exponents: np.ndarray) -> Fits:
     best_two = two.min(0)
     tops: dict[Shape, np.ndarray] = {}
     place: dict[Shape, np.ndarray] = {}
-    shapes: tuple[tuple[Directions, Shape, int], ...] = ((found.tops, "flat", -1), (found.rises, "excess", 1))
-    for directions, shape, sign in (*shapes, (found.tops, "steep", 1)):
-        deviance = _window_deviances(directions, fitted, values, (alone, two), sign)
+    for shape in SHAPES:
+        deviance = _window_deviances(found, shape, fitted, values, (alone, two))
         tops[shape] = np.minimum(deviance.min(0), best_two)
         place[shape] = deviance.argmin(0)
     one = np.square(values).sum(1) - np.square(values @ _unit(root))
@@ -297,24 +299,23 @@ def fit_candidates(found: Candidates, exponents: np.ndarray) -> Fits:
 
 
 def _window_deviances(
-    directions: Directions,
-    fitted: np.ndarray,
-    values: np.ndarray,
-    without: tuple[np.ndarray, np.ndarray],
-    sign: int,
+    found: Candidates, shape: Shape, fitted: np.ndarray, values: np.ndarray, without: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Deviances (P, B) with ``h`` of a sign in each window; ``without``: those of the curves without a plateau."""
+    """Deviances (P, B) with a shape's ``h`` in each window; ``without``: those of the curves without a plateau."""
+    directions = found.rises if shape == "excess" else found.tops
     kink = directions.windows.kink
     allowed = directions.constant @ values.T > 0
     step = np.where(allowed, directions.after_constant @ values.T, directions.alone @ values.T)
-    if sign < 0:
+    if shape == "flat":
+        counts = step < 0
         lengths = (1 / np.square(each).sum(1)[:, None] for each in (directions.after_constant, directions.alone))
         gain = np.square(step) * np.where(allowed, *lengths)
     else:
+        counts = step * directions.windows.width[:, None] >= np.log(LEAST_EXCESS) if shape == "excess" else step > 0
         mean = directions.average @ fitted.T
         ratio = np.maximum(mean, LEAST_EXPONENT) / np.maximum(mean - step, directions.least[:, None])
         gain = 2 * directions.n[:, None] * (ratio - 1 - np.log(ratio))
-    return np.where(allowed, without[1][kink], without[0][kink]) - np.where(sign * step > 0, gain, 0)
+    return np.where(allowed, without[1][kink], without[0][kink]) - np.where(counts, gain, 0)
 
 
 def _coefficients(design: np.ndarray, values: np.ndarray, root: np.ndarray) -> np.ndarray:
@@ -395,23 +396,33 @@ class CurveFit:
 N_PARAMETERS = {1: 1, 2: 4, 3: 6}
 
 
+def is_better(fits: Fits, reading: Reading, n_cells: int) -> np.ndarray:
+    """Whether a plateau of one reading has a smaller information criterion than no plateau and a steep top, (B,)."""
+    penalty = (N_PARAMETERS[3] - N_PARAMETERS[2]) * np.log(n_cells)
+    return (fits.gain(reading) > penalty) & (fits.tops[reading] < fits.tops["steep"])
+
+
 def describe_fits(found: Candidates, exponents: np.ndarray, reading: Reading | None = None) -> list[CurveFit]:
     """Each of B curves under the candidates; ``exponents`` (B, H).
 
     ``reading``: the plateau's; without it, that of the smaller deviance.
     """
-    fits, penalty = fit_candidates(found, exponents), np.log(len(found.base.root))
+    fits = fit_candidates(found, exponents)
+    readings = [reading or _better(fits, b) for b in range(len(exponents))]
+    shapes: dict[int, tuple[float, ...]] = {}
+    for mine in READINGS:
+        fitted = (np.asarray(readings) == mine) & (fits.tops[mine] < fits.two)
+        for place in np.unique(fits.place[mine][fitted]):
+            alike = np.flatnonzero(fitted & (fits.place[mine] == place))
+            shapes |= dict(zip(alike, _three_regimes(found, exponents[alike], mine, place), strict=True))
     described = []
-    for b in range(len(exponents)):
-        mine = reading or _better(fits, b)
-        deviances = fits.one[b], fits.two[b], fits.tops[mine][b]
-        criteria = np.array([deviance + N_PARAMETERS[n] * penalty for n, deviance in enumerate(deviances, 1)])
+    for b, mine in enumerate(readings):
+        deviances = (fits.one[b], fits.two[b], fits.tops[mine][b])
+        penalties = (n * np.log(len(found.base.root)) for n in N_PARAMETERS.values())
+        criteria = np.array([sum(each) for each in zip(deviances, penalties, strict=True)])
         allowed = criteria if fits.tops[mine][b] < fits.tops["steep"][b] else criteria[:2]
-        numbers: tuple[float, ...] = (np.nan,) * 5
-        if deviances[2] < deviances[1]:
-            numbers = _three_regimes(found, exponents[b], mine, int(fits.place[mine][b]))
         n_regimes, (two, three) = int(allowed.argmin()) + 1, map(float, criteria[1:] - criteria[0])
-        described.append(CurveFit(n_regimes, two, three, mine, *numbers))
+        described.append(CurveFit(n_regimes, two, three, mine, *shapes.get(b, (np.nan,) * 5)))
     return described
 
 
@@ -422,11 +433,15 @@ def _better(fits: Fits, b: int) -> Reading:
 
 @dataclass(frozen=True)
 class TopShape:
-    """B curves with a plateau at a given place, each (B,): the exponents and the height of :class:`CurveFit`."""
+    """B curves with a plateau at a given place: the exponents and the height of :class:`CurveFit`, each (B,).
+
+    ``smooth`` (B, G): the fitted exponents without ``h``, at least ``LEAST_EXPONENT``.
+    """
 
     exponent: np.ndarray
     power_law: np.ndarray
     height: np.ndarray
+    smooth: np.ndarray
 
 
 def shape_of_top(base: Baseline, exponents: np.ndarray, reading: Reading, inside: np.ndarray, kink: int) -> TopShape:
@@ -456,18 +471,24 @@ def shape_of_top(base: Baseline, exponents: np.ndarray, reading: Reading, inside
         fitted @ count / count.sum() if top.any() else np.full(len(fitted), np.nan),
         np.maximum(power_law, LEAST_EXPONENT),  # the decay's free terms can bend it below zero
         coefficients[:, -1] * (width if reading == "excess" else places.ln_edge[last + 1] / 2),
+        np.maximum(smooth, LEAST_EXPONENT),
     )
 
 
-def _three_regimes(found: Candidates, exponents: np.ndarray, reading: Reading, place: int) -> tuple[float, ...]:
-    """Plateau end, decay start, plateau and power-law exponent, and height of the top of a three-regime curve."""
+def _three_regimes(
+    found: Candidates, exponents: np.ndarray, reading: Reading, place: int
+) -> list[tuple[float, float, float, float, float]]:
+    """Plateau end, decay start, plateau and power-law exponent, and height of the top of each of B curves (B, H)."""
     places, windows = found.cells, found.cells.windows(reading)
-    shape = shape_of_top(found.base, exponents[None], reading, windows.inside[place], int(windows.kink[place]))
-    power_law = float(shape.power_law[0])
-    below = np.flatnonzero(exponents < 2 * power_law)  # the last of these cells is not in the decay
-    start = int(below[-1]) + 1 if len(below) else 0
-    decay = float(np.log(places.start[start] + 1)) if start < len(exponents) else np.nan
-    return float(windows.end[place]), decay, float(shape.exponent[0]), power_law, float(shape.height[0])
+    shape = shape_of_top(found.base, exponents, reading, windows.inside[place], int(windows.kink[place]))
+    described = []
+    for b, power_law in enumerate(shape.power_law):
+        below = np.flatnonzero(exponents[b] < 2 * power_law)  # the last of these cells is not in the decay
+        start = int(below[-1]) + 1 if len(below) else 0
+        decay = float(np.log(places.start[start] + 1)) if start < exponents.shape[1] else np.nan
+        end, height = float(windows.end[place]), float(shape.height[b])
+        described.append((end, decay, float(shape.exponent[b]), float(power_law), height))
+    return described
 
 
 def fit_curve(ln_influence: np.ndarray) -> CurveFit | None:

@@ -14,13 +14,14 @@ LEAST_CELLS = 4
 
 
 def middle_cells(places: Cells, fit: CurveFit) -> np.ndarray:
-    """Cells (G,) between the plateau, where a curve with one is chosen, and the decay.
+    """Cells (G,) between plateau and decay.
 
-    The decay begins where it is fitted, and at the latest where a kink into it may lie.
+    Where a curve with a plateau is chosen, both are as fitted. The decay begins at the latest where a kink into it may
+    lie.
     """
-    first = fit.plateau_end if fit.n_regimes == 3 else 0.0
-    latest = np.log(DECAY_SHARES[0] * places.n_neurons)
-    last = min(fit.decay_start, latest) if np.isfinite(fit.decay_start) else latest
+    first, last = 0.0, float(np.log(DECAY_SHARES[0] * places.n_neurons))
+    if fit.n_regimes == 3:
+        first, last = fit.plateau_end, min(last, fit.decay_start) if np.isfinite(fit.decay_start) else last
     return (places.ln_edge[:-1] >= first - 1e-9) & (places.ln_edge[1:] <= last + 1e-9)
 
 

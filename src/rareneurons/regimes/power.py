@@ -32,6 +32,7 @@ from rareneurons.regimes.plateau import (
 from rareneurons.regimes.top import ChosenTop, choose_top, place_of, top_values
 from rareneurons.stats import NORMAL_95
 
+LEAST_NULL_CURVES = 400  # so that chance in them does not decide what is found
 PLANTED_FACTOR = 2.0  # an excess: that many times the influence without it
 
 
@@ -70,11 +71,12 @@ class PlantedRuns:
         return float(self.found.mean())
 
     def share_different(self, margin: float) -> float:
-        """Power of the comparison of two conditions: share of curves in which a plateau is declared, and the
-        difference's 95 % interval lies beyond a margin. The interval is that of the runs' own spread.
+        """Power of the comparison of two conditions: share of curves in which a plateau is declared, and the difference
+        is at least a margin, with a 95 % interval on one side of zero. The interval is that of the runs' own spread.
         """
-        beyond = np.abs(self.difference) - NORMAL_95 * np.nanstd(self.difference, ddof=1) > abs(margin)
-        return float(np.mean(self.found & beyond & (np.sign(self.difference) == np.sign(margin))))
+        toward = self.difference * np.sign(margin)
+        clear = (toward >= abs(margin)) & (toward > NORMAL_95 * np.nanstd(toward, ddof=1))
+        return float(np.mean(self.found & clear))
 
 
 def planted(curves: np.ndarray, reading: Reading, size: int) -> np.ndarray:
@@ -95,7 +97,7 @@ def planted_runs(
     """Plant a plateau in curves like this one, measure them twice, and test them as measured curves are.
 
     Each planted curve is tested against curves without a plateau that are simulated from all planted curves together:
-    as few as the p of ``bounds.alpha`` needs, since all are alike.
+    as few as the p of ``bounds.alpha`` needs, and at least ``LEAST_NULL_CURVES``, since all are alike.
 
     Args:
         curve: what the curves are drawn like, without its plateau.
@@ -116,7 +118,7 @@ def planted_runs(
     truth = planted(curves, reading, size)
     heldout, discovery = (measured_order(truth, error, rng) for error in (curve.error, curve.discovery_error))
     fits = [candidates_for(each) for each in sorted_curves(heldout)]
-    n_null = int(np.ceil(len(READINGS) / bounds.alpha / n_curves))
+    n_null = int(np.ceil(max(len(READINGS) / bounds.alpha, LEAST_NULL_CURVES) / n_curves))
     null = _pooled_gains(fits, sorted_curves(heldout), curve.error, n_null, rng)
     others = None if contrast is None else _contrast_curves(contrast, n_curves, rng)
     found = np.zeros(n_curves, dtype=bool)
