@@ -57,8 +57,11 @@ def slow_deviances(found: le.Candidates, values: np.ndarray) -> dict[str, float]
             mean = max(np.average(fitted[inside], weights=weights), le.LEAST_EXPONENT)
             least = np.average(np.sqrt(steady[inside]) / root[inside], weights=weights) / 2
             ratio = mean / max(np.average(fitted[inside], weights=weights) - step, least)
-            gain = 2 * steady[inside].sum() * (ratio - 1 - np.log(ratio))
             bound = solve_with_constant(found, kink, inside, fitted)
+            others = places.terms[kink][:, 0 if bound else 1 :] * root[:, None]
+            explained = others @ np.linalg.lstsq(others, inside * root, rcond=None)[0]
+            own = 1 - np.square(explained).sum() / np.square(inside * root).sum()
+            gain = 2 * steady[inside].sum() * own * (ratio - 1 - np.log(ratio))
             base = two[kink] if bound else without_constant[kink]
             width = places.ln_edge[1:][inside].max() - places.ln_edge[:-1][inside].min()
             if step * width >= (np.log(le.LEAST_EXCESS) if shape == "excess" else 0):

@@ -186,7 +186,8 @@ class Directions:
     ``alone`` and ``after_constant`` (P, G): ``h`` is their product with the weighted exponents, without the power law
     and with it; the decay is always fitted. ``constant`` (P, G): direction of the power law given ``h`` and the decay;
     along it the exponents must not be negative. ``average`` (P, G): weights of the window's mean exponent. ``n`` (P,):
-    spacings that the window is worth. ``least`` (P,): half the exponent that the weights expect in the window, which
+    spacings that the window is worth. ``own``: share of that which the power law and the decay, or the decay alone,
+    cannot say as well, each (P,). ``least`` (P,): half the exponent that the weights expect in the window, which
     what is left without ``h`` may not go below.
     """
 
@@ -196,6 +197,7 @@ class Directions:
     constant: np.ndarray
     average: np.ndarray
     n: np.ndarray
+    own: tuple[np.ndarray, np.ndarray]
     least: np.ndarray
 
 
@@ -211,18 +213,21 @@ def _coefficient(vectors: np.ndarray) -> np.ndarray:
 
 def _directions(windows: Windows, base: Baseline) -> Directions:
     decay, constant = base.decay[windows.kink], base.constant[windows.kink]
-    raised = windows.inside * base.root
-    raised = raised - np.einsum("pgi,pi->pg", decay, np.einsum("pgi,pg->pi", decay, raised))
-    average = windows.inside * np.square(base.root)
+    whole = windows.inside * base.root
+    raised = whole - np.einsum("pgi,pi->pg", decay, np.einsum("pgi,pg->pi", decay, whole))
+    after = _without(raised, constant)
+    size = np.square(whole).sum(1)
+    average = np.square(whole)
     average /= average.sum(1, keepdims=True)
     steady = worth(base.cells)
     return Directions(
         windows,
         _coefficient(raised),
-        _coefficient(_without(raised, constant)),
+        _coefficient(after),
         _without(constant, _unit(raised)),
         average,
         windows.inside @ steady,
+        (np.square(after).sum(1) / size, np.square(raised).sum(1) / size),
         average @ (np.sqrt(steady) / base.root) / 2,
     )
 
@@ -312,9 +317,10 @@ def _window_deviances(
         gain = np.square(step) * np.where(allowed, *lengths)
     else:
         counts = step * directions.windows.width[:, None] >= np.log(LEAST_EXCESS) if shape == "excess" else step > 0
+        n = directions.n[:, None] * np.where(allowed, *(each[:, None] for each in directions.own))
         mean = directions.average @ fitted.T
         ratio = np.maximum(mean, LEAST_EXPONENT) / np.maximum(mean - step, directions.least[:, None])
-        gain = 2 * directions.n[:, None] * (ratio - 1 - np.log(ratio))
+        gain = 2 * n * (ratio - 1 - np.log(ratio))
     return np.where(allowed, without[1][kink], without[0][kink]) - np.where(counts, gain, 0)
 
 
