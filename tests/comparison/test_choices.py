@@ -77,13 +77,13 @@ def test_nothing_changes_where_a_choice_changes_nothing():
     values = spectra[spectra["quantity"] == "value"]
     tables["spectra"] = pd.concat([spectra, values.assign(against="random")], ignore_index=True)
     found = effects(tables, pd.concat([same_numbers(choice, tables) for choice in NAMES]))
-    fixed = found.loc["fixed cuts"]
-    assert fixed[fixed["changed"]].index.tolist() == ["C1", "C2"], "whatever comes before the cut is a plateau"
-    assert not found.drop(index=[("fixed cuts", "C1"), ("fixed cuts", "C2")])["changed"].any()
+    by_cut = [(choice, claim) for choice in ("fixed cuts", "all together") for claim in ("C1", "C2")]
+    assert found.loc[by_cut, "changed"].all(), "whatever comes before the cut is called a plateau"
+    assert not found.drop(index=by_cut)["changed"].any()
     assert set(found.loc["fixed cuts"].index) == {"C1", "C2", "C3", "C4", "C7"}
     assert set(found.loc["random controls"].index) == {"C3", "C4", "C7"}
     for name in ("value", "verdict"):
-        same = found.drop(index=[("random controls", "C7"), ("fixed cuts", "C1"), ("fixed cuts", "C2")])
+        same = found.drop(index=[("random controls", "C7"), *by_cut])
         pd.testing.assert_series_equal(same[name], same[f"proper_{name}"], check_names=False)
 
 
