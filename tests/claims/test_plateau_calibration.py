@@ -19,7 +19,7 @@ SHAPES = {
     "weibull": lambda n, rng: rng.weibull(0.6, size=n),
     "frechet": lambda n, rng: (-np.log(rng.random(n))) ** -0.5,
 }
-N, BLOCKS, DRAWS = 600, 40, 100
+N, BLOCKS = 600, 40
 PAIR = (VIEW.condition, VIEW.contrast)
 SETTINGS = RegimeSettings((3.5, 5.5), 50, 79, BOUNDS.alpha, BOUNDS.flatness, BOUNDS.excess, 0.5, 0, (33,))
 PARTIAL = 0.3  # exponent of a planted flat top over that without it, for intervals
@@ -47,23 +47,23 @@ def sums_of(effects: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
 
 
 @lru_cache
-def planted_runs(rare: Planted, common: Planted) -> list[pd.DataFrame]:
+def planted_runs(rare: Planted, common: Planted, draws: int = 100) -> list[pd.DataFrame]:
     """Regime tables of layers with a plateau on rare and on common rows, the shapes taking turns."""
-    return list(_runs(rare, common))
+    return list(_runs(rare, common, draws))
 
 
-def _runs(rare: Planted, common: Planted) -> Iterator[pd.DataFrame]:
+def _runs(rare: Planted, common: Planted, draws: int) -> Iterator[pd.DataFrame]:
     rng = np.random.default_rng(21)
-    for number in range(DRAWS):
+    for number in range(draws):
         shape = list(SHAPES)[number % len(SHAPES)]
         effects = {name: planted_effects(shape, each, rng) for name, each in zip(PAIR, (rare, common), strict=True)}
         sums = {f"{name}/{split}": sums_of(effects[name], rng) for name in PAIR for split in ("discovery", "heldout")}
         yield measure_frame(CheckpointName("m", "step1"), plateau_estimates(sums, PAIR, SETTINGS, rng))
 
 
-def verdicts(rare: Planted, common: Planted) -> np.ndarray:
+def verdicts(runs: list[pd.DataFrame]) -> np.ndarray:
     """C1 and C2 of each run (runs, 2)."""
-    tables = [{"regimes": each} for each in planted_runs(rare, common)]
+    tables = [{"regimes": each} for each in runs]
     return np.array(
         [[rule(t, VIEW, BOUNDS).verdict for rule in (decide_rare_curve, decide_common_curve)] for t in tables]
     )
@@ -72,7 +72,7 @@ def verdicts(rare: Planted, common: Planted) -> np.ndarray:
 @pytest.mark.calibration
 @pytest.mark.parametrize("plateau", [("flat", 10), ("partial", 33), ("excess", 33)])
 def test_the_same_plateau_in_both_conditions_never_supports_c1_and_c2(plateau):
-    found = verdicts(plateau, plateau)
+    found = verdicts(planted_runs(plateau, plateau))
     assert np.mean((found == "supported").all(1)) <= 0.05
     assert not (found[:, 0] == "contradicted").any(), "the power was not simulated"
 
@@ -80,7 +80,7 @@ def test_the_same_plateau_in_both_conditions_never_supports_c1_and_c2(plateau):
 @pytest.mark.calibration
 @pytest.mark.parametrize("plateau", [("flat", 33), ("excess", 33)])
 def test_a_plateau_on_rare_rows_alone_supports_c2_where_it_supports_c1(plateau):
-    found = verdicts(plateau, ("none", 0))
+    found = verdicts(planted_runs(plateau, ("none", 0), 40))
     rare = found[:, 0] == "supported"
     assert rare.mean() >= 0.3
     assert np.mean(found[rare, 1] == "supported") >= 0.8
