@@ -15,8 +15,8 @@ from rareneurons.conventions import MEASURED, SELECTIVE, TOP, TOP_SIZE
 from rareneurons.influence.label_shuffles import LabelShuffles, excess_of_draws
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
-from rareneurons.regimes.estimates import plateau_size
 from rareneurons.regimes.local_exponent import fit_curve
+from rareneurons.regimes.plateau import plateau_size
 from rareneurons.tables import FINAL_PREFIX, Estimate
 
 Value = TypeVar("Value")

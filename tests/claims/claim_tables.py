@@ -9,6 +9,7 @@ from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, measur
 VIEW = View("rare", "common")
 BOUNDS = Bounds(
     flatness=0.5,
+    excess=1.5,
     plateau_alpha=0.01,
     permutations=200,
     power=0.8,
@@ -138,10 +139,25 @@ def routing_table(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0,
     return pd.concat(frames).assign(q_value=np.nan, reason=reason)
 
 
+def reading_table(model, plateau, difference=None, reading="flat", power=0.7):
+    """What both readings of a plateau say: by condition, and of the difference between them."""
+    found, value = [], {(1, 0): -0.8, (0, 1): 0.8}.get(tuple(plateau), 0.0) if difference is None else difference
+    for condition, declared in zip(("rare", "common"), plateau, strict=True):
+        for each in ("flat", "excess"):
+            yes = float(declared and each == reading)
+            found.append((condition, Estimate("plateau", yes, "u", 5, p_value=0.0015 if yes else 0.2, part=each)))
+    measure = {"flat": "flatness", "excess": "height_over_power_law"}[reading]
+    numbers = {"part": reading, "quantity": "difference"}
+    found.append(("rare-common", Estimate(measure, value, "u", 5, value - 0.1, value + 0.1, 0.01, **numbers)))
+    found.append(("rare-common", Estimate("power", power, "u", 5, part=reading)))
+    named = [(condition, "boost", estimate) for condition, estimate in found]
+    return measure_frame(CheckpointName(model, "step16"), named)
+
+
 def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     """Every claim's number at two steps; ``plateau`` and ``power`` for rare and common at the last one."""
     flatness = [
-        frame(model, step, condition, "boost", "flatness", "auto", step / 10)
+        frame(model, step, condition, "boost", "flatness", "flat", step / 10)
         for model in models
         for condition in ("rare", "common")
         for step in (2, 16)
@@ -152,6 +168,7 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         for name, values in (("plateau", plateau), ("power", power))
         for condition, value in zip(("rare", "common"), values, strict=True)
     ]
+    tests += [reading_table(model, plateau) for model in models]
     steps = [(model, step) for model in models for step in (2, 16)]
     group = "plateau" if plateau[0] else "top_33"
     return {

@@ -34,7 +34,7 @@ BOOST, SUPPRESS, TOP, WIDTH = 1200, 200, 33, 48
 BLOCKS, ROWS = 60, 900
 DRAWS = 40
 CUTS = (3.5, 5.5)
-REGIMES = RegimeSettings(CUTS, DRAWS, 99, BOUNDS.plateau_alpha, BOUNDS.flatness, 0.5, 15, (10,))
+REGIMES = RegimeSettings(CUTS, DRAWS, 199, BOUNDS.plateau_alpha, BOUNDS.flatness, BOUNDS.excess, 0.5, 15, (TOP,))
 ORGANIZATION = OrganizationSettings(DRAWS, 20, 3, [1.0], 20, 200, 30)
 ATTENTION = AttentionSettings(30, 8, 5, 8, 200, 50, 0.05)
 

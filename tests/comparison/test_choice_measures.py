@@ -22,7 +22,7 @@ from rareneurons.tables import CheckpointName
 NAME = CheckpointName("a", "step16")
 CUTS = (2.0, 3.5)
 N, DOCUMENTS = 240, 24
-REGIMES = RegimeSettings(CUTS, 20, 199, 0.05, 0.5, 0.5, 0, (5,))
+REGIMES = RegimeSettings(CUTS, 20, 199, 0.05, 0.5, 1.5, 0.5, 0, (5,))
 ORGANIZATION = OrganizationSettings(12, 20, 1, [1], 10, 20, 2)
 SETTINGS = ChoiceSettings("rare-input", REGIMES, 12, 15, CoordinationSettings(), ORGANIZATION)
 

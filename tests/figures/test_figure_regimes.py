@@ -33,7 +33,10 @@ def influence(rng):
 
 
 def regime_table(conditions=CONDITIONS) -> pd.DataFrame:
-    numbers = (("power_law_exponent", "auto"), ("flatness", "auto"), ("plateau_end", "auto"), ("plateau", "test"))
+    numbers = (
+        *(("power_law_exponent", "auto"), ("flatness", "auto"), ("plateau_end", "auto"), ("plateau", "test")),
+        *(("flatness", "flat"), ("height_over_power_law", "excess"), ("plateau", "flat")),
+    )
     table = pd.concat([measures(measure, ("boost",), conditions, part) for measure, part in numbers])
     declared = (table["measure"] == "plateau") & (table["condition"] == "rare")
     return table.assign(value=table["value"].where(~declared, 1.0))
@@ -64,7 +67,7 @@ def test_rank_influence_draws_curves_band_and_verdict(influence):
     np.testing.assert_allclose(lines["boost neurons, 95 % intervals"].get_ydata(), np.log(np.sort(boost)[::-1]))
     assert "shuffled labels" in lines
     assert f"{len(boost)} boost" in [text.get_text() for text in axis.texts]
-    assert "plateau, p = 0.1" in axis.get_title()
+    assert "plateau (flat top), p = 0.1" in axis.get_title()
     assert "50 rows, 9 documents" in axis.get_title()
     assert "no plateau" in figure.axes[1].get_title()
     assert "shuffled labels" not in {line.get_label() for line in figure.axes[1].lines}
@@ -91,9 +94,9 @@ def test_a_release_without_steps_can_be_drawn(influence):
 
 
 def test_regimes_by_step_fills_the_markers_of_declared_plateaus():
-    figure = labelled(figures.regimes_by_step(regime_table(), 0.5, 0.01, CONDITIONS))
-    assert len(figure.axes) == 8
-    p_axis = figure.axes[6]
+    figure = labelled(figures.regimes_by_step(regime_table(), 0.5, 1.5, 0.01, CONDITIONS))
+    assert len(figure.axes) == 10
+    p_axis = figure.axes[8]
     filled = [len(line.get_xdata()) for line in p_axis.lines if line.get_markerfacecolor() == "#D55E00"]
     assert 3 in filled  # rare, all three steps
     assert p_axis.get_yscale() == "log"
@@ -104,7 +107,7 @@ def test_threshold_sweep_has_a_line_per_condition_and_says_what_was_found():
     last = table[table["step"] == 16]
     figure = labelled(figures.threshold_sweep(last, ["rare", "tail", "shuffled_rare", "unfitted"], 0.5))
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert labels[0] == "rare\nplateau, p = 0.1"
+    assert labels[0] == "rare\nplateau (flat top), p = 0.1"
     assert labels[1] == "tail\nno plateau, p = 0.1"
     assert labels[3] == "unfitted\ntoo few neurons"
 

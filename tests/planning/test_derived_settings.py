@@ -7,7 +7,7 @@ from rareneurons.planning import derived_settings
 CONFIG = {
     "groups": {"condition": "rare", "contrast": "common"},
     "rows": {"conditions": [{"name": "rare"}, {"name": "common"}, {"name": "bottom-half"}]},
-    "regimes": {"tops": [100, 10, 33], "flatness": 0.5, "alpha": 0.01},
+    "regimes": {"tops": [100, 10, 33], "flatness": 0.5, "excess": 1.5, "alpha": 0.01},
     "claims": {"alpha": 0.05, "power": 0.8},
     "dynamics": {"permutations": 999},
     "other_layers": {"layers": []},
@@ -32,7 +32,7 @@ def test_middle_top(tops, middle):
 
 
 def test_claim_bounds_are_the_claims_own_and_those_of_the_tests_before():
-    expected = {"alpha": 0.05, "power": 0.8, "flatness": 0.5, "plateau_alpha": 0.01, "permutations": 999}
+    expected = {"alpha": 0.05, "power": 0.8, "flatness": 0.5, "excess": 1.5, "plateau_alpha": 0.01, "permutations": 999}
     assert derived_settings.claim_bounds(CONFIG) == expected
 
 

@@ -8,6 +8,14 @@ SAMPLED = {
     "log_normal": lambda n, rng: np.exp(rng.normal(size=n)),
     "exponential": lambda n, rng: rng.exponential(size=n),
 }
+# Shapes that played no part in choosing the rules.
+UNSEEN = {
+    "gamma": lambda n, rng: rng.gamma(0.5, size=n),
+    "weibull": lambda n, rng: rng.weibull(0.6, size=n),
+    "lomax": lambda n, rng: rng.pareto(2.5, size=n),
+    "student": lambda n, rng: np.abs(rng.standard_t(4, size=n)),
+    "frechet": lambda n, rng: (-np.log(rng.random(n))) ** -0.5,
+}
 RELATIVE_ERROR = 0.08  # standard error over mean of the influential neurons of a small model on 800 rows
 
 

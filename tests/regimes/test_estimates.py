@@ -16,9 +16,10 @@ from rareneurons.tables import CheckpointName, Estimate
 SETTINGS = est.RegimeSettings(
     cuts=(2.0, 4.0),
     bootstrap=60,
-    null_curves=99,
+    null_curves=199,
     alpha=0.01,
     flatness=0.5,
+    excess=1.5,
     overlap=0.5,
     power_draws=5,
     power_wanted=0.0,
@@ -58,8 +59,9 @@ def layer_effect(rng: np.random.Generator, plateau: bool) -> np.ndarray:
     return np.concatenate([np.exp(boost), -np.exp(rng.normal(-6, 1, 300))])
 
 
-@pytest.fixture
-def found(rng):
+@pytest.fixture(scope="module")
+def found():
+    rng = np.random.default_rng(1)
     rare, common = layer_effect(rng, True), layer_effect(rng, False)
     sums = {
         f"{name}/{split}": sums_with(effect, rng)
@@ -94,10 +96,12 @@ def test_intervals_hold_the_planted_numbers(found):
 
 
 def test_difference_of_conditions_has_an_interval_and_a_p(found):
-    departure = found["rare-common", "boost", "flatness", "auto"]
-    values = [found[c, "boost", "flatness", "auto"].value for c in ("rare", "common")]
+    departure = found["rare-common", "boost", "flatness", "flat"]
+    values = [found[c, "boost", "flatness", "flat"].value for c in ("rare", "common")]
     assert departure.value == pytest.approx(values[0] - values[1])
-    assert departure.ci_low < departure.value < departure.ci_high
+    assert departure.ci_low < departure.value < departure.ci_high < 0
+    height = found["rare-common", "boost", "height_over_power_law", "excess"]
+    assert height.ci_low < height.value < height.ci_high
     exponent = found["rare-common", "boost", "plateau_exponent", "fixed"]
     assert exponent.value < 0
     assert exponent.ci_high < 0  # a flat top against a power law's
@@ -127,23 +131,26 @@ def powers_wanted(wanted: float, n: int = 260, scatter: float = 0.3, power_draws
         for split in ("discovery", "heldout")
     }
     settings = replace(
-        SETTINGS, power_draws=power_draws, power_wanted=wanted, bootstrap=10, tops=(10,), cuts=(3.5, 5.5)
+        SETTINGS, power_draws=power_draws, power_wanted=wanted, bootstrap=10, tops=(33,), cuts=(3.5, 5.5)
     )
     found = est.regime_estimates(sums, ("rare", "common"), settings, rng)
     return {e.part: e.value for c, sign, e in found if c == "rare" and e.measure == "power"}
 
 
 def test_more_documents_and_neurons_are_simulated_until_the_power_is_reached():
-    name = "test"
-    assert list(powers_wanted(0.0)) == [name]
-    found = powers_wanted(0.8)
+    name, planted = "test", ["flat_33", "excess_33"]
+    plain = powers_wanted(0.0)
+    assert list(plain) == [*planted, name]
+    assert plain[name] == min(plain[part] for part in planted)
+    found = {part: value for part, value in powers_wanted(0.8).items() if part not in planted}
     tried = [name, "documents_4", "documents_16", "neurons_2", "neurons_4", "neurons_8"]
     assert list(found) == tried[: len(found)]
     assert len(found) > 3, "a layer this narrow needs more neurons, not documents"
     *before, last = found.values()
     assert max(before) < 0.8 <= last
-    assert list(powers_wanted(0.8, n=90)) == [name], "too few neurons to fit have no power to extrapolate"
+    assert list(powers_wanted(0.8, n=90)) == [*planted, name], "too few neurons to fit have no power to extrapolate"
     loud = powers_wanted(0.8, n=2000, scatter=2.0)
+    loud = {part: value for part, value in loud.items() if part not in planted}
     assert loud[name] < 0.8, "errors hide a plateau of many neurons"
     assert list(loud) == [name, "documents_4", "documents_16"], "errors shrink with the root"
 

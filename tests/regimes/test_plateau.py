@@ -1,73 +1,94 @@
 """The plateau test: yes to planted plateaus, no to curves without one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from shapes import RELATIVE_ERROR, SAMPLED, kinked, measured, planted
+from shapes import RELATIVE_ERROR, SAMPLED, UNSEEN, kinked, measured, planted
 
 from rareneurons.regimes import plateau
 from rareneurons.regimes.local_exponent import candidates_for
+from rareneurons.regimes.plateau import PlateauBounds
 
-BOUNDS = {"alpha": 0.01, "flatness": 0.5, "least_overlap": 0.5}
-N, DRAWS, NULL_CURVES = 2000, 200, 99
+BOUNDS = PlateauBounds(alpha=0.05, flatness=0.5, excess=1.5, overlap=0.5)
+N, DRAWS, NULL_CURVES = 1000, 100, 79
 
 
-def declared(draws: list[np.ndarray], rng: np.random.Generator) -> tuple[float, list[float]]:
-    """Share of curves in which a plateau is declared (heads replicate), and the plateau ends of those."""
-    ends = []
-    for curve in draws:
-        test = plateau.departure_test(curve, np.full(len(curve), RELATIVE_ERROR), NULL_CURVES, rng)
-        if plateau.plateau_rule(test, 1.0, **BOUNDS):
-            ends.append(test.fit.plateau_end)
-    return len(ends) / len(draws), ends
+def departures(draws: list[np.ndarray], rng: np.random.Generator) -> list[plateau.DepartureTest]:
+    error = np.full(len(draws[0]), RELATIVE_ERROR)
+    return [plateau.departure_test(curve, error, NULL_CURVES, rng) for curve in draws]
+
+
+def declared(tests: list[plateau.DepartureTest], bounds: PlateauBounds = BOUNDS) -> list[str | None]:
+    """What is declared where the top neurons replicate."""
+    return [plateau.declared_reading(test, 1.0, bounds) for test in tests]
 
 
 @pytest.mark.calibration
-@pytest.mark.parametrize("shape", [*SAMPLED, "kinked_power_law"])
-def test_curves_without_a_plateau_get_one_in_at_most_5_percent(shape):
+@pytest.mark.parametrize("shape", [*SAMPLED, *UNSEEN, "kinked_power_law"])
+def test_curves_without_a_plateau_get_one_by_either_reading_in_at_most_5_percent(shape):
+    """``UNSEEN`` shapes were not used to choose the rule. With 100 draws, 8 are the upper 7 % of a true 5 %."""
     rng = np.random.default_rng(11)
-    sample = SAMPLED.get(shape, kinked)
-    share, _ = declared([measured(sample(N, rng), rng) for _ in range(DRAWS)], rng)
-    assert share <= 0.05
+    sample = {**SAMPLED, **UNSEEN}.get(shape, kinked)
+    found = declared(departures([measured(sample(N, rng), rng) for _ in range(DRAWS)], rng))
+    assert np.mean([reading is not None for reading in found]) <= 0.05
 
 
 @pytest.mark.calibration
 @pytest.mark.parametrize("cut_off", ["kink", "smooth"])
-def test_a_planted_plateau_is_found_and_its_end_is_right(cut_off):
+def test_a_planted_flat_top_is_found_and_its_end_is_right(cut_off):
     rng = np.random.default_rng(12)
-    curve = np.exp(planted(N, cut_off))
-    share, ends = declared([measured(curve, rng) for _ in range(DRAWS)], rng)
-    assert share >= 0.9
+    curve = np.exp(planted(2000, cut_off))
+    tests = departures([measured(curve, rng) for _ in range(DRAWS)], rng)
+    found = declared(tests)
+    assert np.mean([reading == "flat" for reading in found]) >= 0.9
+    ends = [test.fit.plateau_end for test, reading in zip(tests, found, strict=True) if reading]
     assert np.mean(np.abs(np.asarray(ends) / np.log(33) - 1) <= 0.2) >= 0.9
+
+
+@pytest.mark.calibration
+def test_a_twofold_excess_of_33_of_3000_neurons_is_found_and_is_no_steep_top():
+    """Over a power law, in at least 90 % of 100 draws, at the level of a model with fifteen checkpoints."""
+    rng = np.random.default_rng(14)
+    curves = np.sort(rng.random((DRAWS, 3000)) ** -0.5, axis=1)[:, ::-1].copy()
+    curves[:, :33] *= 2
+    error = np.full(3000, RELATIVE_ERROR)
+    found = [plateau.departure_test(measured(curve, rng), error, NULL_CURVES, rng) for curve in curves]
+    assert np.mean([reading == "excess" for reading in declared(found)]) >= 0.9
+    assert all(test.gain["excess"] > test.gain["steep"] for test in found if test.fit.n_regimes == 3)
 
 
 @pytest.mark.calibration
 def test_p_values_are_not_too_small_on_small_layers():
     """250 neurons, as the demo's models have; p is at most alpha in about alpha of the draws."""
     rng = np.random.default_rng(13)
-    p = [
-        plateau.departure_test(measured(sample(250, rng), rng), np.full(250, RELATIVE_ERROR), NULL_CURVES, rng).flat_p
-        for sample in SAMPLED.values()
-        for _ in range(100)
-    ]
-    assert np.mean(np.asarray(p) <= 0.05) <= 0.09
-    assert np.mean(np.asarray(p) <= 0.01) <= 0.03
+    tests = departures([measured(sample(250, rng), rng) for sample in SAMPLED.values() for _ in range(60)], rng)
+    for reading in ("flat", "excess"):
+        p = np.array([test.p_value[reading] for test in tests])
+        assert np.mean(p <= 0.05) <= 0.09
+        assert np.mean(p <= 0.025) <= 0.06
 
 
-def test_a_steep_head_is_no_plateau(rng):
+def test_a_steep_top_is_no_plateau(rng):
     x = np.log(np.arange(1, N + 1))
     steep = measured(np.exp(-5 - 0.3 * x + 1.0 * np.clip(np.log(33) - x, 0, None)), rng)
-    test = plateau.departure_test(steep, np.full(N, RELATIVE_ERROR), NULL_CURVES, rng)
-    assert test.steep_p <= 0.02
-    assert test.flat_p > 0.2
-    assert not plateau.plateau_rule(test, 1.0, **BOUNDS)
+    (test,) = departures([steep], rng)
+    assert test.p_value["steep"] <= 0.02
+    assert test.p_value["flat"] > 0.2
+    assert declared([test]) == [None]
 
 
 def test_each_condition_of_the_rule_can_refuse(rng):
-    test = plateau.departure_test(measured(np.exp(planted(N, "kink")), rng), np.full(N, RELATIVE_ERROR), 199, rng)
-    assert plateau.plateau_rule(test, 0.8, **BOUNDS)
-    assert not plateau.plateau_rule(test, 0.4, **BOUNDS)
-    assert not plateau.plateau_rule(test, 0.8, **{**BOUNDS, "flatness": 0.01})
-    assert not plateau.plateau_rule(test, 0.8, **{**BOUNDS, "alpha": test.flat_p / 2})
+    (flat,) = departures([measured(np.exp(planted(2000, "kink")), rng)], rng)
+    x = np.log(np.arange(1, 2001))
+    (excess,) = departures([measured(np.exp(-0.5 * x + np.log(2) * (x < np.log(33.5))), rng)], rng)
+    for test, reading in ((flat, "flat"), (excess, "excess")):
+        assert plateau.declared_reading(test, 0.8, BOUNDS) == reading
+        assert plateau.declared_reading(test, 0.4, BOUNDS) is None
+        assert declared([test], replace(BOUNDS, alpha=test.p_value[reading] * 1.9)) == [None], "alpha is shared"
+    assert declared([flat], replace(BOUNDS, flatness=0.01)) == [None]
+    assert declared([excess], replace(BOUNDS, excess=3)) == [None]
+    assert flat.p_of_both == pytest.approx(2 * flat.p_value["flat"])
 
 
 def test_null_curves_are_order_statistics_of_the_fitted_curve():
@@ -103,16 +124,6 @@ def test_band_holds_the_curves_it_is_made_of(rng):
     assert ((flat[at] < low) | (flat[at] > high)).any()
 
 
-def test_power_is_high_where_a_plateau_would_show_and_low_where_not():
-    rng = np.random.default_rng(5)
-    power_law = measured(SAMPLED["power_law"](N, rng), rng)
-    error = np.full(N, RELATIVE_ERROR)
-    assert plateau.power(power_law, error, 33, (0.01, 0.5), (20, 99), rng) >= 0.8
-    short = power_law[:150] + 0.0
-    assert plateau.power(short, error[:150], 6, (0.01, 0.5), (20, 99), rng) <= 0.5
-    assert np.isnan(plateau.power(power_law[:80], error[:80], 5, (0.01, 0.5), (20, 99), rng))
-
-
 def test_a_wider_layer_has_the_same_shape_by_share_of_its_neurons():
     """Order statistics of a power law and of an exponential, at their expected places."""
     n, times = 400, 3
@@ -125,20 +136,6 @@ def test_a_wider_layer_has_the_same_shape_by_share_of_its_neurons():
         np.testing.assert_allclose(error[times * at - 1], np.linspace(0.01, 0.4, n)[at - 1])
         assert len(wide) == len(error) == times * n
         assert (np.diff(wide) <= 0).all()
-
-
-@pytest.mark.calibration
-def test_power_simulated_for_a_wider_layer_is_that_of_a_wider_layer():
-    """260 neurons of each of two distributions and layers four times as wide, 60 planted plateaus each: within 0.2."""
-    rng = np.random.default_rng(7)
-    bounds, draws = (0.01, 0.5), (60, 99)
-    for name in ("log_normal", "power_law"):
-        small, wide = (measured(SAMPLED[name](n, rng), rng) for n in (260, 1040))
-        error = np.full(260, RELATIVE_ERROR)
-        assert plateau.power(small, error, 26, bounds, draws, rng) < 0.6
-        simulated = plateau.power(*plateau.in_a_wider_layer(small, error, 4), 33, bounds, draws, rng)
-        assert simulated > 0.6
-        assert simulated == pytest.approx(plateau.power(wide, np.resize(error, 1040), 33, bounds, draws, rng), abs=0.2)
 
 
 def test_share_kept_counts_the_same_number_of_first_neurons():

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Bounds:
     """What verdicts depend on.
 
-    ``flatness``: largest exponent of a plateau, as a share of the power law's. ``plateau_alpha``: largest p of a
+    ``flatness``: largest exponent of a flat top, as a share of the power law's. ``excess``: smallest factor by which a
+    plateau lies above the power law, if not flat. ``plateau_alpha``: largest p of a
     plateau at one checkpoint. ``permutations``: number of permutations behind the p of a trend. ``power``: a negative
     result counts only if the test finds at least this share of planted plateaus. ``alpha``: largest adjusted p that
     counts as a difference. ``dimension_reduction``: smallest relevant reduction of the effective dimension, as a share
@@ -19,6 +20,7 @@ class Bounds:
     """
 
     flatness: float
+    excess: float
     plateau_alpha: float
     permutations: int
     power: float

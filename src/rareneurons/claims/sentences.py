@@ -19,6 +19,8 @@ from rareneurons.claims.interval import Interval
 from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
 from rareneurons.claims.view import TopGroup, View
 from rareneurons.conventions import ALL_MODELS
+from rareneurons.regimes.estimates import contrast_margin
+from rareneurons.regimes.local_exponent import READINGS
 
 INTRODUCTION = (
     "Each claim of the paper is *supported*, *contradicted* or *undecided* for each model at its last checkpoint. The "
@@ -143,64 +145,181 @@ def _against_controls(found: Comparison, view: View) -> str:
     )
 
 
-# C1 and C2
+# C1, C2, P1b and P2
+
+READING_NAMES = {"flat": "flat top", "excess": "excess over the power law"}
+NUMBER_NAMES = {
+    "flat": "exponent of the top neurons over that of the power law",
+    "excess": "height of the top neurons over the power law, ln units",
+}
 
 
 def _curve_statistic(statistic: Statistic) -> str:
-    cut = " before the fixed cut" * (statistic.part == "fixed")
-    return f"exponent of the top neurons{cut} over that of the power law {_where(statistic)}"
+    if statistic.part == "fixed":
+        return f"exponent of the top neurons before the fixed cut over that of the power law {_where(statistic)}"
+    return f"{NUMBER_NAMES['excess' if statistic.part == 'excess' else 'flat']} {_where(statistic)}"
 
 
-def _curve_rule(view: View, bounds: Bounds) -> str:
+def _plateau_conditions(bounds: Bounds) -> str:
+    return (
+        "A plateau is a flat top or an excess over the power law, and it is found if four conditions hold: the curve "
+        "with it has the smallest information criterion; the top neurons depart from a curve without a plateau; their "
+        f"exponent is at most {bounds.flatness:g} of the power law's (flat top), or they lie above it by a factor of "
+        f"at least {bounds.excess:g} (excess); and they are top neurons on held-out documents too"
+    )
+
+
+def _rare_curve_rule(view: View, bounds: Bounds) -> str:
     if view.fixed_cuts:
         return "the neurons before the first fixed cut are called a plateau, without a test"
     return (
-        "a plateau is found if four conditions hold: the curve with three regimes has the smallest information "
-        f"criterion; the top neurons depart from a curve without a plateau (adjusted p at most {bounds.alpha:g}); "
-        f"their exponent is at most {bounds.flatness:g} of the power law's; and they are top neurons on held-out "
-        "documents too. A negative result counts only if the test finds at least "
-        f"{percent(bounds.power)} of planted plateaus. p is adjusted over the "
-        f"{plateau.n_tested_checkpoints(bounds):.0f} checkpoints that regimes.alpha allows for (Bonferroni). n counts "
-        "blocks of held-out documents"
+        f"primary test: the plateau test on {view.condition} rows, adjusted p at most {bounds.alpha:g}. "
+        f"{_plateau_conditions(bounds)}. Supported if a plateau is found. Contradicted if none is, and the test finds "
+        f"at least {percent(bounds.power)} of planted plateaus by either reading. p is adjusted over the two readings "
+        f"and over the {plateau.n_tested_checkpoints(bounds):.0f} checkpoints that regimes.alpha allows for "
+        "(Bonferroni). n counts blocks of held-out documents"
     )
 
 
-def _curve_finding(decision: Decision, view: View) -> str:
+def _rare_curve_finding(decision: Decision, view: View) -> str:
     curve, number = decision.evidence, decision.number
-    if isinstance(curve, plateau.ShortCurve):
-        return f"it was not measured: {_short(curve)}"
-    steepness = (
-        f"the most influential neurons fall off {number.value:.2g} times as steeply as the power law after them (95 % "
-        f"interval {number.ci_low:.2g} to {number.ci_high:.2g}; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
-        f"{'' if view.fixed_cuts else f'; adjusted p = {decision.p_value:.2g}'})"
-    )
+    if isinstance(curve, plateau.ShortCurve | plateau.FixedCut):
+        return _without_test(curve, decision)
+    shown = _top_number(curve.reading, number)
+    tested = f"{decision.n:.0f} blocks of {DOCUMENTS[view.split]}; adjusted p = {decision.p_value:.2g}"
     if curve.found:
-        return f"on {curve.condition} rows there is a plateau: {steepness}, and up to {decision.bound:g} counts as flat"
+        return f"on {curve.condition} rows there is a plateau, a {READING_NAMES[curve.reading]}: {shown} ({tested})"
     planted = f"the test would find {{0}}{_share_of_plateaus(curve.power)} of planted plateaus"
     if decision.verdict == "undecided":
         return (
-            f"on {curve.condition} rows no plateau can be distinguished from chance: {steepness}, but "
-            f"{planted.format('only ')}, and a negative result counts only if the test's power is at least "
+            f"on {curve.condition} rows no plateau can be distinguished from chance: {shown} ({tested}), but "
+            f"{planted.format('only ')}, and a negative result counts only if that is at least "
             f"{percent(curve.power_wanted)}"
         )
-    return f"on {curve.condition} rows there is no plateau: {steepness}, and {planted.format('')}"
+    return f"on {curve.condition} rows there is no plateau: {shown} ({tested}), and {planted.format('')}"
+
+
+def _top_number(reading: str, number: Interval) -> str:
+    """The number of a top in words, with its interval."""
+    if reading == "flat":
+        interval = f"(95 % interval {number.ci_low:.2g} to {number.ci_high:.2g})"
+        return f"the top neurons fall off {number.value:.2g} times as steeply as the power law after them {interval}"
+    low, high = np.exp(number.ci_low), np.exp(number.ci_high)
+    return (
+        f"the top neurons lie {np.exp(number.value):.2g} times as high as the power law extended to them (95 % "
+        f"interval {low:.2g} to {high:.2g})"
+    )
+
+
+def _without_test(found: plateau.ShortCurve | plateau.FixedCut, decision: Decision) -> str:
+    if isinstance(found, plateau.ShortCurve):
+        return f"it was not measured: {_short(found)}"
+    return (
+        f"on {found.condition} rows there is a plateau: {_top_number('flat', decision.number)}, and up to "
+        f"{decision.bound:g} counts as flat"
+    )
 
 
 def _curve_evidence(decision: Decision, view: View) -> str:
     curve = decision.evidence
     if isinstance(curve, plateau.ShortCurve):
         return f"not measured: {_short(curve)}"
-    if view.fixed_cuts:
-        return "no test is made"
-    power = "unknown" if np.isnan(curve.power) else percent(curve.power)
-    return (
-        f"{'a' if curve.found else 'no'} plateau is found among the boost neurons, p = {curve.p_value:.2g}, adjusted "
-        f"{decision.p_value:.2g}; power {power}"
+    if isinstance(curve, plateau.FixedCut):
+        return "no test is made, and so there is no power"
+    return _tested_curve(curve)
+
+
+def _tested_curve(curve: plateau.Curve) -> str:
+    """What the plateau test found on one condition's rows, with its power."""
+    reading = f"{READING_NAMES[curve.reading]}, p = {curve.p_value:.2g} before adjustment"
+    found = f"{curve.condition} rows: {'a' if curve.found else 'no'} plateau among the boost neurons ({reading})"
+    if np.isnan(curve.power):
+        return f"{found}; power unknown: `regimes.power_draws` is 0"
+    powers = "; ".join(
+        f"{READING_NAMES[reading]} of {', '.join(f'{size} neurons {percent(power)}' for size, power in sizes.items())}"
+        for reading, sizes in curve.powers.items()
     )
+    return f"{found}; power to find a {powers}" if powers else f"{found}; power {percent(curve.power)}"
 
 
 def _short(curve: plateau.ShortCurve) -> str:
     return f"a curve of {curve.n_neurons} boost neurons is too short to be fitted"
+
+
+def _contrast_rule(view: View, bounds: Bounds) -> str:
+    if view.fixed_cuts:
+        return "the neurons before the first fixed cut are called a plateau, without a test"
+    margins = {reading: f"{contrast_margin(reading, bounds.flatness, bounds.excess):+.2g}" for reading in READINGS}
+    return (
+        f"primary test: the paired difference {view.condition} - {view.contrast} of the top neurons, with the same "
+        f"documents drawn for both. {_plateau_conditions(bounds)}. Supported if a plateau is found on {view.condition} "
+        f"rows and none on {view.contrast} rows, and the difference reaches the margin with an interval that excludes "
+        "zero; contradicted if a plateau is found on either, and the interval excludes the margin. Compared are "
+        f"exponents (margin {margins['flat']}) or, for an excess, ln heights over the power law (margin "
+        f"{margins['excess']}), of as many top neurons of both curves, chosen on discovery documents. The margin is "
+        "half of what lies between no plateau and the bound of one. p is that of no difference; one test. n counts "
+        "blocks of held-out documents"
+    )
+
+
+def _contrast_finding(decision: Decision, view: View) -> str:
+    found, number = decision.evidence, decision.number
+    if isinstance(found, plateau.ShortCurve | plateau.FixedCut):
+        return _without_test(found, decision)
+    compared = (
+        f"the difference in {NUMBER_NAMES[found.reading]} is {number.value:+.2g} (95 % interval {number.ci_low:+.2g} "
+        f"to {number.ci_high:+.2g}; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}; margin {found.margin:+.2g})"
+    )
+    if not found.declared:
+        return f"no plateau is found on {view.condition} rows that {view.contrast} rows could lack; {compared}"
+    where = " and on ".join(f"{name} rows" for name in found.declared)
+    if decision.verdict == "supported":
+        return f"a plateau is found on {where}, and {view.contrast} rows lack it: {compared}"
+    same = " and no such difference between them" if decision.verdict == "contradicted" else ""
+    return f"a plateau is found on {where}{same}: {compared}"
+
+
+def _contrast_evidence(decision: Decision, view: View) -> str:
+    found = decision.evidence
+    if not isinstance(found, plateau.Contrast):
+        return _curve_evidence(decision, view)
+    if np.isnan(decision.power):
+        power = "power of the difference unknown: `regimes.power_draws` is 0"
+    else:
+        power = f"power for a plateau on {view.condition} rows alone {percent(decision.power)}"
+    top = f"the compared tops end at ln rank {found.end:.2g}"
+    return "; ".join([top, power, *map(_tested_curve, found.curves)])
+
+
+def _phases_statistic(statistic: Statistic) -> str:
+    return f"drift of the exponent between plateau and decay: 0 a power law's, 1 a log-normal's {_where(statistic)}"
+
+
+def _phases_rule(view: View, bounds: Bounds) -> str:
+    return (
+        f"supported if all three phases are found on {view.condition} rows: a plateau (test of C1); between plateau "
+        "and decay a power law, whose exponent drifts with rank by less than "
+        f"{plateau.MOST_DRIFT:g} of a log-normal's drift; and after it an exponent above {plateau.STEEP:g} times the "
+        f"power law's. Contradicted if one of them is excluded: no plateau, with a power of at least "
+        f"{percent(bounds.power)}, or the interval of drift or decay on the other side. p is that of no drift. n "
+        "counts blocks of held-out documents"
+    )
+
+
+def _phases_finding(decision: Decision, view: View) -> str:
+    found = decision.evidence
+    if isinstance(found, plateau.ShortCurve):
+        return f"it was not measured: {_short(found)}"
+    return (
+        f"{'a' if found.curve.found else 'no'} plateau is found on {view.condition} rows; after the top, the "
+        f"exponent's drift is {with_interval(found.drift)}, where 0 is a power law's and 1 a log-normal's; the decay "
+        f"is {with_interval(found.decay)} times as steep; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
+    )
+
+
+def _phases_evidence(decision: Decision, view: View) -> str:
+    found = decision.evidence
+    return _tested_curve(found.curve) if isinstance(found, plateau.Phases) else _curve_evidence(decision, view)
 
 
 # C3
@@ -635,6 +754,11 @@ def _(needed: requirements.NothingPromising) -> str:
 
 
 @requirement.register
+def _(needed: plateau.PlateauSomewhere) -> str:
+    return f"a plateau on {needed.condition} rows (see C1), which the other rows could lack; there are 0 here"
+
+
+@requirement.register
 def _(needed: plateau.LongerCurve) -> str:
     return f"a last MLP with at least {needed.n_neurons} boost neurons"
 
@@ -740,11 +864,17 @@ WORDING: dict[str, Wording] = {
     "C1": Wording(
         "Rare targets: influence has a plateau, a power law and a rapid decay",
         _curve_statistic,
-        _curve_rule,
-        _curve_finding,
+        _rare_curve_rule,
+        _rare_curve_finding,
         _curve_evidence,
     ),
-    "C2": Wording("Common targets: no plateau", _curve_statistic, _curve_rule, _curve_finding, _curve_evidence),
+    "C2": Wording(
+        "Common targets: no plateau, unlike rare targets",
+        _curve_statistic,
+        _contrast_rule,
+        _contrast_finding,
+        _contrast_evidence,
+    ),
     "C3": Wording(
         "Plateau neurons act together: reduced effective dimension",
         _dimension_statistic,
@@ -783,6 +913,23 @@ WORDING: dict[str, Wording] = {
         _tails_evidence,
     ),
 }
+
+
+# Claims of the two sibling papers that rest on the curves.
+THREE_PHASES = Wording(
+    "Rare targets: influence grows in three phases, plateau, power law and decay",
+    _phases_statistic,
+    _phases_rule,
+    _phases_finding,
+    _phases_evidence,
+)
+TWO_REGIMES = Wording(
+    "Rare targets have a plateau and a power law, common targets a power law alone",
+    _curve_statistic,
+    _contrast_rule,
+    _contrast_finding,
+    _contrast_evidence,
+)
 
 
 def undecided_introduction() -> str:

@@ -23,7 +23,7 @@ from rareneurons.organization.activations import LayerActivations
 from rareneurons.organization.estimates import ROTATION, group_division
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.curve import rank_curve
-from rareneurons.regimes.estimates import FIXED, FLATNESS, PLATEAU, RegimeSettings, curve_estimate, regime_estimates
+from rareneurons.regimes.estimates import FIXED, FLATNESS, PLATEAU, RegimeSettings, curve_estimate, plateau_estimates
 from rareneurons.regimes.fixed import fixed_cuts
 from rareneurons.stats import document_weights, percentile_interval
 from rareneurons.tables import Estimate, measure_frame
@@ -101,9 +101,7 @@ def _regimes(view: View, evidence: Evidence, settings: ChoiceSettings, rng: np.r
         return
     sums = {f"{name}/heldout": found for name, found in described.items()}
     sums |= {f"{name}/discovery": evidence.sums[f"{name}/discovery"] for name in pair}
-    for condition, group, estimate in regime_estimates(sums, pair, given, rng, ["boost"], ["mean_abs"]):
-        if condition in pair:
-            yield condition, group, estimate
+    yield from plateau_estimates(sums, pair, given, rng)
 
 
 def fixed_flatness(sums: InfluenceSums, weights: np.ndarray, cuts: tuple[float, float]) -> Estimate:

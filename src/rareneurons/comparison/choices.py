@@ -21,14 +21,14 @@ from rareneurons.conventions import TOP
 from rareneurons.dynamics.trends import measure_trends
 from rareneurons.groups import TOP_GROUPS, ControlKind
 from rareneurons.organization.estimates import COMMON_FACTOR, DIVISION_POWER, PLANTED_CORRELATION, SEPARATION
-from rareneurons.regimes.estimates import FLATNESS, N_NEURONS, PLATEAU, POWER
+from rareneurons.regimes.estimates import N_NEURONS, OF_READING, PLATEAU, POWER
 from rareneurons.stats import adjusted_in_families
 from rareneurons.tables import DIFFERENCE, IDENTITY, RATIO, VALUE
 
 RANDOM: ControlKind = "random"
 # The measures of a table that verdicts read; those of a choice take the place of the run's.
 READ = {
-    "regimes": (FLATNESS[0], PLATEAU[0], POWER[0], N_NEURONS[0]),
+    "regimes": (*(measure for measure, _ in OF_READING.values()), PLATEAU[0], POWER[0], N_NEURONS[0], "plateau_end"),
     "coordination": (DIMENSION,),
     "organization": (SEPARATION, DIVISION_POWER, PLANTED_CORRELATION, COMMON_FACTOR),
 }

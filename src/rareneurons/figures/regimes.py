@@ -29,13 +29,15 @@ from rareneurons.figures.style import (
     words,
 )
 from rareneurons.regimes.curve import SIGNS, Sign, rank_curve
-from rareneurons.regimes.estimates import AUTO, FLATNESS, PLATEAU, Number, top_part
+from rareneurons.regimes.estimates import AUTO, FLATNESS, OF_READING, PLATEAU, Number, top_part
+from rareneurons.regimes.local_exponent import Reading
 from rareneurons.tables import rows_of
 
 INTERVAL = 1.96  # standard errors on either side
 SIGN_LABELS = {"boost": "boost neurons, 95 % intervals", "suppress": "suppressing neurons"}
 POWER_LAW_EXPONENT: Number = ("power_law_exponent", AUTO)
 PLATEAU_END: Number = ("plateau_end", AUTO)
+READING_WORDS: dict[Reading, str] = {"flat": "flat top", "excess": "excess"}
 CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALLEST_TEXT}
 
 
@@ -130,7 +132,16 @@ def _draw_regimes(axis: Axes, regimes: pd.DataFrame) -> str:
     if end is not None and np.isfinite(end["value"]):
         axis.axvspan(end["ci_low"], end["ci_high"], color=GROUP_COLOURS["plateau"], alpha=0.15, linewidth=0)
         axis.axvline(end["value"], color=GROUP_COLOURS["plateau"], linewidth=0.9, label="fitted plateau's end")
-    found = "plateau" if test["value"] == 1 else "no plateau"
+    return _verdict(regimes, test)
+
+
+def _verdict(regimes: pd.DataFrame, test: pd.Series) -> str:
+    """Which plateau the test declares, with the p of both readings, from one curve's rows."""
+    found = "no plateau"
+    for reading, name in READING_WORDS.items():
+        declared = _first(regimes, (PLATEAU[0], reading))
+        if declared is not None and declared["value"] == 1:
+            found = f"plateau ({name})"
     return f"{found}, p = {test['p_value']:.2g}"
 
 
@@ -163,12 +174,15 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[s
     return figure
 
 
-def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, conditions: Sequence[str]) -> Figure:
-    """Fitted exponent, flatness and plateau end against training step, and the test's p-value.
+def regimes_by_step(
+    regimes: pd.DataFrame, flatness: float, excess: float, alpha: float, conditions: Sequence[str]
+) -> Figure:
+    """Fitted exponent, the numbers of both readings of a plateau and its end against training step, and the test's p.
 
     Args:
         regimes: regime tables over models and checkpoints; boost neurons and mean abs dL are drawn.
         flatness: bound below which a top counts as flat.
+        excess: bound above which a top counts as an excess, a ratio.
         alpha: bound below which a departure counts.
         conditions: which conditions.
     """
@@ -176,9 +190,10 @@ def regimes_by_step(regimes: pd.DataFrame, flatness: float, alpha: float, condit
     models = models_of(boost)
     shown = {
         POWER_LAW_EXPONENT: ("power-law exponent", 0.0),
-        FLATNESS: ("top exponent /\npower-law exponent", flatness),
+        OF_READING["flat"]: ("top exponent /\npower-law exponent", flatness),
+        OF_READING["excess"]: ("ln height over\npower law", float(np.log(excess))),
         PLATEAU_END: ("fitted plateau end\n(ln rank)", None),
-        PLATEAU: ("p of a flat top", alpha),
+        PLATEAU: ("p of a plateau", alpha),
     }
     figure, axes = panels(len(shown), len(models), height=1.15)
     for (number, (label, line_at)), line in zip(shown.items(), axes, strict=True):
@@ -242,17 +257,15 @@ def threshold_sweep(regimes: pd.DataFrame, conditions: Sequence[str], flatness: 
             axis.xaxis.set_major_locator(MaxNLocator(4))
             if number == FLATNESS:
                 axis.axvline(flatness, color=NULL_COLOUR, linewidth=0.7, linestyle=":")
-        tests = rows_of(mine, *PLATEAU).set_index("condition")
-        line[0].set_yticks(list(place.values()), [_sweep_label(condition, tests) for condition in place])
+        labels = [_sweep_label(condition, mine[mine["condition"] == condition]) for condition in place]
+        line[0].set_yticks(list(place.values()), labels)
         line[0].set_title(f"{model} {mine['checkpoint'].iloc[0]}, boost", loc="left")
     return figure
 
 
-def _sweep_label(condition: str, tests: pd.DataFrame) -> str:
-    if condition not in tests.index:
-        return f"{words(condition)}\ntoo few neurons"
-    test = tests.loc[condition]
-    return f"{words(condition)}\n{'plateau' if test['value'] == 1 else 'no plateau'}, p = {test['p_value']:.2g}"
+def _sweep_label(condition: str, regimes: pd.DataFrame) -> str:
+    test = _first(regimes, PLATEAU)
+    return f"{words(condition)}\n{'too few neurons' if test is None else _verdict(regimes, test)}"
 
 
 def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> Figure:

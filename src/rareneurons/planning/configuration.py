@@ -269,10 +269,11 @@ def validate_sense(
             raise ConfigurationError(too_long(config["rows"]["block_length"], limit, name))
     _validate_rows(config["rows"], config["groups"])
     alpha, null_curves = config["regimes"]["alpha"], config["regimes"]["null_curves"]
-    if 1 / (null_curves + 1) > alpha:
+    if 2 / (null_curves + 1) > alpha:
         raise ConfigurationError(
-            f"regimes.null_curves: the smallest p-value of {null_curves} curves is {1 / (null_curves + 1):.2g}, above "
-            f"regimes.alpha ({alpha}); expected at least {math.ceil(1 / alpha) - 1} curves"
+            f"regimes.null_curves: the smallest p-value of {null_curves} curves, adjusted for two readings of a "
+            f"plateau, is {2 / (null_curves + 1):.2g}, above regimes.alpha ({alpha}); expected at least "
+            f"{math.ceil(2 / alpha) - 1} curves"
         )
     low, high = config["regimes"]["cuts"]
     if not low < high:

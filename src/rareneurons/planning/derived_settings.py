@@ -28,6 +28,7 @@ def claim_bounds(config: Mapping[str, Any]) -> dict[str, Any]:
     """What verdicts depend on beside the tables."""
     return config["claims"] | {
         "flatness": config["regimes"]["flatness"],
+        "excess": config["regimes"]["excess"],
         "plateau_alpha": config["regimes"]["alpha"],
         "permutations": config["dynamics"]["permutations"],
     }

@@ -107,7 +107,7 @@ FIGURES: dict[str, Figure] = {
             REGIMES,
             "regimes:regimes_by_step",
             {"regimes": Source("regimes.csv")},
-            lambda config: pair(config) | {name: config["regimes"][name] for name in ("flatness", "alpha")},
+            lambda config: pair(config) | {name: config["regimes"][name] for name in ("flatness", "excess", "alpha")},
         ),
         Figure(
             "threshold_sweep",

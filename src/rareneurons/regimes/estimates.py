@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,33 +13,43 @@ from rareneurons.regimes.curve import SIGNS, STATISTICS, RankCurve, Sign, Statis
 from rareneurons.regimes.fixed import fixed_cuts, piecewise
 from rareneurons.regimes.local_exponent import (
     LEAST_NEURONS,
-    PLATEAU_RANKS,
+    READINGS,
+    Candidates,
     CurveFit,
+    Reading,
     candidates_for,
     describe_fits,
     fit_curve,
 )
 from rareneurons.regimes.means import MeanInfluence, drawn_means, mean_influence
+from rareneurons.regimes.middle import decay_steepness, exponent_drift, middle_cells
 from rareneurons.regimes.overlap import overlap_p, rank_fraction_elsewhere, top_overlap
 from rareneurons.regimes.plateau import (
+    PlateauBounds,
+    declared_reading,
     departure_test,
-    in_a_wider_layer,
     no_plateau_band,
-    plateau_rule,
-    power,
+    plateau_size,
     share_kept,
 )
-from rareneurons.stats import bootstrap_p, document_weights, percentile_interval, spearman
-from rareneurons.tables import DIFFERENCE, CheckpointName, Draws, Estimate, draws_frame
+from rareneurons.regimes.power import MeasuredCurve, PlantedRuns, planted_runs
+from rareneurons.regimes.top import ChosenTop, choose_top, drawn_top_values, place_of, with_other_neurons
+from rareneurons.stats import bootstrap_p, document_weights, moved_to, percentile_interval, spearman
+from rareneurons.tables import DIFFERENCE, VALUE, CheckpointName, Draws, Estimate, draws_frame
 
 # Parts of the measures: the authors' fixed cuts, their piecewise form, the fit that chooses among candidates, the
-# plateau test, and the neurons before the first fixed cut on the first condition's discovery rows.
-FIXED, AUTHORS, AUTO, TEST, TOP = "fixed", "authors", "auto", "test", "top"
+# plateau test (the names of its two readings are parts too), the curve between plateau and decay, and the neurons
+# before the first fixed cut on the first condition's discovery rows.
+FIXED, AUTHORS, AUTO, TEST, MIDDLE, TOP = "fixed", "authors", "auto", "test", "middle", "top"
 Number = tuple[str, str]  # measure and part
 N_NEURONS: Number = ("n_neurons", "")
 PLATEAU: Number = ("plateau", TEST)  # 1 where the test declares a plateau, else 0
 POWER: Number = ("power", TEST)
 FLATNESS: Number = ("flatness", AUTO)
+# The number of each reading: of the top that discovery documents choose, on held-out documents.
+OF_READING: Mapping[Reading, Number] = {"flat": ("flatness", "flat"), "excess": ("height_over_power_law", "excess")}
+DRIFT: Number = ("exponent_drift", MIDDLE)  # 0 a power law, 1 a log-normal
+DECAY: Number = ("decay_steepness", MIDDLE)
 SHARE: Number = ("influence_share", TOP)
 OF_CANDIDATES = (("bic_two", AUTO), ("bic_three", AUTO), ("n_regimes", AUTO))  # they order one curve's candidates
 MORE = {"documents": (4, 16), "neurons": (2, 4, 8)}  # what power is simulated for, in this order, as multiples
@@ -59,6 +70,9 @@ UNITS: Mapping[str, str] = {
     "decay_share": "share of neurons",
     "influence_share": "share of the layer's influence",
     "flat_top": "deviance",
+    "excess": "deviance",
+    "exponent_drift": "0 power law, 1 log-normal",
+    "decay_steepness": "ratio of exponents",
     "steep_top": "deviance",
     "top_overlap": "share of the top",
     "plateau": "1 yes, 0 no",
@@ -78,6 +92,22 @@ def top_part(size: int) -> str:
 def power_part(kind: str, times: int) -> str:
     """Part of the power that is simulated for ``times`` as many ``documents`` or ``neurons``."""
     return f"{kind}_{times}"
+
+
+def planted_part(reading: Reading, size: int) -> str:
+    """Part of the power to find a planted plateau of ``size`` neurons."""
+    return f"{reading}_{size}"
+
+
+def planted_powers(regimes: pd.DataFrame) -> dict[Reading, dict[int, float]]:
+    """Power of one curve to find planted plateaus, by reading and number of neurons, from its rows of the table."""
+    rows = regimes[(regimes["measure"] == POWER[0]) & (regimes["quantity"] == VALUE)]
+    by_part = dict(zip(rows["part"], rows["value"], strict=True))
+    found: dict[Reading, dict[int, float]] = {}
+    for reading in READINGS:
+        sizes = (part.removeprefix(f"{reading}_") for part in by_part if part.startswith(f"{reading}_"))
+        found[reading] = {int(size): float(by_part[f"{reading}_{size}"]) for size in sizes}
+    return found
 
 
 def measure_of(statistic: Statistic, measure: str) -> str:
@@ -103,9 +133,10 @@ class RegimeSettings:
     """What the estimates depend on.
 
     ``cuts``: the fixed cuts, ln rank; ``bootstrap``: draws of documents; ``null_curves``: simulated curves without a
-    plateau; ``alpha``, ``flatness``, ``overlap``: bounds of :func:`plateau_rule`; ``power_draws``: planted plateaus a
-    curve's power is estimated from, 0 for no estimate; ``tops``: sizes compared between conditions; ``power_wanted``:
-    where the power is below this share, it is also simulated for more documents and neurons, until it is reached.
+    plateau; ``alpha``, ``flatness``, ``excess``, ``overlap``: bounds of a plateau (:class:`PlateauBounds`);
+    ``power_draws``: planted plateaus of each kind a curve's power is estimated from, 0 for no estimate; ``tops``: sizes
+    compared between conditions, and of planted plateaus; ``power_wanted``: where the power is below this share, it is
+    also simulated for more documents and neurons, until it is reached.
     """
 
     cuts: tuple[float, float]
@@ -113,20 +144,26 @@ class RegimeSettings:
     null_curves: int
     alpha: float
     flatness: float
+    excess: float
     overlap: float
     power_draws: int
     tops: tuple[int, ...]
     power_wanted: float = 0.0
 
+    @property
+    def bounds(self) -> PlateauBounds:
+        """Bounds of a plateau."""
+        return PlateauBounds(self.alpha, self.flatness, self.excess, self.overlap)
 
-def plateau_size(fit: CurveFit | None) -> int:
-    """Neurons of the fitted plateau, 0 where there is none."""
-    return 0 if fit is None or not np.isfinite(fit.plateau_end) else round(float(np.exp(fit.plateau_end)))
+    @property
+    def deciding_size(self) -> int:
+        """Neurons of the planted plateau whose power decides whether a negative result counts: the middle of tops."""
+        return sorted(self.tops)[len(self.tops) // 2]
 
 
 def fit_measures(fit: CurveFit, n_neurons: int) -> dict[str, float]:
     """Numbers of an automatic fit; the shares of the neurons in each regime are among them."""
-    measures = {name: float(value) for name, value in asdict(fit).items()}
+    measures = {name: float(value) for name, value in asdict(fit).items() if name != "reading"}
     plateau = float(np.exp(fit.plateau_end)) / n_neurons
     before_decay = float(np.exp(fit.decay_start)) / n_neurons if np.isfinite(fit.decay_start) else 1.0
     return measures | {
@@ -154,16 +191,34 @@ def _curve_measures(
     return measures
 
 
-def _drawn_curve_measures(
-    point: RankCurve, draws: list[RankCurve], cuts: tuple[float, float]
-) -> list[dict[Number, float]]:
-    """Measures of bootstrapped curves; all are fitted with the candidates and weights of the curve they come from."""
+class FittedCurve(NamedTuple):
+    """A held-out curve's candidates and fit, its local exponents (H,), and those of its draws (B, H)."""
+
+    found: Candidates
+    fit: CurveFit
+    exponents: np.ndarray
+    drawn: np.ndarray
+
+
+def fitted_curve(point: RankCurve, draws: Sequence[RankCurve]) -> FittedCurve | None:
+    """The curve and its draws, all with the cells and weights of the curve; None for one too short to fit."""
     n_neurons = len(point.neuron)
+    if n_neurons < LEAST_NEURONS:
+        return None
+    found = candidates_for(point.ln_influence)
+    exponents = found.cells.local_exponents(point.ln_influence)
+    same_length = np.stack([at_rank_fractions(draw.ln_influence, n_neurons) for draw in draws])
+    fit = describe_fits(found, exponents[None])[0]
+    return FittedCurve(found, fit, exponents, found.cells.local_exponents(same_length))
+
+
+def _drawn_curve_measures(
+    fitted: FittedCurve | None, n_neurons: int, draws: Sequence[RankCurve], cuts: tuple[float, float]
+) -> list[dict[Number, float]]:
+    """Measures of bootstrapped curves, by the reading of the curve they come from."""
     fits: list[CurveFit | None] = [None] * len(draws)
-    if n_neurons >= LEAST_NEURONS:
-        found = candidates_for(point.ln_influence)
-        same_length = np.stack([at_rank_fractions(draw.ln_influence, n_neurons) for draw in draws])
-        fits = list(describe_fits(found, found.cells.local_exponents(same_length)))
+    if fitted is not None:
+        fits = list(describe_fits(fitted.found, fitted.drawn, fitted.fit.reading))
     return [_curve_measures(draw, fit, n_neurons, cuts) for draw, fit in zip(draws, fits, strict=True)]
 
 
@@ -203,50 +258,101 @@ def _test_estimates(
     if test is None:
         return []
     overlap = share_kept(chosen.neuron[: plateau_size(fit_curve(chosen.ln_influence))], curve.neuron)
-    found = plateau_rule(test, overlap, settings.alpha, settings.flatness, settings.overlap)
-    values = {
-        ("flat_top", TEST): (test.flat_gain, test.flat_p),
-        ("steep_top", TEST): (test.steep_gain, test.steep_p),
+    declared = declared_reading(test, overlap, settings.bounds)
+    values: dict[Number, tuple[float, float]] = {
+        ("flat_top", TEST): (test.gain["flat"], test.p_value["flat"]),
+        ("excess", TEST): (test.gain["excess"], test.p_value["excess"]),
+        ("steep_top", TEST): (test.gain["steep"], test.p_value["steep"]),
         ("top_overlap", TEST): (overlap, float("nan")),
-        PLATEAU: (float(found), test.flat_p),
+        **{(PLATEAU[0], reading): (float(declared == reading), test.p_value[reading]) for reading in READINGS},
+        PLATEAU: (float(declared is not None), test.p_of_both),
     }
     return [curve_estimate(statistic, number, value, n_documents, p=p) for number, (value, p) in values.items()]
 
 
-def power_estimates(
-    heldout: MeanInfluence, settings: RegimeSettings, n_documents: int, rng: np.random.Generator
-) -> list[Estimate]:
-    """Share of planted plateaus found in curves like the boost curve of the mean abs effect.
+def measured_curve(heldout: MeanInfluence, discovery: MeanInfluence) -> MeasuredCurve:
+    """The held-out boost curve of the mean abs effect with the errors of both splits."""
+    curve = heldout.curve("boost", "mean_abs")
+    errors = heldout.relative_error(curve, "mean_abs"), discovery.error_abs[curve.neuron]
+    return MeasuredCurve(curve.ln_influence, errors[0], errors[1] / discovery.mean_abs[curve.neuron])
 
-    The planted plateau ends at the first fixed cut, or at the largest share of the neurons a plateau may have.
+
+def power_estimates(
+    curve: MeasuredCurve,
+    contrast: MeasuredCurve | None,
+    settings: RegimeSettings,
+    n_documents: int,
+    rng: np.random.Generator,
+) -> tuple[list[Estimate], list[Estimate]]:
+    """Share of planted plateaus found in curves like this one, through all conditions of the test.
+
+    Args:
+        curve: the curve.
+        contrast: that of the other condition; without it there is no power of the difference.
+        settings: sizes, bounds, draws.
+        n_documents: blocks of held-out documents.
+        rng: draws the curves.
 
     Returns:
-        ``power`` of the part ``test`` and, while it is below ``power_wanted``, of the parts ``documents_<times>``
-        (errors shrink with the root of their number) and ``neurons_<times>`` (:func:`in_a_wider_layer`). Where more
-        documents reach it, neurons are not tried. A curve too short to fit has no power (NaN), however many documents
-        there are.
+        ``power`` of each planted plateau (:func:`planted_part`); of the part ``test``, the smaller one of the two
+        readings of ``deciding_size`` neurons; and while that is below ``power_wanted``, of the parts
+        ``documents_<times>`` (errors shrink with the root of their number) and ``neurons_<times>``
+        (:func:`in_a_wider_layer`). Where more documents reach it, neurons are not tried. A curve too short to fit has
+        no power (NaN), however many documents there are. Then, by reading: the power of the difference between a
+        condition with such a plateau and one without.
     """
-    curve = heldout.curve("boost", "mean_abs")
-    measured = curve.ln_influence, heldout.relative_error(curve, "mean_abs")
-    draws = settings.power_draws, int(np.ceil(1 / settings.alpha)) - 1  # as few null curves as a p of alpha needs
+    found: dict[str, float] = {}
+    differences = []
+    for reading in READINGS:
+        for size in settings.tops:
+            deciding = contrast if size == settings.deciding_size else None
+            runs = planted_runs(curve, deciding, (reading, size), settings.bounds, settings.power_draws, rng)
+            found[planted_part(reading, size)] = _share_found(runs, curve)
+            if deciding is not None and runs is not None:
+                share = runs.share_different(contrast_margin(reading, settings.flatness, settings.excess))
+                differences.append(curve_estimate("mean_abs", (POWER[0], reading), share, n_documents))
+    found[TEST] = min(found[planted_part(reading, settings.deciding_size)] for reading in READINGS)
+    found |= _more_power(curve, found[TEST], settings, rng)
+    return [
+        curve_estimate("mean_abs", (POWER[0], part), each, n_documents) for part, each in found.items()
+    ], differences
 
-    def of(part: str, ln_influence: np.ndarray, error: np.ndarray) -> Estimate:
-        n_plateau = max(int(min(np.exp(settings.cuts[0]), PLATEAU_RANKS[1] * len(ln_influence))), 1)
-        found = power(ln_influence, error, n_plateau, (settings.alpha, settings.flatness), draws, rng)
-        return curve_estimate("mean_abs", (POWER[0], part), found, n_documents)
 
-    estimates = [of(TEST, *measured)]
+def _share_found(runs: PlantedRuns | None, curve: MeasuredCurve) -> float:
+    """Power; 0 for a plateau that the layer has no room for, NaN for a curve too short to fit."""
+    if runs is None:
+        return float("nan") if len(curve.ln_influence) < LEAST_NEURONS else 0.0
+    return runs.share_found()
+
+
+def _more_power(
+    curve: MeasuredCurve, power: float, settings: RegimeSettings, rng: np.random.Generator
+) -> dict[str, float]:
+    """Power with more documents, and if that is not enough with more neurons, until the wanted one is reached."""
+    found: dict[str, float] = {}
     for kind, multiples in MORE.items():
         for times in multiples:
-            if not estimates[-1].value < settings.power_wanted:
-                return estimates
-            ln_influence, error = measured
-            if kind == "documents":
-                error = error / np.sqrt(times)
-            else:
-                ln_influence, error = in_a_wider_layer(ln_influence, error, times)
-            estimates.append(of(power_part(kind, times), ln_influence, error))
-    return estimates
+            if not power < settings.power_wanted:
+                return found
+            more = curve.with_documents(times) if kind == "documents" else curve.in_a_wider_layer(times)
+            power = 1.0
+            for reading in READINGS:
+                plateau = reading, settings.deciding_size
+                runs = planted_runs(more, None, plateau, settings.bounds, settings.power_draws, rng)
+                power = min(power, _share_found(runs, more))
+                if power < settings.power_wanted:
+                    break  # the smaller one of both counts, and this one is too small already
+            found[power_part(kind, times)] = power
+    return found
+
+
+def contrast_margin(reading: Reading, flatness: float, excess: float) -> float:
+    """Smallest relevant difference between a condition with a plateau and one without.
+
+    Half of what lies between no plateau and the bound of one: of the ratio of exponents, 1 and ``flatness``; of the
+    height over the power law, ln units, 0 and ln ``excess``. Its sign is that of more of a plateau.
+    """
+    return (flatness - 1) / 2 if reading == "flat" else float(np.log(excess)) / 2
 
 
 TRENDING: tuple[Number, ...] = (
@@ -286,7 +392,8 @@ def trending_draws(
     for name in pair:
         drawn = drawn_means(sums[f"{name}/heldout"], weights)
         point = mean_influence(sums[f"{name}/heldout"]).curve("boost", "mean_abs")
-        draws = _drawn_curve_measures(point, [means.curve("boost", "mean_abs") for means in drawn], settings.cuts)
+        curves = [means.curve("boost", "mean_abs") for means in drawn]
+        draws = _drawn_curve_measures(fitted_curve(point, curves), len(point.neuron), curves, settings.cuts)
         for draw, means in zip(draws, drawn, strict=True):
             draw[SHARE] = means.influence_share(top, "mean_abs")
         for number in TRENDING:
@@ -391,13 +498,47 @@ def regime_estimates(
     for sign in signs:
         for statistic in statistics:
             yield from _statistic_estimates(found, pair, sign, statistic, settings, rng)
-        if sign == "boost" and settings.power_draws:
-            for name in pair:
-                estimates = power_estimates(found.heldout[name], settings, n_documents, rng)
-                yield from ((name, sign, estimate) for estimate in estimates)
+        if sign == "boost":
+            yield from ((name, sign, estimate) for name, estimate in _powers(found, pair, settings, rng))
         noise = _noise(found.heldout[pair[0]], rng), _noise(found.discovery[pair[0]], rng)
         tests = _test_estimates(*noise, sign, "abs_mean", settings, n_documents, rng)
         yield from ((NOISE, sign, estimate) for estimate in tests)
+
+
+def plateau_estimates(
+    sums: Mapping[str, InfluenceSums], pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+) -> Iterator[tuple[str, str, Estimate]]:
+    """Those of :func:`regime_estimates` that decide C1 and C2: boost neurons, mean abs effect, two conditions.
+
+    Arguments as there.
+    """
+    weights = document_weights(len(sums[f"{pair[0]}/heldout"].n_rows), settings.bootstrap, rng)
+    found = _conditions(sums, pair, weights)
+    fitted = {}
+    for name, means in found.heldout.items():
+        curve = means.curve("boost", "mean_abs")
+        fitted[name] = fitted_curve(curve, [draw.curve("boost", "mean_abs") for draw in found.drawn[name]])
+        yield name, "boost", curve_estimate("mean_abs", N_NEURONS, len(curve.neuron), found.n_documents)
+        splits = means, found.discovery[name]
+        for estimate in _test_estimates(*splits, "boost", "mean_abs", settings, found.n_documents, rng):
+            yield name, "boost", estimate
+    for name, estimate in _tops(found, pair, fitted, "boost", "mean_abs", settings, rng):
+        yield name, "boost", estimate
+    for name, estimate in _powers(found, pair, settings, rng):
+        yield name, "boost", estimate
+
+
+def _powers(
+    found: _Conditions, pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+) -> Iterator[tuple[str, Estimate]]:
+    """Power of both conditions' tests and of their comparison; nothing without planted curves."""
+    if not settings.power_draws:
+        return
+    curves = [measured_curve(found.heldout[name], found.discovery[name]) for name in pair]
+    for name, curve, contrast in zip(pair, curves, (curves[1], None), strict=True):
+        estimates, of_difference = power_estimates(curve, contrast, settings, found.n_documents, rng)
+        yield from ((name, estimate) for estimate in estimates)
+        yield from (("-".join(pair), estimate) for estimate in of_difference)
 
 
 def _statistic_estimates(
@@ -409,16 +550,18 @@ def _statistic_estimates(
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, str, Estimate]]:
     """The curves of one sign and statistic: each condition, then the pair compared."""
-    n_documents, values, draws, plateaus = found.n_documents, {}, {}, {}
+    n_documents, values, draws = found.n_documents, {}, {}
+    fitted: dict[str, FittedCurve | None] = {}
     chosen = _chosen_top(found.discovery[pair[0]], sign, statistic, settings)
     for name, means in found.heldout.items():
         curve = means.curve(sign, statistic)
-        fit = fit_curve(curve.ln_influence)
-        plateaus[name] = plateau_size(fit)
+        curves = [draw.curve(sign, statistic) for draw in found.drawn[name]]
+        fitted[name] = fitted_curve(curve, curves)
+        mine = fitted[name]
+        fit = None if mine is None else mine.fit
         values[name] = _curve_measures(curve, fit, len(curve.neuron), settings.cuts)
         values[name][SHARE] = means.influence_share(chosen, statistic)
-        curves = [draw.curve(sign, statistic) for draw in found.drawn[name]]
-        draws[name] = _drawn_curve_measures(curve, curves, settings.cuts)
+        draws[name] = _drawn_curve_measures(mine, len(curve.neuron), curves, settings.cuts)
         for draw, resampled in zip(draws[name], found.drawn[name], strict=True):
             draw[SHARE] = resampled.influence_share(chosen, statistic)
         theirs = {(measure, AUTHORS): value for measure, value in piecewise(curve).items()}
@@ -427,13 +570,80 @@ def _statistic_estimates(
             *_with_intervals(theirs, [], statistic, n_documents),
             *_test_estimates(means, found.discovery[name], sign, statistic, settings, n_documents, rng),
             *_replication(means, found.discovery[name], sign, statistic, settings, n_documents),
+            *_middle_estimates(mine, statistic, n_documents, rng),
         ]
         yield from ((name, sign, estimate) for estimate in estimates)
+    yield from (
+        (condition, sign, estimate)
+        for condition, estimate in _tops(found, pair, fitted, sign, statistic, settings, rng)
+    )
     compared = [
         *_differences([values[name] for name in pair], [draws[name] for name in pair], statistic, n_documents),
-        *_overlaps(found, pair, plateaus[pair[0]], sign, statistic, settings.tops),
+        *_overlaps(found, pair, _fitted_plateau(fitted[pair[0]]), sign, statistic, settings.tops),
     ]
     yield from (("-".join(pair), sign, estimate) for estimate in compared)
+
+
+def _fitted_plateau(fitted: FittedCurve | None) -> int:
+    return 0 if fitted is None else plateau_size(fitted.fit)
+
+
+def _middle_estimates(
+    fitted: FittedCurve | None, statistic: Statistic, n_documents: int, rng: np.random.Generator
+) -> list[Estimate]:
+    """Is the middle a power law, and how much steeper is the decay? Intervals over documents and neurons."""
+    if fitted is None:
+        return []
+    places = fitted.found.cells
+    middle = middle_cells(places, fitted.fit)
+    drawn = with_other_neurons(fitted.drawn, fitted.exponents, places.count, rng)
+    found = []
+    for number, measured in ((DRIFT, exponent_drift), (DECAY, decay_steepness)):
+        value = float(measured(places, fitted.exponents[None], middle)[0])
+        draws = moved_to(value, measured(places, drawn, middle))
+        p = bootstrap_p(draws) if number == DRIFT else float("nan")
+        found.append(curve_estimate(statistic, number, value, n_documents, percentile_interval(draws), p))
+    return found
+
+
+def _tops(
+    found: _Conditions,
+    pair: tuple[str, str],
+    fitted: Mapping[str, FittedCurve | None],
+    sign: Sign,
+    statistic: Statistic,
+    settings: RegimeSettings,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, Estimate]]:
+    """The top of each reading on the pair's held-out rows and the difference; intervals over documents and neurons.
+
+    Both conditions are described at one end, chosen on discovery documents of the condition that shows the more of
+    such a top there: so it is neither condition's privilege to have its chance fluctuations chosen.
+    """
+    both, curves = "-".join(pair), [fitted[name] for name in pair]
+    discovery = [found.discovery[name].curve(sign, statistic).ln_influence for name in pair]
+    if any(curve is None for curve in curves) or min(map(len, discovery)) < LEAST_NEURONS:
+        return
+    choosing = [(each, each.cells.local_exponents(curve)) for curve in discovery for each in [candidates_for(curve)]]
+    for reading in READINGS:
+        tops = [choose_top(*each, reading, settings.cuts[0]) for each in choosing]
+        top = max(tops, key=lambda each: each.gain)
+        numbers = [_top_of(top, curve, rng) for curve in curves if curve is not None]
+        for name, (value, draws) in zip(pair, numbers, strict=True):
+            interval = percentile_interval(draws)
+            yield name, curve_estimate(statistic, OF_READING[reading], value, found.n_documents, interval)
+        gap, drawn = (first - second for first, second in zip(*numbers, strict=True))
+        tested = percentile_interval(drawn), bootstrap_p(drawn)
+        difference = curve_estimate(statistic, OF_READING[reading], gap, found.n_documents, *tested)
+        yield both, replace(difference, quantity=DIFFERENCE)
+        yield both, curve_estimate(statistic, ("plateau_end", reading), top.end, found.n_documents)
+
+
+def _top_of(top: ChosenTop, curve: FittedCurve, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """A top's number in one curve, and its draws (B,) over documents and neurons."""
+    base = curve.found.base
+    place = place_of(top, base, curve.exponents)
+    return drawn_top_values(base, curve.exponents, curve.drawn, place, rng)
 
 
 def _noise(measured: MeanInfluence, rng: np.random.Generator) -> MeanInfluence:

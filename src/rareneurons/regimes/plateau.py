@@ -1,16 +1,18 @@
 """Is there a plateau at all? A test of the top neurons against order statistics, and on other documents.
 
-A plateau is declared when all of these hold (:func:`plateau_rule`):
+There are two readings of a plateau: a flat top, and an excess over the power law (``local_exponent``). One of them is
+declared when all of these hold (:func:`declared_reading`):
 
-1. Of the three candidate curves, the one with a plateau has the smallest information criterion.
+1. Of the candidate curves, that with this reading has the smallest information criterion.
 2. The top departs from the curve further than chance allows. Chance is the order statistics of the fitted curve without
-   a plateau, plus the neurons' own standard errors (:func:`departure_test`).
-3. The top is flat: its exponent is at most a stated share of the power law's.
+   a plateau, plus the neurons' own standard errors (:func:`departure_test`). The two readings share alpha.
+3. A flat top's exponent is at most a stated share of the power law's; an excess is at least a stated factor.
 4. The top neurons found on discovery documents are also the top on held-out documents (:func:`share_kept`).
 
-A top that is steeper than the power law is reported beside it and never called a plateau.
+A top that is steeper than the power law is reported beside them and never called a plateau.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +20,15 @@ import numpy as np
 from rareneurons.regimes.local_exponent import (
     LEAST_EXPONENT,
     LEAST_NEURONS,
+    READINGS,
+    SHAPES,
     Candidates,
     CurveFit,
+    Reading,
+    Shape,
     candidates_for,
     describe_fits,
-    least_squares,
+    fit_candidates,
     no_plateau_exponents,
 )
 
@@ -33,21 +39,36 @@ NULL_CURVES_AT_ONCE = 100  # bounds the memory of the simulation
 class DepartureTest:
     """Fit of one curve, and whether its top departs from a curve without a plateau.
 
-    ``fit``: the candidates' fit. ``flat_gain`` and ``steep_gain``: how much the deviance falls when the top may be
-    flatter, or steeper, than the rest of the curve. ``flat_p`` and ``steep_p``: their p-values, ``(b + 1) / (m + 1)``
-    over simulated curves without a plateau.
+    ``gain``: how much the deviance falls when the top may have each shape. ``p_value``: of that, ``(b + 1) / (m + 1)``
+    over simulated curves without a plateau, shape by shape.
     """
 
     fit: CurveFit
-    flat_gain: float
-    flat_p: float
-    steep_gain: float
-    steep_p: float
+    gain: Mapping[Shape, float]
+    p_value: Mapping[Shape, float]
 
     @property
     def flatness(self) -> float:
         """Plateau exponent over power-law exponent; NaN where no curve with a plateau fits better."""
         return self.fit.plateau_exponent / self.fit.power_law_exponent
+
+    @property
+    def p_of_both(self) -> float:
+        """The smaller p of the two readings, adjusted for both (Bonferroni)."""
+        return min(1.0, len(READINGS) * min(self.p_value[reading] for reading in READINGS))
+
+
+@dataclass(frozen=True)
+class PlateauBounds:
+    """``alpha``: largest p, shared by the readings; ``flatness``: largest exponent of a flat top, as a share of the
+    power law's; ``excess``: smallest factor by which an excess lies above the power law; ``overlap``: smallest share of
+    the top neurons that other documents find again.
+    """
+
+    alpha: float
+    flatness: float
+    excess: float
+    overlap: float
 
 
 def curves_without_plateau(
@@ -74,14 +95,13 @@ def curves_without_plateau(
     mean_gap = _no_plateau_steepness(found, ln_influence, rank) / rank
     gaps = mean_gap * rng.standard_exponential((n_curves, len(rank)))
     curves = ln_influence[0] - np.concatenate([np.zeros((n_curves, 1)), np.cumsum(gaps, axis=1)], axis=1)
-    return _with_errors(curves, relative_error, rng)
+    return sorted_curves(measured_order(curves, relative_error, rng))
 
 
 def _no_plateau_steepness(found: Candidates, ln_influence: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Steepness at some ranks of the best-fitting curve without a plateau; in the lower half as it was measured."""
     exponents = found.cells.local_exponents(ln_influence)
-    kink = int(least_squares(found, exponents[None]).kink[0])
-    fitted = no_plateau_exponents(found, exponents, kink)
+    fitted = no_plateau_exponents(found.base, exponents)
     means = np.concatenate([fitted, np.maximum(exponents[len(fitted) :], LEAST_EXPONENT)])
     return np.exp(np.interp(np.log(rank), found.cells.ln_rank, np.log(means)))
 
@@ -106,10 +126,29 @@ def in_a_wider_layer(ln_influence: np.ndarray, relative_error: np.ndarray, times
     return ln_influence[0] - np.concatenate([[0.0], np.cumsum(gap)]), error
 
 
-def _with_errors(ln_influence: np.ndarray, relative_error: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Curves (B, n) after every neuron's influence got an error of its own size, sorted again."""
+def measured_order(ln_influence: np.ndarray, relative_error: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """ln influence (B, n) after every neuron's influence got an error of its own size, not sorted."""
     factor = np.abs(1 + relative_error * rng.standard_normal(ln_influence.shape))
-    return -np.sort(-ln_influence - np.log(np.maximum(factor, 1e-12)), axis=1)
+    return ln_influence + np.log(np.maximum(factor, 1e-12))
+
+
+def sorted_curves(ln_influence: np.ndarray) -> np.ndarray:
+    """Curves (B, n), each from the most influential neuron down."""
+    return -np.sort(-ln_influence, axis=1)
+
+
+def null_gains(
+    found: Candidates, ln_influence: np.ndarray, relative_error: np.ndarray, n_curves: int, rng: np.random.Generator
+) -> dict[Shape, np.ndarray]:
+    """What each shape of the top lowers the deviance by in simulated curves without a plateau, (n_curves,)."""
+    gains: dict[Shape, list[np.ndarray]] = {shape: [] for shape in SHAPES}
+    for first in range(0, n_curves, NULL_CURVES_AT_ONCE):
+        drawn = min(NULL_CURVES_AT_ONCE, n_curves - first)
+        curves = curves_without_plateau(found, ln_influence, relative_error, drawn, rng)
+        fits = fit_candidates(found, found.cells.local_exponents(curves))
+        for shape in SHAPES:
+            gains[shape].append(fits.gain(shape))
+    return {shape: np.concatenate(parts) for shape, parts in gains.items()}
 
 
 def departure_test(
@@ -129,24 +168,16 @@ def departure_test(
     if len(ln_influence) < LEAST_NEURONS:
         return None
     found = candidates_for(ln_influence)
-    exponents = found.cells.local_exponents(ln_influence)[None]
-    observed = least_squares(found, exponents)
-    flat, steep = [], []
-    for first in range(0, n_curves, NULL_CURVES_AT_ONCE):
-        drawn = min(NULL_CURVES_AT_ONCE, n_curves - first)
-        curves = curves_without_plateau(found, ln_influence, relative_error, drawn, rng)
-        null = least_squares(found, found.cells.local_exponents(curves))
-        flat.append(null.two - null.three)
-        steep.append(null.two - null.steep)
-    flat_gain = float((observed.two - observed.three)[0])
-    steep_gain = float((observed.two - observed.steep)[0])
-    return DepartureTest(
-        describe_fits(found, exponents)[0],
-        flat_gain,
-        float((np.sum(np.concatenate(flat) >= flat_gain) + 1) / (n_curves + 1)),
-        steep_gain,
-        float((np.sum(np.concatenate(steep) >= steep_gain) + 1) / (n_curves + 1)),
-    )
+    null = null_gains(found, ln_influence, relative_error, n_curves, rng)
+    return departure_from(found, found.cells.local_exponents(ln_influence), null)
+
+
+def departure_from(found: Candidates, exponents: np.ndarray, null: Mapping[Shape, np.ndarray]) -> DepartureTest:
+    """The test of one curve's local exponents (H,) against the gains of curves without a plateau."""
+    fits = fit_candidates(found, exponents[None])
+    gain = {shape: float(fits.gain(shape)[0]) for shape in SHAPES}
+    p_value = {shape: float((np.sum(null[shape] >= gain[shape]) + 1) / (len(null[shape]) + 1)) for shape in SHAPES}
+    return DepartureTest(describe_fits(found, exponents[None])[0], gain, p_value)
 
 
 def no_plateau_band(
@@ -182,52 +213,25 @@ def share_kept(top: np.ndarray, order: np.ndarray) -> float:
     return float(np.isin(top, order[: len(top)]).mean())
 
 
-def plateau_rule(test: DepartureTest, overlap: float, alpha: float, flatness: float, least_overlap: float) -> bool:
-    """Whether a plateau is declared: the four conditions of this module's text.
+def declared_reading(test: DepartureTest, overlap: float, bounds: PlateauBounds) -> Reading | None:
+    """The reading by which a plateau is declared: the four conditions of this module's text. None where none is.
 
     Args:
         test: of the held-out curve.
         overlap: as :func:`share_kept` returns it.
-        alpha: largest p-value of the departure.
-        flatness: largest ratio of plateau exponent to power-law exponent.
-        least_overlap: smallest overlap of the top neurons.
+        bounds: decision bounds.
     """
-    return test.fit.n_regimes == 3 and test.flat_p <= alpha and test.flatness <= flatness and overlap >= least_overlap
+    fit, reading = test.fit, test.fit.reading
+    large = test.flatness <= bounds.flatness if reading == "flat" else _factor(fit) >= bounds.excess
+    departs = test.p_value[reading] <= bounds.alpha / len(READINGS)
+    return reading if fit.n_regimes == 3 and departs and large and overlap >= bounds.overlap else None
 
 
-def power(
-    ln_influence: np.ndarray,
-    relative_error: np.ndarray,
-    n_plateau: int,
-    bounds: tuple[float, float],
-    draws: tuple[int, int],
-    rng: np.random.Generator,
-) -> float:
-    """Share of planted plateaus that conditions 1 to 3 find in curves like this one.
+def _factor(fit: CurveFit) -> float:
+    """How many times the influence that the power law predicts an excess is."""
+    return float(np.exp(fit.height_over_power_law))
 
-    Curves are drawn from the fitted curve without a plateau; the first ``n_plateau`` neurons are set to the influence
-    of the last of them, and all get errors of their own size.
 
-    Args:
-        ln_influence: (n,) sorted curve.
-        relative_error: (n,) standard error over influence of the neuron at each rank.
-        n_plateau: neurons of the planted plateau, at most ``PLATEAU_RANKS[1]`` of the curve.
-        bounds: largest p and flatness, as :func:`plateau_rule` takes them.
-        draws: planted curves, and simulated null curves for each.
-        rng: draws the curves.
-
-    Returns:
-        0 to 1; NaN for fewer than ``LEAST_NEURONS`` neurons.
-    """
-    if len(ln_influence) < LEAST_NEURONS:
-        return float("nan")
-    n_planted, n_null = draws
-    no_error = np.zeros_like(relative_error)
-    curves = curves_without_plateau(candidates_for(ln_influence), ln_influence, no_error, n_planted, rng)
-    planted = np.minimum(curves, curves[:, n_plateau - 1 : n_plateau])
-    found = [
-        plateau_rule(test, 1.0, *bounds, 0.0)
-        for curve in _with_errors(planted, relative_error, rng)
-        if (test := departure_test(curve, relative_error, n_null, rng)) is not None
-    ]
-    return float(np.mean(found))
+def plateau_size(fit: CurveFit | None) -> int:
+    """Neurons of the fitted plateau, 0 where there is none."""
+    return 0 if fit is None or not np.isfinite(fit.plateau_end) else round(float(np.exp(fit.plateau_end)))
