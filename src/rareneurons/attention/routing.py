@@ -22,7 +22,7 @@ from rareneurons.attention.heads import Ablation, AblationKind, Unit, reachable_
 from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.last_layer import LastLayer
-from rareneurons.models.partial_run import run_from
+from rareneurons.models.partial_run import attention_given, run_from
 from rareneurons.rows import evaluated_rows
 from rareneurons.tokens import Blocks
 from rareneurons.trace import Recorder
@@ -110,11 +110,14 @@ class _CleanBatch:
 
     def __init__(self, rows: _RowReader, layer: LastLayer, batch: Batch) -> None:
         architecture = rows.architecture
-        modules = {str(number): block for number, block in enumerate(architecture.blocks)}
+        numbers = range(architecture.n_layers)
+        modules = {f"residual.{number}": architecture.block(number) for number in numbers}
+        modules |= {f"heads.{number}": architecture.attention_output(number) for number in numbers}
         modules |= {"mlp": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
         recorded = rows.run(batch, modules)
         self.batch = batch
-        self.residual = [recorded[str(number)] for number in range(architecture.n_layers)]
+        self.residual = [recorded[f"residual.{number}"] for number in numbers]
+        self.heads = [recorded[f"heads.{number}"] for number in numbers]
         self.activation = recorded["mlp"][batch.at]
         self.target = rows.target[batch.rows]
         self.loss = layer.losses(recorded["x"][batch.at], self.target)
@@ -254,7 +257,12 @@ def _rerun(
     moved = torch.zeros(len(ablations), *residual.shape[:2], dtype=torch.bool, device=residual.device)
     last_mlp = architecture.mlp_output(architecture.n_layers - 1)
     modules = {"mlp": last_mlp, "x": architecture.final_norm_module}
-    with heads_replaced(architecture, ablations, means, moved), Recorder(modules) as recorder:
+    heads = clean.heads[start].repeat(len(ablations), 1, 1)
+    with (
+        attention_given(architecture, start, heads),
+        heads_replaced(architecture, ablations, means, moved),
+        Recorder(modules) as recorder,
+    ):
         run_from(architecture, start, residual.repeat(len(ablations), 1, 1))
     after = {name: values.unflatten(0, moved.shape[:2])[:, *clean.batch.at] for name, values in recorder.inputs.items()}
     at_rows = moved[:, *clean.batch.at]
