@@ -75,14 +75,18 @@ def _plant(attention: torch.nn.Module) -> None:
     attention.c_proj.weight[HEAD[1] * width, MESSAGE] = 1
 
 
-def planted_text(seed: int, n_documents: int = 30) -> tuple[Blocks, pd.DataFrame]:
-    """Random tokens, and held-out rows: ``rare`` right after a marked token, as many ``common`` ones elsewhere."""
+def planted_text(seed: int, n_documents: int = 30, n_discovery: int = 0) -> tuple[Blocks, pd.DataFrame]:
+    """Random tokens, and rows: ``rare`` right after a marked token, as many ``common`` ones elsewhere.
+
+    The first ``n_discovery`` documents are discovery documents, the others are held out.
+    """
     rng = np.random.default_rng(seed)
     tokens = rng.integers(1, WORDS, size=(n_documents, LENGTH)).astype(np.int32)
     tokens[:, 0] = 0
     blocks = Blocks(tokens, np.full(n_documents, LENGTH, dtype=np.int32), np.arange(n_documents))
     block, position = (each.ravel() for each in np.mgrid[:n_documents, 3 : LENGTH - 1])
-    rows = pd.DataFrame({"document": block, "block": block, "position": position, "split": "heldout"})
+    rows = pd.DataFrame({"document": block, "block": block, "position": position})
+    rows["split"] = np.where(rows["document"] < n_discovery, "discovery", "heldout")
     rows["input"], rows["target"] = tokens[block, position], tokens[block, position + 1]
     rows["in_rare"] = np.isin(tokens[block, position - 1], MARKED)
     rows["in_common"] = ~rows["in_rare"] & (

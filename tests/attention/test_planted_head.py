@@ -1,48 +1,55 @@
 """A head built to route is named, and only that; without it nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planted_head import HEAD, planted_groups, planted_model, planted_text
 
-from rareneurons.attention.condition_pair import ConditionPair
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
-from rareneurons.attention.heads import Ablation, heads_of_layers
-from rareneurons.attention.on_neurons import group_effects, readout_weights, routes, selectivity_estimates
-from rareneurons.attention.routing import head_effects
-from rareneurons.stats import document_weights
+from rareneurons.rows import in_condition
 from rareneurons.tables import CheckpointName, rows_of
 
 SETTINGS = AttentionSettings(10, 8, 19, 8, 300, 199, 0.05)
+# Of eight heads two or three become candidates, one or none is the strongest of its layer, and two are sampled.
+SCREENED = replace(SETTINGS, head_sets=0, window=1, permutations=2, candidates=2, sample=2, sign_draws=2)
 
 
-def named_heads(seed: int, with_head: bool, alpha: float = 0.05) -> list[tuple[int, int]]:
-    """Heads that route, by mean ablation of single heads, as ``attention_estimates`` decides it."""
-    architecture = planted_model(seed, with_head)
-    blocks, rows = planted_text(seed)
-    groups = planted_groups(seed)
-    masks = rows[["in_rare", "in_common"]].to_numpy().T
-    heads = [Ablation("head", "mean", (place,)) for place in heads_of_layers(architecture, range(2))]
-    effects = head_effects(
-        architecture, blocks, rows, masks, heads, lambda varies: readout_weights(groups, varies), {}, 30, 8
+def named_heads(seed, with_head, alpha=0.05, settings=SCREENED):
+    """Heads that route by mean ablation of single heads, and the numbers of heads that are ablated and left out."""
+    blocks, rows = planted_text(seed, n_documents=60, n_discovery=30)
+    evidence = AttentionEvidence(
+        CheckpointName("planted", "step1"),
+        ("rare", "common"),
+        rows[in_condition(rows, "rare", "heldout") | in_condition(rows, "common", "heldout")].reset_index(drop=True),
+        discovery=rows[rows["split"] == "discovery"].reset_index(drop=True),
+        architecture=planted_model(seed, with_head),
+        blocks=blocks,
     )
-    weights = document_weights(effects.rows.shape[1], 300, np.random.default_rng(seed))
-    group = group_effects(effects, "plateau", groups["plateau"], "mean", effects.places("head", "mean", range(2)))
-    found = selectivity_estimates(group, ConditionPair(("rare", "common"), effects.rows, weights), alpha).heads
-    pairs = zip(found[::2], found[1::2], strict=True)
-    return [(plain.layer, plain.head) for plain, more in pairs if routes(plain, more, alpha)]
+    settings = replace(settings, alpha=alpha)
+    found = attention_estimates(evidence, planted_groups(seed), settings, np.random.default_rng(seed))
+    heads = found.products["heads"]
+    plain, share = (
+        rows_of(heads[heads["condition"] == "rare-common"], name, "mean", against=against).set_index(["layer", "head"])
+        for name, against in (("selectivity", ""), ("routing_share", "matched"))
+    )
+    routes = (plain["value"] > 0) & (plain["q_value"] <= alpha) & (share["ci_low"] > 0) & (share["p_value"] <= alpha)
+    assert number(found.table, "routing_heads", "mean")["value"] == routes.sum()
+    return list(share.index[routes]), len(share)
 
 
 @pytest.mark.calibration
 def test_the_planted_head_and_no_other_is_named():
     found = [named_heads(seed, True, alpha=0.01) for seed in range(20)]
-    assert sum(HEAD in named for named in found) == 20
-    assert sum(named == [HEAD] for named in found) >= 19
+    assert sum(HEAD in named for named, _ in found) == 20
+    assert sum(named == [HEAD] for named, _ in found) >= 19
+    assert max(n for _, n in found) < 8, "heads are screened out"
 
 
 @pytest.mark.calibration
 def test_without_the_head_there_is_no_routing():
     found = [named_heads(1000 + seed, False) for seed in range(60)]
-    assert sum(named == [] for named in found) >= 57
+    assert sum(named == [] for named, _ in found) >= 57
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["planted", "without"])

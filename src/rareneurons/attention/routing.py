@@ -159,8 +159,7 @@ def head_effects(
         The effects. Unreachable heads have effects of exactly 0 on the last MLP's neurons.
     """
     reader = RowReader(architecture, blocks, rows, batch_size)
-    n_blocks = sum(len(batch.tokens) for batch in reader.batches)
-    with progress("ablated heads", n_blocks * layer_evaluations(architecture.n_layers, ablations)) as advance:
+    with progress("ablated heads", reader.n_blocks * layer_evaluations(architecture.n_layers, ablations)) as advance:
         means, deviation = mean_head_outputs(reader, advance)
         varies = (deviation > 0).cpu().numpy()
         sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))

@@ -35,6 +35,11 @@ class RowReader:
         self.is_row = torch.from_numpy(evaluated["row"].to_numpy() >= 0).to(self.device)
         self.evaluated_batches = batches_of_rows(blocks, evaluated, batch_size, self.device)
 
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks that hold a row."""
+        return sum(len(batch.tokens) for batch in self.batches)
+
     def run(self, batch: Batch, modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
         """Inputs (blocks, positions, width) of modules in a whole pass over a batch of blocks."""
         with Recorder(modules) as recorder:

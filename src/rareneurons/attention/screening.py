@@ -161,6 +161,6 @@ class _Backward:
             return np.zeros((len(KINDS), n_heads))
         outputs = self.heads[layer].detach()
         slope, own = gradient.sum(1), (gradient * outputs).sum(1)  # (blocks, width)
-        references = {"mean": slope * self.means[layer], "zero": 0, "bos": slope * outputs[:, 0]}
+        references = {"mean": slope * self.means[layer], "zero": 0 * slope, "bos": slope * outputs[:, 0]}
         changes = torch.stack([references[kind] - own for kind in KINDS])
         return changes.unflatten(-1, (n_heads, -1)).double().sum(-1).square().sum(1).cpu().numpy()
