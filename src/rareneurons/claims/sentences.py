@@ -281,9 +281,9 @@ def _routing_statistic(statistic: Statistic) -> str:
 def _routing_rule(view: View, bounds: Bounds) -> str:
     margin = bounds.routing_margin
     return (
-        f"a head's routing is its effect on {view.condition} rows that {view.contrast} rows, {view.controls} groups and "
-        f"the other heads do not explain, as a share of its effect on {view.condition} rows. Supported if the upper "
-        f"bounds of all heads' shares are below {margin:g} and the power is at least {percent(bounds.power)}; "
+        f"a head's routing is its effect on {view.condition} rows that {view.contrast} rows, {view.controls} groups "
+        f"and the other heads do not explain, as a share of its effect on {view.condition} rows. Supported if the "
+        f"upper bounds of all heads' shares are below {margin:g} and the power is at least {percent(bounds.power)}; "
         f"contradicted if a head routes and its lower bound, which is adjusted over heads, is above {margin:g}. A head "
         f"routes if the adjusted p of its selectivity and its p against {view.controls} groups are at most "
         f"attention.alpha; p is the smallest of all heads against {view.controls} groups, adjusted over heads "
@@ -310,9 +310,9 @@ def _routing_finding(decision: Decision, view: View) -> str:
 def _routing_evidence(decision: Decision, view: View) -> str:
     heads = decision.evidence
     return (
-        f"{heads.n} of {heads.all} attention heads were ablated; heads that move these neurons more on {view.condition} "
-        f"rows than on {view.contrast} rows: {heads.selective}; heads that route: {heads.routing}, p = "
-        f"{decision.p_value:.2g}; routing that doubles a head's effect would be found with a chance of "
+        f"{heads.n} of {heads.all} attention heads were ablated; heads that move these neurons more on "
+        f"{view.condition} rows than on {view.contrast} rows: {heads.selective}; heads that route: {heads.routing}, p "
+        f"= {decision.p_value:.2g}; routing that doubles a head's effect would be found with a chance of "
         f"{percent(decision.power)}{_missed_heads(heads)}{_concentration(heads.concentration, view)}"
     )
 
@@ -323,8 +323,8 @@ def _missed_heads(heads: routing.Heads) -> str:
         return ""
     found = heads.missed
     return (
-        f"; among {found.sample} heads drawn from those that the screen did not name, {percent(found.routing)} route, so "
-        f"that at most {percent(found.upper)} of the heads that were not ablated do (one-sided 95 %)"
+        f"; among {found.sample} heads drawn from those that the screen did not name, {percent(found.routing)} route, "
+        f"so that at most {percent(found.upper)} of the heads that were not ablated do (one-sided 95 %)"
     )
 
 
