@@ -1,55 +1,27 @@
 """A head built to route is named, and only that; without it nothing is."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from planted_head import HEAD, planted_groups, planted_model, planted_text
+from planted_head import HEAD, named_heads, planted_groups, planted_model, planted_text
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
-from rareneurons.rows import in_condition
 from rareneurons.tables import CheckpointName, rows_of
 
 SETTINGS = AttentionSettings(10, 8, 19, 8, 300, 199, 0.05)
-# Of eight heads two or three become candidates, one or none is the strongest of its layer, and two are sampled.
-SCREENED = replace(SETTINGS, head_sets=0, window=1, permutations=2, candidates=2, sample=2, sign_draws=2)
-
-
-def named_heads(seed, with_head, alpha=0.05, settings=SCREENED):
-    """Heads that route by mean ablation of single heads, and the numbers of heads that are ablated and left out."""
-    blocks, rows = planted_text(seed, n_documents=60, n_discovery=30)
-    evidence = AttentionEvidence(
-        CheckpointName("planted", "step1"),
-        ("rare", "common"),
-        rows[in_condition(rows, "rare", "heldout") | in_condition(rows, "common", "heldout")].reset_index(drop=True),
-        discovery=rows[rows["split"] == "discovery"].reset_index(drop=True),
-        architecture=planted_model(seed, with_head),
-        blocks=blocks,
-    )
-    settings = replace(settings, alpha=alpha)
-    found = attention_estimates(evidence, planted_groups(seed), settings, np.random.default_rng(seed))
-    heads = found.products["heads"]
-    plain, share = (
-        rows_of(heads[heads["condition"] == "rare-common"], name, "mean", against=against).set_index(["layer", "head"])
-        for name, against in (("selectivity", ""), ("routing_share", "matched"))
-    )
-    routes = (plain["value"] > 0) & (plain["q_value"] <= alpha) & (share["ci_low"] > 0) & (share["p_value"] <= alpha)
-    assert number(found.table, "routing_heads", "mean")["value"] == routes.sum()
-    return list(share.index[routes]), len(share)
 
 
 @pytest.mark.calibration
 def test_the_planted_head_and_no_other_is_named():
-    found = [named_heads(seed, True, alpha=0.01) for seed in range(20)]
-    assert sum(HEAD in named for named, _ in found) == 20
-    assert sum(named == [HEAD] for named, _ in found) >= 19
+    """On the screened path; ``python tests/planted_head.py`` counts more seeds."""
+    found = [named_heads(seed, True, alpha=0.01) for seed in range(4)]
+    assert [named for named, _ in found] == [[HEAD]] * 4
     assert max(n for _, n in found) < 8, "heads are screened out"
 
 
 @pytest.mark.calibration
 def test_without_the_head_there_is_no_routing():
-    found = [named_heads(1000 + seed, False) for seed in range(60)]
-    assert sum(named == [] for named, _ in found) >= 57
+    found = [named_heads(1000 + seed, False) for seed in range(10)]
+    assert sum(named == [] for named, _ in found) >= 9
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["planted", "without"])
@@ -87,8 +59,12 @@ def test_tables_name_the_head_with_interval_and_p(tables):
             assert one["ci_low"] > 0
             assert more["ci_low"] > 0
             assert max(one["p_value"], one["q_value"], more["p_value"]) < 0.01
-            largest = number(table, "largest_routing", kind, "matched")
-            assert (largest["value"], largest["p_value"]) == (more["value"], more["p_value"])
+            share = rows_of(mine, "routing_share", kind, against="matched").set_index(["layer", "head"])
+            largest = number(table, "largest_routing_share", kind, "matched")
+            for column in ("value", "ci_low", "p_value"):
+                assert largest[column] == share.loc[HEAD, column]
+            assert largest["ci_high"] == share["ci_high"].max()
+            assert 0.7 < largest["ci_low"] < largest["value"] <= 1
             assert routing["value"].drop_duplicates().nlargest(2).iloc[1] < 0.2 * more["value"]
 
 

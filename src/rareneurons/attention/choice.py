@@ -20,7 +20,7 @@ class Choice:
 
     ``effects`` and ``shares``: group -> (H,) in mean ablation, of the heads of the screen: first-order effect on rare
     rows, and the share of it that is routing; NaN for heads that cannot reach the last MLP. ``least_share``: a head
-    with a larger share becomes a candidate.
+    with a larger share becomes a candidate. ``n_candidates``: by effect, and by share.
     """
 
     screen: Screen
@@ -28,6 +28,7 @@ class Choice:
     effects: dict[str, np.ndarray]
     shares: dict[str, np.ndarray]
     least_share: float
+    n_candidates: int
 
     def named_if_planted(self, group: str, heads: Sequence[Head]) -> np.ndarray:
         """Whether each head would be a candidate if it moved a group's rare rows by routing as much again.
@@ -77,7 +78,7 @@ def choose_heads(
 
     chosen = ChosenHeads(named(sorted(candidates)), named(sorted(strongest)), named(sample), len(others) - len(sample))
     least = min((float(share[number]) for number in by_share), default=float("inf"))
-    return Choice(screen, chosen, effects, shares, least)
+    return Choice(screen, chosen, effects, shares, least, n_candidates)
 
 
 def _shares(screen: Screen, group: str, reaches: np.ndarray) -> np.ndarray:

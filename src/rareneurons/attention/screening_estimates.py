@@ -16,8 +16,6 @@ from rareneurons.attention.selectivity import LEVEL, HeadBounds
 from rareneurons.influence.screening import miss_rate, rank_correlation
 from rareneurons.tables import Estimate
 
-TOP = 10  # the miss rate is about this many heads with the largest effects
-
 
 def screen_estimates(choice: Choice, pair: ConditionPair, n_rows: Sequence[int]) -> GroupAndHeadEstimates:
     """First-order effects of every head: ``screened_effect`` and, on the loss, ``screened_delta_loss``.
@@ -53,13 +51,16 @@ def screening_quality(
     Returns:
         ``screening_correlation``: Spearman's correlation of first-order and exact effects on rare rows. Of the sampled
         heads, as shares with a one-sided Clopper-Pearson bound: ``screening_miss_rate``, those with a larger effect
-        than the tenth of the other heads; ``missed_routing``, those that route. With no sampled heads both are unknown.
+        than as many of the other heads as become candidates by effect; ``missed_routing``, those that route. With no
+        sampled heads both are unknown.
     """
     exact = pair.means(group.sums)[:, 0]
     first_order = dict(zip(choice.screen.heads, choice.effects[group.name], strict=True))
     sampled = np.isin(np.arange(len(exact)), [n for n, head in enumerate(group.heads) if head in choice.heads.sample])
     values = rank_correlation(np.array([first_order[head] for head in group.heads]), exact)
-    missed = miss_rate(exact[~sampled].tolist(), exact[sampled].tolist(), min(TOP, int((~sampled).sum())), LEVEL)
+    missed = miss_rate(
+        exact[~sampled].tolist(), exact[sampled].tolist(), min(choice.n_candidates, int((~sampled).sum())), LEVEL
+    )
     pairs = zip(routing.selectivity, routing.share, strict=True)
     n_routing = sum(routes(*each, alpha) for each, is_sampled in zip(pairs, sampled, strict=True) if is_sampled)
     return [

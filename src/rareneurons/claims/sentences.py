@@ -300,9 +300,9 @@ def _routing_finding(decision: Decision, view: View) -> str:
         "undecided": "an attention head may route",
     }[decision.verdict]
     return (
-        f"{which} {view.condition} rows to {_named(decision)}: of what the strongest head does to them, "
-        f"{percent(share.value)} is routing, beyond what {view.contrast} rows, {view.controls} groups and the other "
-        f"heads explain (95 % interval from {percent(share.ci_low)}; no ablated head more than "
+        f"{which} {view.condition} rows to {_named(decision)}: the largest share of a head's effect on "
+        f"them that is routing is {percent(share.value)}, beyond what {view.contrast} rows, {view.controls} groups and "
+        f"the other heads explain (95 % interval from {percent(share.ci_low)}; no ablated head above "
         f"{percent(share.ci_high)}; {decision.n:,.0f} rows; threshold for dedicated routing: {percent(decision.bound)})"
     )
 
