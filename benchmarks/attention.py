@@ -51,11 +51,11 @@ SHAPES = {
     "demo": dict(zip(SIZES, ("gpt_neox", 128, 512, 4, 4, 4096), strict=True)),
     "llama_135m": dict(zip(SIZES, ("llama", 576, 1536, 30, 9, 49152), strict=True)),
 }
-LENGTH = {"demo": 96, "llama_135m": 40}  # tokens per document
-DOCUMENTS = 8
+LENGTH = {"demo": 96, "llama_135m": 20}  # tokens per document
+DOCUMENTS = 10
 GROUP, CONTROLS = 33, 100  # neurons of the group, and its control groups
-CANDIDATES, SAMPLE, SIGN_DRAWS = 8, 10, 2  # as in config.yaml
-BATCH, TOGETHER = 8, 8  # documents and ablations per pass
+CANDIDATES, SAMPLE, SIGN_DRAWS = 10, 10, 2  # as in config.yaml
+BATCH, TOGETHER = 10, 8  # documents and ablations per pass
 HOOKED = 3  # heads that are timed
 TOP = 10
 COLUMNS = [
