@@ -17,7 +17,7 @@ from rareneurons.groups import TOP_GROUPS
 from rareneurons.tables import rows_of
 
 UNIT = "effect (sd)"
-NOT_ABLATED = "#eeeeee"
+NOT_ABLATED = "#bbbbbb"
 
 
 def drawn_group(heads: pd.DataFrame, model: str) -> str | None:
