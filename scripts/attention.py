@@ -1,10 +1,12 @@
-"""Patterns of attention, and effects of ablating every head of a checkpoint, on held-out rows."""
+"""Patterns of attention, and effects of ablating the heads of a checkpoint, on held-out rows."""
 
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pandas as pd
 from checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
-from job import checkpoint_name, progress, run, shared_generator
+from job import announce, checkpoint_name, progress_of, run, shared_generator
 from measure_job import own_groups, write_measured
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
@@ -17,24 +19,54 @@ def read_attention_evidence(job):
     architecture = open_job_checkpoint(job)
     refuse_several_devices(architecture.model, "ablation of attention heads")
     rows = rows_of_conditions(pd.read_parquet(job.input.rows), job.params.conditions)
+    heldout, discovery = (
+        rows_of_documents(rows, split, job.params.documents, shared_generator(job))
+        for split in ("heldout", "discovery")
+    )
     return AttentionEvidence(
         checkpoint_name(job),
         tuple(job.params.conditions),
-        rows_of_documents(rows, "heldout", job.params.documents, shared_generator(job)),
+        heldout,
+        discovery=discovery,
         architecture=architecture,
         blocks=read_blocks(job.input.blocks),
     )
 
 
+def progress(job, documents, batch_size):
+    """Reports each stage of attention, and says after its first batch how long it will take."""
+
+    @contextmanager
+    def of(stage, total):
+        what, started, done = f"attention {job.wildcards.model}/{job.wildcards.checkpoint} {stage}", time.time(), 0
+        first_batch = min(total, total * batch_size / documents)
+        with progress_of(what, total, "layer evaluations") as update:
+
+            def advance(amount):
+                nonlocal done
+                update(amount)
+                if done < first_batch <= done + amount:
+                    seconds = (time.time() - started) * total / (done + amount)
+                    announce(
+                        f"{what}: {documents} documents, {total:,} layer evaluations, about {seconds:,.0f} seconds"
+                    )
+                done += amount
+
+            yield advance
+
+    return of
+
+
 def main(job):
     evidence, groups, settings = read_attention_evidence(job), own_groups(job), AttentionSettings(**job.params.settings)
+    documents = evidence.rows["document"].nunique()
     measured = smaller_batch_if_needed(
         lambda batch_size: attention_estimates(
             evidence,
             groups,
             replace(settings, batch_size=batch_size),
             shared_generator(job),  # the same draws of documents at every checkpoint
-            lambda what: progress(f"attention {job.wildcards.model}/{job.wildcards.checkpoint} {what}"),
+            progress(job, documents, batch_size),
         ),
         settings.batch_size,
         "attention.batch_size",

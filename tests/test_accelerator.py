@@ -86,9 +86,10 @@ def test_other_layers(kind):
     pd.testing.assert_frame_equal(*tables, check_exact=False, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("screened", [{}, {"candidates": 1, "sample": 1, "sign_draws": 2}])
 @pytest.mark.parametrize("kind", ["gpt_neox", "gpt2", "llama"])
-def test_attention(kind):
-    """Effects of all heads in float64; p-values are left out, which a rank that changes places moves by a step."""
+def test_attention(kind, screened):
+    """Effects of heads in float64; p-values are left out, which a rank that changes places moves by a step."""
     tables = []
     for device in ("cpu", "cuda"):
         blocks = random_blocks(6)
@@ -97,14 +98,15 @@ def test_attention(kind):
         controls = np.arange(3, 24).reshape(7, 3)
         groups = {"plateau": ControlledGroup(np.arange(3), {"random": controls, "matched": controls})}
         architecture = architecture_of(tiny_model(kind).double().to(device))
-        name, settings = CheckpointName("tiny", "step4"), AttentionSettings(2, 5, 6, 4, 60, 40, 0.05)
-        evidence = AttentionEvidence(name, ("rare", "common"), rows, architecture=architecture, blocks=blocks)
+        name, settings = CheckpointName("tiny", "step4"), AttentionSettings(2, 5, 6, 4, 60, 40, 0.05, **screened)
+        pair = ("rare", "common")
+        evidence = AttentionEvidence(name, pair, rows, discovery=rows, architecture=architecture, blocks=blocks)
         found = attention_estimates(evidence, groups, settings, np.random.default_rng(0))
         tables.append((found.table, found.products["heads"]))
     for found, expected in zip(*tables, strict=True):
         assert found[MEASURE_KEYS].equals(expected[MEASURE_KEYS])
-        effects = found["measure"].str.match("head_effect|layer_effect|delta_loss|pattern_|first_token")
-        assert effects.sum() > 20
+        effects = found["measure"].str.match("head_effect|layer_effect|delta_loss|pattern_|first_token|screened_")
+        assert effects.sum() > 10
         numbers = ["value", "null_mean"]
         pd.testing.assert_frame_equal(
             found.loc[effects, numbers], expected.loc[effects, numbers], check_exact=False, atol=1e-6, rtol=1e-5

@@ -114,7 +114,7 @@ def test_sorted_and_cut_batches_change_nothing(kind, monkeypatch):
     architecture, blocks = architecture_of(tiny_model(kind).double()), unequal_blocks()
     rows = few_rows(blocks)
     fast = _stages(architecture, blocks, rows)
-    for module in ("trace", "influence.rerun", "influence.screening", "attention.patterns", "attention.routing"):
+    for module in ("trace", "influence.rerun", "influence.screening", "attention.patterns", "attention.row_reader"):
         monkeypatch.setattr(f"rareneurons.{module}.batches_of_rows", whole_batches)
     slow = _stages(architecture, blocks, rows)
     for name, value in slow.items():

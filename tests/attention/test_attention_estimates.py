@@ -1,5 +1,7 @@
 """Both tables of a checkpoint: their numbers, by hand where possible, and their reasons where there is no number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -194,7 +196,7 @@ def test_permuted_heads_take_the_ranks_of_the_measured_ones(found):
 
 def test_two_heads_are_too_few_for_one_to_stand_out(found):
     kind, table, _ = found
-    largest = only(table, group="plateau", measure="largest_routing", part="mean", against="matched")
+    largest = only(table, group="plateau", measure="largest_routing_share", part="mean", against="matched")
     assert np.isnan(largest["value"]) == (kind == "gpt_neox")
     assert ("2 heads reach the last MLP" in largest["reason"]) == (kind == "gpt_neox")
 
@@ -202,7 +204,7 @@ def test_two_heads_are_too_few_for_one_to_stand_out(found):
 def test_small_groups_have_a_reason(found):
     _, table, heads = found
     small = only(table, group="top_33")
-    assert (small["measure"], small["part"], small["against"]) == ("largest_routing", "mean", "matched")
+    assert (small["measure"], small["part"], small["against"]) == ("largest_routing_share", "mean", "matched")
     assert small["reason"] == "2 neurons, at least 3 are needed"
     assert "top_33" not in set(heads["group"])
 
@@ -235,3 +237,120 @@ def test_the_same_generator_gives_the_same_tables():
     first, second = (tables(tiny_model("gpt_neox")) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         pd.testing.assert_frame_equal(one, other)
+
+
+SCREENED = replace(SETTINGS, candidates=2, sample=3, sign_draws=4)
+
+
+def screened_tables(settings=SCREENED, seed=0, groups=GROUPS):
+    """Of a model of four layers of four heads, with the discovery rows of other blocks than the held-out ones."""
+    blocks = random_blocks(12)
+    rows = labelled_rows(blocks)
+    discovery, heldout = (rows[rows["block"] % 2 == half].reset_index(drop=True) for half in (0, 1))
+    evidence = AttentionEvidence(
+        CheckpointName("tiny", "step4"),
+        ("rare", "common"),
+        heldout,
+        discovery=discovery,
+        architecture=architecture_of(tiny_model("llama", num_hidden_layers=4).double()),
+        blocks=blocks,
+    )
+    found = attention_estimates(evidence, groups, settings, np.random.default_rng(seed))
+    return found.table, found.products["heads"]
+
+
+@pytest.fixture(scope="module")
+def screened():
+    return screened_tables()
+
+
+def places_of(part):
+    return set(zip(part["layer"], part["head"], strict=True))
+
+
+def test_candidates_are_ablated_in_each_kind_and_others_in_one(screened):
+    table, heads = screened
+    rare = heads[(heads["condition"] == "rare") & (heads["group"] == "plateau")]
+    ablated = {
+        kind: places_of(rows_of(rare, "head_effect", kind, against="matched")) for kind in ("mean", "zero", "bos")
+    }
+    assert ablated["zero"] == ablated["bos"]
+    assert 2 <= len(ablated["zero"]) <= 4
+    assert ablated["zero"] < ablated["mean"]
+    assert len(ablated["zero"]) + 3 <= len(ablated["mean"]) <= 4 + 4 + 3
+    assert {layer for layer, _ in ablated["mean"]} == {0, 1, 2, 3}
+    everyone = {(layer, head) for layer in range(4) for head in range(4)}
+    for kind in ("mean", "zero", "bos"):
+        for condition in ("rare", "common"):
+            part = rows_of(heads[heads["condition"] == condition], "screened_effect", kind, against="")
+            assert places_of(part[part["group"] == "plateau"]) == places_of(part[part["group"] == "all"]) == everyone
+            assert (part["value"] > 0).all()
+            assert (
+                rows_of(heads[heads["condition"] == condition], "screened_delta_loss", kind, against="")["value"] > 0
+            ).all()
+    assert places_of(rows_of(heads[heads["condition"] == "rare-common"], "pattern_cosine", against="")) == everyone
+    assert not table.duplicated(MEASURE_KEYS).any()
+    assert not heads.duplicated([*MEASURE_KEYS, "layer", "head"]).any()
+
+
+def test_numbers_over_all_heads_come_from_mean_ablation_alone(screened):
+    table, heads = screened
+    for name in ("gini", "head_effect", "layer_effect", "largest_head_share", "delta_loss", "loss_gini"):
+        assert set(table.loc[table["measure"] == name, "part"]) == {"mean"}, name
+    assert set(heads.loc[heads["head"] == -1, "part"]) == {"mean"}
+    assert set(table.loc[table["measure"] == "routing_heads", "part"]) == {"mean", "zero", "bos"}
+
+
+def test_quality_of_the_screen_is_stated(screened):
+    table, heads = screened
+    mine = table[(table["group"] == "plateau") & (table["condition"] == "rare-common")]
+    n_ablated = only(mine, measure="routing_heads", part="mean")["n"]
+    correlation = only(mine, measure="screening_correlation")
+    assert correlation["n"] == n_ablated
+    assert correlation["value"] > 0.5
+    for name in ("screening_miss_rate", "missed_routing"):
+        bound = only(mine, measure=name)
+        assert bound["n"] == 3
+        assert bound["value"] < bound["ci_high"] <= 1
+        assert bound["ci_high"] == pytest.approx(1 - 0.05 ** (1 / 3)) or bound["value"] > 0
+    power = only(mine, measure="routing_power")
+    assert power["n"] == 16
+    assert 0 <= power["value"] <= 1
+
+
+def test_cost_counts_the_screen(screened):
+    table, heads = screened
+    rare = heads[(heads["condition"] == "rare") & (heads["group"] == "plateau")]
+    ablated = [rows_of(rare, "head_effect", kind, against="matched") for kind in ("mean", "zero", "bos")]
+    sets = 6  # some of them start above the first layer
+    single = sum((4 - part["layer"]).sum() for part in ablated)
+    layers, screen = 4 + 3 + 2 + 1, 4 * (2 + (2 + 1 + 1) * 2 * 4)
+    cost = only(table, measure="layer_evaluations")["value"]
+    assert 0 <= 2 * 4 + single + layers + screen + 4 * sets - cost <= 4 * sets
+
+
+@pytest.mark.oracle
+def test_heads_that_are_ablated_have_the_numbers_that_all_heads_give_them(screened):
+    """Of the same documents; p and intervals are left out, which others' draws and heads enter."""
+    _, heads = screened
+    _, exact = screened_tables(replace(SCREENED, candidates="all"))
+    keys = ["condition", "group", "measure", "part", "against", "layer", "head"]
+    names = ["head_effect", "selectivity", "delta_loss", "mediated_loss", "layer_effect", "pattern_divergence"]
+    mine = heads[heads["measure"].isin(names)]
+    both = mine.merge(exact, on=keys, suffixes=("", "_exact"), how="left")
+    assert len(both) == len(mine)
+    np.testing.assert_allclose(both["value"], both["value_exact"], rtol=1e-9, atol=1e-12)
+    assert len(exact[exact["measure"] == "head_effect"]) > len(heads[heads["measure"] == "head_effect"])
+
+
+def test_few_heads_are_not_screened():
+    table, heads = screened_tables(replace(SCREENED, candidates=10, sample=6))
+    assert "screened_effect" not in set(heads["measure"])
+    assert only(table, group="plateau", measure="routing_heads", part="zero")["n"] == 16
+
+
+def test_a_screen_without_top_groups_takes_the_loss():
+    table, heads = screened_tables(groups={"suppress_plateau": GROUPS["plateau"]})
+    assert "suppress_plateau" not in set(heads.loc[heads["measure"] == "screened_effect", "group"])
+    assert 0 < only(table, group="suppress_plateau", measure="routing_heads", part="mean")["n"] < 16
+    assert "screening_correlation" not in set(table["measure"])

@@ -1,18 +1,40 @@
 """Which heads route, and the largest routing; averages over neurons that vary."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from rareneurons.attention.condition_pair import ConditionPair
 from rareneurons.attention.head_estimates import HeadEstimate
-from rareneurons.attention.on_neurons import averages, readout_weights, routes, routing_summary
+from rareneurons.attention.on_neurons import (
+    GroupEffects,
+    Routing,
+    averages,
+    found_if_planted,
+    readout_weights,
+    routes,
+    routing_of_heads,
+    routing_summary,
+)
+from rareneurons.attention.selectivity import HeadBounds
 from rareneurons.groups import ControlledGroup
+from rareneurons.stats import document_weights
 from rareneurons.tables import Estimate
 
+BOUNDS = HeadBounds(np.zeros(3), np.ones(3), np.full(3, 0.1), 3.0)
 
-def pair(value=0.2, q=0.01, low=0.05, p=0.01, routing=0.1, high=0.3):
+
+def three(value=0.2, q=0.01, low=0.05, p=0.01, share=0.1, high=0.3):
+    """Selectivity, routing and share of a head."""
     plain = Estimate("selectivity", value, "sd", 90, value - 0.1, value + 0.1, q / 2, part="mean", q_value=q)
-    more = Estimate("routing", routing, "sd", 90, low, high, p, part="mean", against="matched")
-    return tuple(HeadEstimate("rare-common", "plateau", 0, 1, each) for each in (plain, more))
+    more = Estimate("routing", 3 * share, "sd", 90, 3 * low, 3 * high, p, part="mean", against="matched")
+    part = Estimate("routing_share", share, "share", 90, low, high, p, part="mean", against="matched")
+    return tuple(HeadEstimate("rare-common", "plateau", 0, 1, each) for each in (plain, more, part))
+
+
+def summary(heads):
+    return routing_summary("mean", Routing(*map(list, zip(*heads, strict=True)), BOUNDS), 0.05)
 
 
 @pytest.mark.parametrize(
@@ -29,26 +51,70 @@ def pair(value=0.2, q=0.01, low=0.05, p=0.01, routing=0.1, high=0.3):
     ],
 )
 def test_a_head_routes_if_it_is_selective_and_stands_out(given, expected):
-    assert routes(*pair(**given), 0.05) is expected
+    plain, _, share = three(**given)
+    assert routes(plain, share, 0.05) is expected
 
 
-def test_largest_routing_bounds_all_heads():
-    pairs = [pair(), pair(routing=0.3, low=0.2, high=0.4, p=0.5), pair(routing=-0.1, high=0.9, value=-0.2)]
-    plain, more = zip(*pairs, strict=True)
-    selective, routing, largest = routing_summary("mean", plain, more, 0.05)
+def test_largest_share_bounds_all_heads():
+    heads = [three(p=0.2), three(share=0.3, low=0.2, high=0.4, p=0.5), three(share=-0.1, high=0.9, value=-0.2)]
+    selective, routing, largest = summary(heads)
     assert (selective.key, selective.value, selective.n) == (("selective_heads", "mean", "value", ""), 2, 3)
-    assert (routing.key, routing.value, routing.n) == (("routing_heads", "mean", "value", ""), 1, 3)
-    assert largest.key == ("largest_routing", "mean", "value", "matched")
+    assert (routing.key, routing.value, routing.n) == (("routing_heads", "mean", "value", ""), 0, 3)
+    assert largest.key == ("largest_routing_share", "mean", "value", "matched")
     assert (largest.value, largest.ci_low) == (0.3, 0.2)
     assert (largest.ci_high, largest.p_value, largest.n, largest.reason) == (0.9, 0.01, 90, "")
 
 
+def test_the_largest_share_is_that_of_a_head_that_routes():
+    *_, routing, largest = summary([three(), three(share=0.3, low=0.2, high=0.4, p=0.5)])
+    assert routing.value == 1
+    assert (largest.value, largest.ci_low, largest.ci_high) == (0.1, 0.05, 0.4)
+
+
 def test_unknown_routing_has_a_reason():
     for n_heads, said in ((2, "2 heads reach the last MLP"), (3, "no matched controls")):
-        plain, more = zip(*[pair(routing=np.nan, low=np.nan, high=np.nan, p=np.nan)] * n_heads, strict=True)
-        *_, largest = routing_summary("mean", plain, more, 0.05)
+        *_, largest = summary([three(share=np.nan, low=np.nan, high=np.nan, p=np.nan)] * n_heads)
         assert np.isnan(largest.value)
         assert said in largest.reason
+
+
+@pytest.fixture
+def measured(rng):
+    """Six heads of different size on a group and on 99 matched groups, without routing."""
+    size = np.array([0.1, 0.2, 0.5, 1, 2, 5])[:, None, None]
+    sums = size * rng.gamma(30, 1 / 30, size=(6, 2, 40)) * 10
+    null = size * rng.normal(1, 0.05, size=(6, 2, 99))
+    heads = [(0, head) for head in range(6)]
+    group = GroupEffects(
+        "g", "mean", heads, sums, np.repeat(size * 10, 2, 1) + 0 * sums, {"matched": null}, np.arange(6)
+    )
+    rows = np.full((2, 40), 10)
+    return group, ConditionPair(("rare", "common"), rows, document_weights(40, 200, rng))
+
+
+def test_shares_do_not_depend_on_a_head_s_size(measured):
+    group, pair = measured
+    routing = routing_of_heads(group, pair)
+    smaller = replace(
+        group, sums=group.sums / 10, matched=group.matched / 10, null={"matched": group.null["matched"] / 10}
+    )
+    for one, other in zip(routing.share, routing_of_heads(smaller, pair).share, strict=True):
+        assert (one.estimate.value, one.estimate.ci_high) == pytest.approx(
+            (other.estimate.value, other.estimate.ci_high)
+        )
+    for more, share, mean in zip(routing.routing, routing.share, pair.means(group.sums), strict=True):
+        assert share.estimate.value == pytest.approx(more.estimate.value / mean[0])
+
+
+def test_planted_routing_is_found_where_errors_are_small_and_groups_alike(measured, rng):
+    group, pair = measured
+    bounds = routing_of_heads(group, pair).bounds
+    assert (found_if_planted(group, pair, bounds, 0.05) > 0.95).all()
+    scattered = replace(group, null={"matched": rng.normal(1, 3, size=(6, 2, 99)) * group.null["matched"]})
+    assert (found_if_planted(scattered, pair, bounds, 0.05) == 0).all(), "matched groups differ as much"
+    assert (found_if_planted(group, pair, replace(bounds, error=np.full(6, 0.3)), 0.05) < 0.2).all()
+    few = replace(group, null={"matched": group.null["matched"][..., :9]})
+    assert (found_if_planted(few, pair, bounds, 0.05) == 0).all(), "ten groups give no p of 0.05"
 
 
 def test_neurons_that_do_not_vary_are_left_out_of_averages():

@@ -167,6 +167,29 @@ def test_cost_is_the_stated_number_of_layer_evaluations(kind, together):
     assert sum(done) == 5 * layer_evaluations(architecture.n_layers, ablations)
 
 
+@pytest.mark.parametrize(("kind", "query"), [("gpt_neox", "query_key_value"), ("gpt2", "c_attn"), ("llama", "q_proj")])
+def test_a_rerun_does_not_compute_its_first_layer_s_attention(kind, query):
+    """Two whole passes; then the heads of the first layer cost the second layer's attention, those of that one none."""
+    architecture, blocks = architecture_of(tiny_model(kind).double()), random_blocks(5)
+    done = [0, 0]
+
+    def count(layer):
+        def hook(_module, inputs):
+            done[layer] += len(inputs[0])
+
+        return hook
+
+    for layer in range(2):
+        getattr(architecture.attention(layer), query).register_forward_pre_hook(count(layer))
+    ablations = [Ablation("head", "mean", (head,)) for head in heads_of_layers(architecture, range(2))]
+    measured(architecture, blocks, ablations)
+    assert done == [2 * 5, 2 * 5 + 5 * architecture.n_heads]
+    with torch.inference_mode():
+        after, _ = whole_pass(architecture, blocks)
+    assert done[0] == 3 * 5, "attention is computed again afterwards"
+    assert torch.isfinite(after["mlp"]).all()
+
+
 def test_stated_cost_by_hand():
     ablations = [Ablation("head", "mean", ((0, 1),)), Ablation("head", "zero", ((2, 0),))]
     assert layer_evaluations(3, [*ablations, Ablation("set", "mean", ((2, 0), (1, 3)))]) == 6 + 3 + 1 + 2

@@ -117,20 +117,27 @@ def clusters_table(
     return pd.concat(frames)
 
 
-def routing_table(models, value=0.01, low=-0.01, high=0.02, effect=0.1, heads=0, p=0.4, group="plateau", reason=""):
-    """What C5 reads, at two steps; only the last one's numbers are those given."""
+def routing_table(
+    models, value=0.05, low=-0.2, high=0.3, heads=0, p=0.4, power=0.9, missed=(10, 0, 0.26), group="plateau", reason=""
+):
+    """What C5 reads, at two steps; only the last one's numbers are those given.
+
+    Twelve of thirty heads were ablated; ``missed``: sampled heads, the share of them that routes, its upper bound.
+    """
     frames = []
     for model in models:
-        for step, shift in ((2, 5.0), (16, 0.0)):
+        for step, shift in ((2, 0.4), (16, 0.0)):
             matched = {"part": "mean", "against": "matched"}
-            routing = value + shift, "sd", 300, low + shift, high + shift, p
             difference = [
-                Estimate("largest_routing", *routing, **matched),
+                Estimate("largest_routing_share", value + shift, "share", 300, low + shift, high + shift, p, **matched),
                 Estimate("routing_heads", heads + shift, "heads", 12, part="mean"),
                 Estimate("selective_heads", 3 + shift, "heads", 12, part="mean"),
+                Estimate("routing_power", power - shift, "chance", 30, part="mean"),
             ]
+            if missed:
+                n, share, upper = missed
+                difference.append(Estimate("missed_routing", share, "share of heads", n, 0, upper, part="mean"))
             rare = [
-                Estimate("head_effect", effect + shift, "sd", 200, **matched),
                 Estimate("gini", 0.25, "share", 200, p_value=0.03, null_mean=0.2, null_n=100, **matched),
                 Estimate("largest_head_share", 0.6, "share", 200, part="mean"),
             ]

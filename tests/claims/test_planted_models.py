@@ -21,7 +21,7 @@ def test_a_model_with_all_seven_properties_has_them_and_one_with_none_has_none(t
     assert claims["verdict"].to_dict() == dict.fromkeys([claim.name for claim in CLAIMS], expected)
     assert (claims["need"] == "").all()
     routing = claims.loc["C5"]  # config.yaml gives these as the reason for its bound
-    assert routing["ci_high"] < 0.2 if model == "with-all" else routing["ci_low"] > 2
+    assert routing["ci_high"] < 0.1 if model == "with-all" else routing["ci_low"] > 0.8
     top = "plateau neurons" if model == "with-all" else "the 33 most influential neurons"
     assert claims.loc[["C3", "C4", "C5", "C7"], "sentence"].str.contains(top, regex=False).all()
     fixed_cut = claims.loc[["C3", "C4", "C5", "C7"], "evidence"].str.contains("no plateau is declared", regex=False)

@@ -83,6 +83,25 @@ def test_head_maps_show_both_conditions_and_mark_differences_and_structural_zero
     assert "n = 40" in rare.get_title()
 
 
+def test_head_maps_show_screened_effects_of_all_heads_where_there_was_a_screen():
+    table = heads()
+    left_out = (table["layer"] == 1) & (table["head"] == 1) & table["measure"].isin(["head_effect", "selectivity"])
+    screened = [
+        entry(condition, "top_33", layer, head, "screened_effect", 1.0 + layer + head / 10, "mean")
+        for condition in PAIR
+        for layer in range(3)
+        for head in range(2)
+    ]
+    figure = labelled(head_maps(pd.concat([table[~left_out], frame(A, screened)]), PAIR, 0.05))
+    rare, _, difference = (axis.images[0].get_array() for axis in figure.axes[:3])
+    np.testing.assert_allclose(rare[:2], [[1.0, 1.1], [2.0, 2.1]])
+    assert rare.mask[2].all(), "these heads cannot reach the group"
+    assert difference.mask.tolist() == [[False, False], [False, True], [True, True]]
+    assert "not ablated" in [text.get_text() for text in figure.legends[0].get_texts()]
+    plain = labelled(head_maps(heads(), PAIR, 0.05))
+    assert "not ablated" not in [text.get_text() for text in plain.legends[0].get_texts()]
+
+
 def test_plateau_is_drawn_where_there_is_one():
     both = pd.concat([heads(), heads(group="plateau")])
     assert f"{A}\nplateau" in head_maps(both, PAIR, 0.05).axes[0].get_ylabel()

@@ -3,10 +3,13 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import yaml
 from conftest import NO_CLOSED_FORM, PROJECT, TINY, tiny_model
 
+from rareneurons.attention.heads import ChosenHeads, heads_of_layers, layer_evaluations, planned_ablations
+from rareneurons.attention.screening import screening_evaluations
 from rareneurons.models.architectures import architecture_of
 from rareneurons.planning import costs
 
@@ -100,3 +103,20 @@ def test_threads_come_with_work_for_them_and_an_accelerator_takes_the_work():
     assert costs.request(costs.Cost(500, 30, logits=1e13)).threads == 2
     assert costs.request(large, accelerator=True).threads == 1
     assert costs.request(large, accelerator=True).runtime < costs.request(large).runtime
+
+
+@pytest.mark.oracle
+def test_attention_counts_the_layer_evaluations_of_its_ablations():
+    """Of every head and every layer, and at most those of chosen heads; random sets start in any layer."""
+    architecture = architecture_of(tiny_model("llama", num_hidden_layers=4))
+    shape = costs.shape_of(architecture.model.config.to_dict())
+    settings = {"candidates": "all", "sample": 2, "sign_draws": 3, "head_sets": 0}
+    everything = planned_ablations(architecture, 0, np.random.default_rng(0))
+    assert 4 * costs.attention_passes(shape, settings) == layer_evaluations(4, everything) + 4
+    heads = heads_of_layers(architecture, range(4))
+    chosen = ChosenHeads(tuple(heads[:2] + heads[-2:]), (heads[5], heads[10]), (heads[6], heads[9]), 8)
+    some = layer_evaluations(4, planned_ablations(architecture, 0, np.random.default_rng(0), chosen))
+    screened = screening_evaluations(4, 7, 2, 3)
+    counted = 4 * costs.attention_passes(shape, settings | {"candidates": 2})
+    assert some + screened + 4 <= counted <= some + screened + 4 + 2 * 2.5, "two layers have no strongest head besides"
+    assert costs.screening_passes(settings) * 4 == screened

@@ -29,6 +29,11 @@ class ConditionPair:
         """Number of rows of each condition, (2,)."""
         return self.rows.sum(1)
 
+    @property
+    def n_documents(self) -> int:
+        """Number of documents with a row of either condition."""
+        return int((self.rows.sum(0) > 0).sum())
+
     def means(self, sums: np.ndarray) -> np.ndarray:
         """Means over rows (..., 2) from sums by document (..., 2, D)."""
         return condition_means(sums, self.rows)

@@ -2,20 +2,28 @@
 
 There are two tables. One lists heads and whole layers. The other lists groups, with means, concentration and maxima
 over the heads that can reach the last MLP. Unreachable heads appear in the table of heads as structural zeros.
+
+All heads are screened on discovery documents. Those that the screen names and a sample of the others are ablated on
+held-out documents, and in numbers over all heads the sampled ones stand for those that were not ablated.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from rareneurons.attention.choice import Choice, choose_heads, stand_ins
 from rareneurons.attention.condition_pair import ConditionPair
 from rareneurons.attention.head_estimates import EVERYTHING, GroupAndHeadEstimates, HeadEstimate
 from rareneurons.attention.heads import (
     KINDS,
     AblationKind,
+    ChosenHeads,
+    Head,
+    every_head,
     heads_of_layers,
     layer_evaluations,
     planned_ablations,
@@ -25,17 +33,28 @@ from rareneurons.attention.layers import LayerMeasures, layer_estimates
 from rareneurons.attention.on_loss import loss_estimates, mediation_estimates
 from rareneurons.attention.on_neurons import (
     SD,
+    SHARE,
     concentration_estimates,
     group_effects,
+    head_sizes,
+    mean_selectivity,
+    mean_size,
     readout_weights,
-    selectivity_estimates,
-    size_estimates,
+    routing_of_heads,
+    routing_summary,
 )
 from rareneurons.attention.pattern_estimates import pattern_estimates
 from rareneurons.attention.patterns import attention_patterns
-from rareneurons.attention.routing import Effects, Progress, head_effects
-from rareneurons.evidence import Evidence, Measured
-from rareneurons.groups import SMALLEST_GROUP, ControlledGroup, ControlledGroups
+from rareneurons.attention.routing import Effects, head_effects
+from rareneurons.attention.row_reader import Progress, RowReader, silent
+from rareneurons.attention.screening import screen_heads, screening_evaluations
+from rareneurons.attention.screening_estimates import (
+    power_estimate,
+    screen_estimates,
+    screening_quality,
+)
+from rareneurons.evidence import Evidence, Measured, no_rows
+from rareneurons.groups import SMALLEST_GROUP, TOP_GROUPS, ControlledGroup, ControlledGroups
 from rareneurons.models.architectures import Architecture
 from rareneurons.rows import in_condition
 from rareneurons.stats import document_weights, frame_of_tests
@@ -51,10 +70,11 @@ ON_LOSS = LayerMeasures("loss_layer_effect", "loss_largest_head_share", "nats")
 class AttentionEvidence(Evidence):
     """Evidence with the model itself, since attention is measured by running it.
 
-    ``rows``: held-out rows of both conditions, in block and position order. ``architecture``: an open checkpoint.
-    ``blocks``: evaluation blocks.
+    ``rows``: held-out rows of both conditions, in block and position order. ``discovery``: discovery rows likewise, on
+    which heads are screened. ``architecture``: an open checkpoint. ``blocks``: evaluation blocks.
     """
 
+    discovery: pd.DataFrame = field(default_factory=no_rows)
     architecture: Architecture
     blocks: Blocks
 
@@ -70,6 +90,32 @@ class AttentionSettings:
     bootstrap: int
     permutations: int
     alpha: float
+    candidates: int | Literal["all"] = "all"
+    sample: int = 0
+    sign_draws: int = 0
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """All that estimates are made from: effects, which heads they are of, and the two conditions."""
+
+    architecture: Architecture
+    heads: ChosenHeads
+    choice: Choice | None
+    effects: Effects
+    pair: ConditionPair
+
+    @property
+    def reachable(self) -> list[Head]:
+        """Heads that can reach the last MLP."""
+        return heads_of_layers(self.architecture, reachable_layers(self.architecture))
+
+    def everyone(self, kind: AblationKind, layers: Sequence[int]) -> np.ndarray | None:
+        """Which ablated heads of some layers stand for all of them, one for each; None where they cannot."""
+        if not self.heads.covers(kind):
+            return None
+        measured = [head for head in self.heads.measured(kind) if head[0] in layers]
+        return stand_ins(heads_of_layers(self.architecture, layers), measured, self.heads.sample)
 
 
 def attention_estimates(
@@ -77,16 +123,16 @@ def attention_estimates(
     groups: ControlledGroups,
     settings: AttentionSettings,
     rng: np.random.Generator,
-    progress: Callable[[str], Progress] = lambda what: iter,
+    progress: Progress = silent,
 ) -> Measured:
-    """Attention patterns, and effects of all heads of one checkpoint.
+    """Attention patterns, and effects of the heads of one checkpoint.
 
     Args:
         evidence: the model, its blocks and its rows.
         groups: the groups of neurons that heads may route to.
         settings: how much is computed.
-        rng: draws documents, permutations and random sets of heads.
-        progress: for a description, what wraps a loop over batches.
+        rng: draws documents, permutations, signs, sampled heads and random sets of heads.
+        progress: reports the layer evaluations of each stage.
 
     Returns:
         The table of groups, without draws. The product ``heads`` is the table of heads: ``MEASURE_COLUMNS``, ``layer``
@@ -94,46 +140,91 @@ def attention_estimates(
     """
     architecture = evidence.architecture
     measured = {name: group for name, group in groups.items() if len(group.members) >= SMALLEST_GROUP}
-    effects = _effects(evidence, measured, settings, rng, progress)
-    pair = ConditionPair(
-        evidence.conditions, effects.rows, document_weights(effects.rows.shape[1], settings.bootstrap, rng)
+    screened = [name for name in TOP_GROUPS if name in measured]
+    choice = _choice(evidence, {name: measured[name] for name in screened}, settings, rng, progress)
+    heads = every_head(architecture) if choice is None else choice.heads
+    effects = _effects(evidence, measured, heads, settings, rng, progress)
+    weights = document_weights(effects.rows.shape[1], settings.bootstrap, rng)
+    found_in = _Measurement(
+        architecture, heads, choice, effects, ConditionPair(evidence.conditions, effects.rows, weights)
     )
-    layers = range(architecture.n_layers)
-    found = GroupAndHeadEstimates([(pair.difference, EVERYTHING, _cost(len(layers), effects, pair))])
+    found = GroupAndHeadEstimates([(found_in.pair.difference, EVERYTHING, _cost(found_in, settings))])
     for name, group in groups.items():
-        found.add([_on_group(effects, name, group, architecture, pair, settings, rng)])
-    for kind in KINDS:
-        found.add([loss_estimates(effects, kind, layers, pair, settings.permutations, rng)])
-        found.add([layer_estimates(effects, "abs_delta_loss", EVERYTHING, ON_LOSS, kind, layers, pair)])
+        found.add([_on_group(found_in, name, group, settings, rng)])
+    found.add(_on_loss(found_in, settings, rng))
+    if choice is not None:
+        found.add([screen_estimates(choice, found_in.pair, _condition_sizes(evidence))])
     patterns = attention_patterns(
-        architecture, evidence.blocks, evidence.rows, settings.window, settings.batch_size, progress("patterns")
+        architecture, evidence.blocks, evidence.rows, settings.window, settings.batch_size, progress
     )
-    heads = heads_of_layers(architecture, layers)
-    found.add([pattern_estimates(patterns, heads, effects.belongs, pair, settings.permutations, rng)])
+    everywhere = heads_of_layers(architecture, range(architecture.n_layers))
+    found.add([pattern_estimates(patterns, everywhere, effects.belongs, found_in.pair, settings.permutations, rng)])
     checkpoint = evidence.checkpoint
     products = {"heads": _heads_frame(checkpoint, found.heads)}
     return Measured(frame_of_tests(checkpoint, found.groups), draws_frame(checkpoint, []), products)
 
 
-def _effects(
+def _masks(evidence: AttentionEvidence, rows: pd.DataFrame) -> np.ndarray:
+    """Boolean (2, T): rows of each condition."""
+    return np.stack([in_condition(rows, name) for name in evidence.conditions])
+
+
+def _condition_sizes(evidence: AttentionEvidence) -> list[int]:
+    """Numbers of discovery rows of both conditions."""
+    return [int(each) for each in _masks(evidence, evidence.discovery).sum(1)]
+
+
+def _readouts(groups: ControlledGroups, varies: np.ndarray) -> dict[str, np.ndarray]:
+    """Weights of what is screened: each group, its matched groups, and all neurons."""
+    return readout_weights(groups, varies) | {EVERYTHING: varies / max(1, varies.sum())}
+
+
+def _choice(
     evidence: AttentionEvidence,
     groups: ControlledGroups,
     settings: AttentionSettings,
     rng: np.random.Generator,
-    progress: Callable[[str], Progress],
+    progress: Progress,
+) -> Choice | None:
+    """The heads that a screen chooses; None where every head is ablated."""
+    architecture = evidence.architecture
+    n_heads = architecture.n_layers * architecture.n_heads
+    if settings.candidates == "all" or n_heads <= settings.candidates + settings.sample:
+        return None
+    reader = RowReader(architecture, evidence.blocks, evidence.discovery, settings.batch_size)
+    total = reader.n_blocks * _screening_evaluations(architecture.n_layers, len(groups), settings)
+    with progress("screening", total) as advance:
+        masks, readouts = _masks(evidence, evidence.discovery), partial(_readouts, groups)
+        screen = screen_heads(reader, masks, readouts, settings.sign_draws, rng, advance)
+    reachable = heads_of_layers(architecture, reachable_layers(architecture))
+    return choose_heads(screen, list(groups), reachable, settings.candidates, settings.sample, rng)
+
+
+def _screening_evaluations(n_layers: int, n_groups: int, settings: AttentionSettings) -> int:
+    """Per document, for each group, its matched groups, all neurons and the loss, on both conditions."""
+    return screening_evaluations(n_layers, 2 * n_groups + 1, 2, settings.sign_draws)
+
+
+def _effects(
+    evidence: AttentionEvidence,
+    groups: ControlledGroups,
+    heads: ChosenHeads,
+    settings: AttentionSettings,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> Effects:
     """Effects of all planned ablations on the groups and on the loss."""
     return head_effects(
         evidence.architecture,
         evidence.blocks,
         evidence.rows,
-        np.stack([in_condition(evidence.rows, name) for name in evidence.conditions]),
-        planned_ablations(evidence.architecture, settings.head_sets, rng),
+        _masks(evidence, evidence.rows),
+        planned_ablations(evidence.architecture, settings.head_sets, rng, heads),
         partial(readout_weights, groups),
         _held(groups),
         settings.batch_size,
         settings.ablations_a_pass,
-        progress("heads"),
+        progress,
     )
 
 
@@ -146,33 +237,55 @@ def _held(groups: ControlledGroups) -> dict[str, np.ndarray]:
     return held
 
 
-def _cost(n_layers: int, effects: Effects, pair: ConditionPair) -> Estimate:
-    evaluations = layer_evaluations(n_layers, effects.ablations)
-    return Estimate("layer_evaluations", float(evaluations), "layers per document", pair.rows.shape[1])
+def _cost(measured: _Measurement, settings: AttentionSettings) -> Estimate:
+    """Layer evaluations per document, of the screen and of the ablations."""
+    n_layers = measured.architecture.n_layers
+    evaluations = layer_evaluations(n_layers, measured.effects.ablations)
+    if measured.choice is not None:
+        evaluations += _screening_evaluations(n_layers, len(measured.choice.effects), settings)
+    return Estimate("layer_evaluations", float(evaluations), "layers per document", measured.pair.n_documents)
+
+
+def _on_loss(
+    measured: _Measurement, settings: AttentionSettings, rng: np.random.Generator
+) -> list[GroupAndHeadEstimates]:
+    """Effects of heads and whole layers on the loss."""
+    layers, effects, pair = range(measured.architecture.n_layers), measured.effects, measured.pair
+    found = []
+    for kind in KINDS:
+        everyone = measured.everyone(kind, layers)
+        found.append(loss_estimates(effects, kind, layers, pair, everyone, settings.permutations, rng))
+        if everyone is not None:
+            found.append(layer_estimates(effects, "abs_delta_loss", EVERYTHING, ON_LOSS, kind, layers, pair))
+    return found
 
 
 def _on_group(
-    effects: Effects,
+    measured: _Measurement,
     name: str,
     group: ControlledGroup,
-    architecture: Architecture,
-    pair: ConditionPair,
     settings: AttentionSettings,
     rng: np.random.Generator,
 ) -> GroupAndHeadEstimates:
     """All estimates about one group or, where there can be none, the reason."""
-    reachable = reachable_layers(architecture)
-    reason = _why_unknown(group.members, reachable, effects)
+    pair, reachable = measured.pair, reachable_layers(measured.architecture)
+    reason = _why_unknown(group.members, reachable, measured.effects)
     if reason:
         missing = Estimate(
-            "largest_routing", float("nan"), SD, int(pair.n.sum()), reason=reason, part="mean", against="matched"
+            "largest_routing_share",
+            float("nan"),
+            SHARE,
+            int(pair.n.sum()),
+            reason=reason,
+            part="mean",
+            against="matched",
         )
         return GroupAndHeadEstimates([(pair.difference, name, missing)])
-    found = GroupAndHeadEstimates().add(
-        _routing(effects, name, group, kind, reachable, pair, settings, rng) for kind in KINDS
-    )
-    found.add([mediation_estimates(effects, name, reachable, pair)])
-    found.heads.extend(_structural_zeros(architecture, name, pair))
+    found = GroupAndHeadEstimates().add(_routing(measured, name, group, kind, settings, rng) for kind in KINDS)
+    everyone = measured.everyone("mean", reachable)
+    assert everyone is not None
+    found.add([mediation_estimates(measured.effects, name, reachable, pair, everyone)])
+    found.heads.extend(_structural_zeros(measured.architecture, name, pair))
     return found
 
 
@@ -188,25 +301,41 @@ def _why_unknown(members: np.ndarray, reachable: Sequence[int], effects: Effects
 
 
 def _routing(
-    effects: Effects,
+    measured: _Measurement,
     name: str,
     group: ControlledGroup,
     kind: AblationKind,
-    layers: Sequence[int],
-    pair: ConditionPair,
     settings: AttentionSettings,
     rng: np.random.Generator,
 ) -> GroupAndHeadEstimates:
     """Effects of one kind of ablation on one group."""
-    on_group = group_effects(effects, name, group, kind, effects.places("head", kind, layers))
-    return GroupAndHeadEstimates().add(
-        [
-            size_estimates(on_group, pair),
-            concentration_estimates(on_group, pair, settings.permutations, rng),
-            selectivity_estimates(on_group, pair, settings.alpha),
-            layer_estimates(effects, name, name, ON_NEURONS, kind, layers, pair),
-        ]
-    )
+    pair, layers = measured.pair, reachable_layers(measured.architecture)
+    everyone = measured.everyone(kind, layers)
+    places = measured.effects.places("head", kind, layers)
+    if not len(places):
+        return GroupAndHeadEstimates()
+    on_group = group_effects(measured.effects, name, group, kind, places, everyone)
+    routing = routing_of_heads(on_group, pair)
+    summary = routing_summary(kind, routing, settings.alpha)
+    found = GroupAndHeadEstimates().add([head_sizes(on_group, pair)])
+    if everyone is not None:
+        found.add(
+            [
+                mean_size(on_group, pair),
+                concentration_estimates(on_group, pair, settings.permutations, rng),
+                mean_selectivity(on_group, pair),
+                layer_estimates(measured.effects, name, name, ON_NEURONS, kind, layers, pair),
+            ]
+        )
+    if kind == "mean":
+        summary.append(
+            power_estimate(on_group, pair, routing.bounds, settings.alpha, measured.choice, measured.reachable)
+        )
+        if measured.choice is not None and name in measured.choice.effects:
+            summary += screening_quality(on_group, pair, routing, measured.choice, settings.alpha)
+    found.heads.extend(routing.heads)
+    found.groups.extend((pair.difference, name, each) for each in summary)
+    return found
 
 
 def _structural_zeros(architecture: Architecture, group: str, pair: ConditionPair) -> list[HeadEstimate]:

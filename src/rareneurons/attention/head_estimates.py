@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rareneurons.attention.condition_pair import ConditionPair
+from rareneurons.attention.heads import Head
 from rareneurons.stats import benjamini_hochberg, percentile_interval
 from rareneurons.tables import Estimate
 
@@ -49,9 +50,14 @@ def with_bootstrap_interval(estimate: Estimate, draws: np.ndarray) -> Estimate:
 
 
 def heads_and_mean(
-    pair: ConditionPair, group: str, heads: Sequence[tuple[int, int]], named: Estimate, sums: np.ndarray
+    pair: ConditionPair,
+    group: str,
+    heads: Sequence[Head],
+    named: Estimate,
+    sums: np.ndarray,
+    everyone: np.ndarray | None,
 ) -> GroupAndHeadEstimates:
-    """A number of each head and its mean over heads, in both conditions and as their difference.
+    """A number of each head and its mean over all heads, in both conditions and as their difference.
 
     Args:
         pair: conditions and draws.
@@ -59,6 +65,7 @@ def heads_and_mean(
         heads: (layer, head) of H heads.
         named: has the measure, part and unit; its numbers are replaced.
         sums: (H, 2, D) by document.
+        everyone: indices of the heads that stand for all heads, one for each; None gives no mean.
 
     Returns:
         Estimates with bootstrap intervals. Those of the difference have p-values clustered by document; over heads
@@ -70,7 +77,9 @@ def heads_and_mean(
         for h, place in enumerate(heads):
             one = replace(named, value=float(values[h]), n=n, p_value=float(p[h]), q_value=float(q[h]))
             found.heads.append(HeadEstimate(condition, group, *place, with_bootstrap_interval(one, draws[h])))
-    for condition, n, value, draws, p in pair.compared(sums.mean(0)):
+    if everyone is None:
+        return found
+    for condition, n, value, draws, p in pair.compared(sums[everyone].mean(0)):
         mean = replace(named, value=float(value), n=n, p_value=float(p))
         found.groups.append((condition, group, with_bootstrap_interval(mean, draws)))
     return found

@@ -49,7 +49,7 @@ def layer_estimates(
 
     Returns:
         Each layer's effect; in mean ablation it is listed again against ``random_sets`` of heads. Effect and share of
-        the strongest head, as means over the layers.
+        the strongest head among those that were ablated, as means over the layers.
     """
     means, draws = pair.means(effects.by_document[effect]), pair.draws(effects.by_document[effect])
     places = effects.places("layer", kind, layers)

@@ -27,6 +27,7 @@ def loss_estimates(
     kind: AblationKind,
     layers: Sequence[int],
     pair: ConditionPair,
+    everyone: np.ndarray | None,
     n_permutations: int,
     rng: np.random.Generator,
 ) -> GroupAndHeadEstimates:
@@ -39,6 +40,8 @@ def loss_estimates(
         kind: of ablation, the estimates' part.
         layers: all layers.
         pair: conditions and draws.
+        everyone: indices, among the heads ablated in this kind, of those that stand for all heads, one for each; None
+            gives numbers of single heads alone.
         n_permutations: how often heads are permuted.
         rng: permutes them.
 
@@ -51,8 +54,10 @@ def loss_estimates(
     found = GroupAndHeadEstimates()
     for name in ("delta_loss", "abs_delta_loss"):
         named = Estimate(name, float("nan"), "nats", 0, part=kind)
-        found.add([heads_and_mean(pair, EVERYTHING, heads, named, effects.by_document[name][places])])
-    sizes = effects.by_document["abs_delta_loss"][places]
+        found.add([heads_and_mean(pair, EVERYTHING, heads, named, effects.by_document[name][places], everyone)])
+    if everyone is None:
+        return found
+    sizes = effects.by_document["abs_delta_loss"][places][everyone]
     means, draws = pair.means(sizes), pair.draws(sizes)
     for s, condition in enumerate(pair.names):
         null = permuted_means(sizes[:, s], pair.rows[s], n_permutations, rng)
@@ -64,15 +69,16 @@ def loss_estimates(
 
 
 def mediation_estimates(
-    effects: Effects, group: str, layers: Sequence[int], pair: ConditionPair
+    effects: Effects, group: str, layers: Sequence[int], pair: ConditionPair, everyone: np.ndarray
 ) -> GroupAndHeadEstimates:
-    """Change of the loss that passes through a group: of each head, of each layer, and summed over all these heads.
+    """Change of the loss that passes through a group: of each head, of each layer, and summed over all heads.
 
     Args:
         effects: of all ablations.
         group: name of the group.
         layers: layers that can reach the last MLP.
         pair: conditions and draws.
+        everyone: indices, among the ablated heads of these layers, of those that stand for all of them, one for each.
     """
     kept = [f"held.{group}", *sorted(name for name in effects.by_document if name.startswith(f"held.{group}.matched_"))]
     heads = effects.places("head", "mean", layers)
@@ -96,5 +102,5 @@ def mediation_estimates(
             layer, head = ablation.heads[0]
             where = (layer, head if ablation.unit == "head" else WHOLE_LAYER)
             found.heads.extend(HeadEstimate(condition, group, *where, each) for each in of(np.array([place]), s))
-        found.groups.extend((condition, group, each) for each in of(heads, s))
+        found.groups.extend((condition, group, each) for each in of(heads[everyone], s))
     return found

@@ -47,13 +47,14 @@ def pattern_estimates(
 
     masks, document = np.any(belongs, axis=1), np.any(belongs, axis=0).argmax(0)
     null = shuffled_divergences(patterns.profile, masks, document, n_permutations, rng)
+    everyone = np.arange(len(heads))
     entropy = Estimate("pattern_entropy", float("nan"), "share of ln tokens", 0)
     first_token = Estimate("first_token", float("nan"), "share of attention", 0)
     return GroupAndHeadEstimates().add(
         [
             _similarity(summed(patterns.profile), null, heads, pair),
-            heads_and_mean(pair, EVERYTHING, heads, entropy, summed(patterns.entropy)),
-            heads_and_mean(pair, EVERYTHING, heads, first_token, summed(patterns.first_token)),
+            heads_and_mean(pair, EVERYTHING, heads, entropy, summed(patterns.entropy), everyone),
+            heads_and_mean(pair, EVERYTHING, heads, first_token, summed(patterns.first_token), everyone),
         ]
     )
 

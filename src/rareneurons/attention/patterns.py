@@ -5,7 +5,7 @@ farther back is added up. Attention to the first token is counted separately, wh
 ``window + 2`` shares sum to 1 and are called the row's *profile*.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rareneurons.batches import Batch, batches_of_rows
+from rareneurons.attention.row_reader import Progress, silent
+from rareneurons.batches import batches_of_rows
 from rareneurons.models.architectures import Architecture
 from rareneurons.tokens import Blocks
 
@@ -71,7 +72,7 @@ def attention_patterns(
     rows: pd.DataFrame,
     window: int,
     batch_size: int,
-    progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
+    progress: Progress = silent,
 ) -> Patterns:
     """Patterns of all heads at the rows, from one pass with eager attention over their blocks.
 
@@ -81,16 +82,18 @@ def attention_patterns(
         rows: T rows, in block and position order.
         window: number of distances that are counted separately.
         batch_size: blocks per pass.
-        progress: wraps the loop over batches.
+        progress: reports the layer evaluations.
     """
     device = architecture.device
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
     batches = batches_of_rows(blocks, rows, batch_size, device)
-    with visible_patterns(architecture):
-        for batch in progress(batches):
+    total = sum(len(batch.tokens) for batch in batches) * architecture.n_layers
+    with visible_patterns(architecture), progress("patterns", total) as advance:
+        for batch in batches:
             with _PatternReader(architecture, *batch.at, window) as reader:
                 architecture.base(input_ids=batch.tokens, use_cache=False)
             found.append((torch.cat(reader.profiles, 1).cpu(), torch.cat(reader.entropies, 1).cpu()))
+            advance(len(batch.tokens) * architecture.n_layers)
     in_order = np.argsort(np.concatenate([batch.rows for batch in batches]))
     profile, entropy = (torch.cat(part).float().numpy()[in_order] for part in zip(*found, strict=True))
     return Patterns(profile, entropy)

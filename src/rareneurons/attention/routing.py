@@ -16,18 +16,15 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from rareneurons.attention.heads import Ablation, AblationKind, Unit, reachable_layers
-from rareneurons.batches import Batch, batches_of_rows
+from rareneurons.attention.heads import Ablation, AblationKind, Unit, layer_evaluations, reachable_layers
+from rareneurons.attention.row_reader import Progress, RowReader, mean_head_outputs, silent
+from rareneurons.batches import Batch
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.last_layer import LastLayer
-from rareneurons.models.partial_run import run_from
-from rareneurons.rows import evaluated_rows
+from rareneurons.models.partial_run import attention_given, run_from
 from rareneurons.tokens import Blocks
 from rareneurons.trace import Recorder
-
-Progress = Callable[[Iterable], Iterable]
 
 
 @dataclass(frozen=True)
@@ -66,58 +63,22 @@ class Effects:
         )
 
 
-class _RowReader:
-    """The rows at which effects are read, and the model that is run over their blocks."""
-
-    def __init__(self, architecture: Architecture, blocks: Blocks, rows: pd.DataFrame, batch_size: int) -> None:
-        self.architecture, self.device = architecture, architecture.device
-        self.target = torch.from_numpy(rows["target"].to_numpy().astype(np.int64)).to(self.device)
-        self.batches = batches_of_rows(blocks, rows, batch_size, self.device)
-        evaluated = evaluated_rows(blocks, rows)
-        self.is_row = torch.from_numpy(evaluated["row"].to_numpy() >= 0).to(self.device)
-        self.evaluated_batches = batches_of_rows(blocks, evaluated, batch_size, self.device)
-
-    def run(self, batch: Batch, modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
-        """Inputs (blocks, positions, width) of modules in a whole pass over a batch of blocks."""
-        with Recorder(modules) as recorder:
-            self.architecture.base(input_ids=batch.tokens, use_cache=False)
-        return recorder.inputs
-
-
-def mean_head_outputs(rows: _RowReader, progress: Progress) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
-    """What mean ablation replaces outputs with, and the unit of effect of each neuron.
-
-    Returns:
-        Layer -> (width,), mean input of the attention's output projection over all evaluated positions. Standard
-        deviations (N,) of the last MLP's neurons over the rows.
-    """
-    architecture = rows.architecture
-    outputs = {str(layer): architecture.attention_output(layer) for layer in range(architecture.n_layers)}
-    last_mlp = {"mlp": architecture.mlp_output(architecture.n_layers - 1)}
-    sums: dict[str, torch.Tensor] = {}
-    clean = []
-    for batch in progress(rows.evaluated_batches):
-        recorded = rows.run(batch, outputs | last_mlp)
-        for name in outputs:
-            sums[name] = sums.get(name, 0) + recorded[name][batch.at].sum(0)
-        clean.append(recorded["mlp"][batch.at][rows.is_row[batch.rows]])
-    deviation = torch.cat(clean).std(0, correction=0)
-    return {int(name): total / len(rows.is_row) for name, total in sums.items()}, deviation
-
-
 class _CleanBatch:
     """A batch of blocks without ablation, from which re-runs start and with which they are compared."""
 
-    def __init__(self, rows: _RowReader, layer: LastLayer, batch: Batch) -> None:
+    def __init__(self, rows: RowReader, batch: Batch) -> None:
         architecture = rows.architecture
-        modules = {str(number): block for number, block in enumerate(architecture.blocks)}
+        layers = range(architecture.n_layers)
+        modules = {f"residual.{layer}": architecture.block(layer) for layer in layers}
+        modules |= {f"heads.{layer}": architecture.attention_output(layer) for layer in layers}
         modules |= {"mlp": architecture.mlp_output(architecture.n_layers - 1), "x": architecture.final_norm_module}
         recorded = rows.run(batch, modules)
-        self.batch = batch
-        self.residual = [recorded[str(number)] for number in range(architecture.n_layers)]
+        self.batch, self.layer = batch, architecture.last_layer()
+        self.residual = [recorded[f"residual.{layer}"] for layer in layers]
+        self.heads = [recorded[f"heads.{layer}"] for layer in layers]
         self.activation = recorded["mlp"][batch.at]
         self.target = rows.target[batch.rows]
-        self.loss = layer.losses(recorded["x"][batch.at], self.target)
+        self.loss = self.layer.losses(recorded["x"][batch.at], self.target)
 
 
 @contextmanager
@@ -178,7 +139,7 @@ def head_effects(
     held: Mapping[str, np.ndarray],
     batch_size: int,
     ablations_a_pass: int,
-    progress: Progress = iter,
+    progress: Progress = silent,
 ) -> Effects:
     """Run every ablation and sum its effects by document.
 
@@ -192,35 +153,55 @@ def head_effects(
         held: name -> neurons that keep their clean values, in mean ablation of heads and layers that reach them.
         batch_size: blocks per pass.
         ablations_a_pass: copies of these blocks per pass, each with another ablation.
-        progress: wraps the loops over batches and passes.
+        progress: reports the layer evaluations.
 
     Returns:
         The effects. Unreachable heads have effects of exactly 0 on the last MLP's neurons.
     """
-    reader = _RowReader(architecture, blocks, rows, batch_size)
-    means, deviation = mean_head_outputs(reader, progress)
-    layer, varies = architecture.last_layer(), (deviation > 0).cpu().numpy()
-    sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
-    neurons = {name: torch.tensor(members, device=reader.device) for name, members in held.items()}
-    passes = _passes(architecture, ablations, ablations_a_pass)
-    clean = None
-    for batch, chosen in progress([(batch, chosen) for batch in reader.batches for chosen in passes]):
-        if clean is None or clean.batch is not batch:
-            clean = _CleanBatch(reader, layer, batch)
-        mine = [ablations[number] for number in chosen]
-        activation, residual, moved = _rerun(architecture, clean, mine, means)
-        change = (activation - clean.activation).abs() / torch.where(deviation > 0, deviation, torch.inf)
-        streams = {"delta_loss": residual}
-        if _is_held(architecture, mine[0]):
-            for name, members in neurons.items():
-                kept = _with_clean_neurons(layer, residual, activation, clean.activation, members)
-                streams[f"held.{name}"] = kept
-        target = clean.target.expand(len(mine), -1)
-        losses = {
-            name: torch.where(moved, layer.losses(stream, target) - clean.loss, 0) for name, stream in streams.items()
-        }
-        sums.add(chosen, clean.batch.rows, change, losses)
+    reader = RowReader(architecture, blocks, rows, batch_size)
+    with progress("ablated heads", reader.n_blocks * layer_evaluations(architecture.n_layers, ablations)) as advance:
+        means, deviation = mean_head_outputs(reader, advance)
+        varies = (deviation > 0).cpu().numpy()
+        sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
+        neurons = {name: torch.tensor(members, device=reader.device) for name, members in held.items()}
+        passes = _passes(architecture, ablations, ablations_a_pass)
+        unit = torch.where(deviation > 0, deviation, torch.inf)
+        for batch in reader.batches:
+            clean = _CleanBatch(reader, batch)
+            advance(len(batch.tokens) * architecture.n_layers)
+            for chosen in passes:
+                mine = [ablations[number] for number in chosen]
+                change, losses = _changes(architecture, clean, mine, means, neurons, unit)
+                sums.add(chosen, batch.rows, change, losses)
+                advance(len(batch.tokens) * sum(architecture.n_layers - each.lowest_layer for each in mine))
     return sums.effects(list(ablations), varies)
+
+
+def _changes(
+    architecture: Architecture,
+    clean: _CleanBatch,
+    ablations: Sequence[Ablation],
+    means: Mapping[int, torch.Tensor],
+    held: Mapping[str, torch.Tensor],
+    unit: torch.Tensor,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """What ablations that share a pass change at a batch's rows.
+
+    Returns:
+        Sizes (ablations, rows, N) of the neurons' changes, in units (N,); and changes (ablations, rows) of the loss,
+        also with neurons held at their clean values.
+    """
+    activation, residual, moved = _rerun(architecture, clean, ablations, means)
+    streams = {"delta_loss": residual}
+    if _is_held(architecture, ablations[0]):
+        for name, members in held.items():
+            kept = _with_clean_neurons(clean.layer, residual, activation, clean.activation, members)
+            streams[f"held.{name}"] = kept
+    target = clean.target.expand(len(ablations), -1)
+    losses = {
+        name: torch.where(moved, clean.layer.losses(stream, target) - clean.loss, 0) for name, stream in streams.items()
+    }
+    return (activation - clean.activation).abs() / unit, losses
 
 
 def _is_held(architecture: Architecture, ablation: Ablation) -> bool:
@@ -254,7 +235,12 @@ def _rerun(
     moved = torch.zeros(len(ablations), *residual.shape[:2], dtype=torch.bool, device=residual.device)
     last_mlp = architecture.mlp_output(architecture.n_layers - 1)
     modules = {"mlp": last_mlp, "x": architecture.final_norm_module}
-    with heads_replaced(architecture, ablations, means, moved), Recorder(modules) as recorder:
+    heads = clean.heads[start].repeat(len(ablations), 1, 1)
+    with (
+        attention_given(architecture, start, heads),
+        heads_replaced(architecture, ablations, means, moved),
+        Recorder(modules) as recorder,
+    ):
         run_from(architecture, start, residual.repeat(len(ablations), 1, 1))
     after = {name: values.unflatten(0, moved.shape[:2])[:, *clean.batch.at] for name, values in recorder.inputs.items()}
     at_rows = moved[:, *clean.batch.at]

@@ -422,16 +422,20 @@ def _clusters_evidence(decision: Decision, view: View) -> str:
 
 
 def _routing_statistic(statistic: Statistic) -> str:
-    return f"largest routing by one attention head over a mean head's effect {_where(statistic)}"
+    return f"largest share of an attention head's effect that is routing {_where(statistic)}"
 
 
 def _routing_rule(view: View, bounds: Bounds) -> str:
     margin = bounds.routing_margin
     return (
-        f"supported if the upper ends of all heads' intervals are below {margin:g} of a mean head's effect; "
-        "contradicted if not, and a head routes: the adjusted p of its selectivity and its p against "
-        f"{view.controls} groups are at most attention.alpha, and both intervals lie above 0; p is the smallest of all "
-        f"heads against {view.controls} groups, adjusted over heads (Westfall-Young); n counts rows"
+        f"a head's routing is its effect on {view.condition} rows that {view.contrast} rows, {view.controls} groups "
+        f"and the other heads do not explain, as a share of its effect on {view.condition} rows. Supported if the "
+        f"upper bounds of all heads' shares are below {margin:g} and the power is at least {percent(bounds.power)}; "
+        f"contradicted if a head routes and its lower bound, which is adjusted over heads, is above {margin:g}. A head "
+        f"routes if the adjusted p of its selectivity and its p against {view.controls} groups are at most "
+        f"attention.alpha; p is the smallest of all heads against {view.controls} groups, adjusted over heads "
+        "(Westfall-Young); the power is for routing that doubles a head's effect, in a head drawn at random; n counts "
+        "rows"
     )
 
 
@@ -439,24 +443,35 @@ def _routing_finding(decision: Decision, view: View) -> str:
     heads, share = decision.evidence, decision.number
     which = {
         "supported": "no attention head routes",
-        "contradicted": f"{heads.routing} of {heads.n} attention heads route",
+        "contradicted": f"{heads.routing} of {heads.n} ablated attention heads route",
         "undecided": "an attention head may route",
     }[decision.verdict]
     return (
-        f"{which} {view.condition} rows to {_named(decision)}: the strongest head moves them by {share.value:.2g} of a "
-        f"mean head's effect beyond what {view.contrast} rows, {view.controls} groups and the other heads explain (95 "
-        f"% interval from {share.ci_low:.2g}; no head more than {share.ci_high:.2g}; {decision.n:,.0f} rows; threshold "
-        f"for dedicated routing: {decision.bound:g})"
+        f"{which} {view.condition} rows to {_named(decision)}: the largest share of a head's effect on "
+        f"them that is routing is {percent(share.value)}, beyond what {view.contrast} rows, {view.controls} groups and "
+        f"the other heads explain (95 % interval from {percent(share.ci_low)}; no ablated head above "
+        f"{percent(share.ci_high)}; {decision.n:,.0f} rows; threshold for dedicated routing: {percent(decision.bound)})"
     )
 
 
 def _routing_evidence(decision: Decision, view: View) -> str:
     heads = decision.evidence
     return (
-        f"of {heads.n} attention heads {heads.selective} move these neurons more on {view.condition} rows than on "
-        f"{view.contrast} rows, and {heads.routing} route; the strongest moves them by {heads.largest:.2g} standard "
-        f"deviations more than is explained, p = {decision.p_value:.2g}"
-        f"{_concentration(heads.concentration, view)}"
+        f"{heads.n} of {heads.all} attention heads were ablated; heads that move these neurons more on "
+        f"{view.condition} rows than on {view.contrast} rows: {heads.selective}; heads that route: {heads.routing}, p "
+        f"= {decision.p_value:.2g}; routing that doubles a head's effect would be found with a chance of "
+        f"{percent(decision.power)}{_missed_heads(heads)}{_concentration(heads.concentration, view)}"
+    )
+
+
+def _missed_heads(heads: routing.Heads) -> str:
+    """What is known about heads that were not ablated, empty where there are none."""
+    if heads.all == heads.n or heads.missed is None:
+        return ""
+    found = heads.missed
+    return (
+        f"; among {found.sample} heads drawn from those that the screen did not name, {percent(found.routing)} route, "
+        f"so that at most {percent(found.upper)} of the heads that were not ablated do (one-sided 95 %)"
     )
 
 
@@ -816,6 +831,14 @@ def _(needed: routing.ClearRouting) -> str:
 @requirement.register
 def _(needed: course.RunThatRises) -> str:
     return f"a model or a longer training run in which the measure changes by more than {needed.margin:.2g}"
+
+
+@requirement.register
+def _(needed: routing.RoutingPower) -> str:
+    return (
+        f"a power of {percent(needed.wanted)} ({percent(needed.power)} here): more documents (`attention.documents`) "
+        "or more heads that are ablated (`attention.candidates`)"
+    )
 
 
 @requirement.register

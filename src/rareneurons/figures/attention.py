@@ -17,6 +17,7 @@ from rareneurons.groups import TOP_GROUPS
 from rareneurons.tables import rows_of
 
 UNIT = "effect (sd)"
+NOT_ABLATED = "#bbbbbb"
 
 
 def drawn_group(heads: pd.DataFrame, model: str) -> str | None:
@@ -42,7 +43,9 @@ def _errors(table: pd.DataFrame) -> np.ndarray:
 
 
 def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> Figure:
-    """Effect of ablating each head on a group, by layer and head, per condition and as difference; one row per model.
+    """Effect of replacing each head on a group, by layer and head, per condition and as difference; one row per model.
+
+    Where heads were screened, the effects per condition are those of the screen, which has all heads.
 
     Args:
         heads: tables of heads, of one checkpoint per model.
@@ -56,7 +59,7 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
         group = drawn_group(heads, model)
         shape = heads.loc[heads["model"] == model, ["layer", "head"]].max().to_numpy() + 1
         unreachable = _of(heads, model, group, rare, "structurally_zero")
-        effects = [_of(heads, model, group, name, "head_effect", "mean", "matched") for name in conditions]
+        effects = [_effects(heads, model, group, name) for name in conditions]
         gap = _of(heads, model, group, f"{rare}-{common}", "selectivity", "mean")
         top = max([each["value"].max() for each in effects if len(each)], default=1)
         widest = gap["value"].abs().max() if len(gap) else 1
@@ -65,6 +68,7 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
             f"{name}\nn = {each['n'].max() if len(each) else 0}" for name, each in zip(conditions, effects, strict=True)
         ]
         for axis, name, (table, colours, low, high) in zip(line, [*names, f"{rare} −\n{common}"], parts, strict=True):
+            axis.set_facecolor(NOT_ABLATED)
             image = axis.imshow(_grid(table, shape), origin="lower", aspect="auto", cmap=colours, vmin=low, vmax=high)
             _hatch(axis, unreachable)
             axis.set_title(name)
@@ -81,8 +85,19 @@ def head_maps(heads: pd.DataFrame, conditions: Sequence[str], alpha: float) -> F
         Line2D([], [], color="black", marker="o", markersize=2.5, linestyle="", label=f"adjusted p ≤ {alpha:g}"),
         Patch(facecolor="#dddddd", hatch="////", edgecolor="#777777", label="cannot reach the last MLP"),
     ]
+    if (heads["measure"] == "screened_effect").any():
+        handles.append(Patch(facecolor=NOT_ABLATED, edgecolor="#777777", linewidth=0.4, label="not ablated"))
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _effects(heads: pd.DataFrame, model: str, group: str | None, condition: str) -> pd.DataFrame:
+    """First-order effects of the screen, where there was one, of heads that can reach the group; else exact ones."""
+    screened = _of(heads, model, group, condition, "screened_effect", "mean")
+    unreachable = _of(heads, model, group, condition, "structurally_zero")
+    if screened.empty:
+        return _of(heads, model, group, condition, "head_effect", "mean", "matched")
+    return screened[~screened["layer"].isin(unreachable["layer"])]
 
 
 def _grid(table: pd.DataFrame, shape: np.ndarray) -> np.ndarray:

@@ -45,3 +45,22 @@ def run_from(architecture: Architecture, layer: int, residual: torch.Tensor) -> 
     """
     with blocks_skipped_below(architecture, layer):
         return architecture.base(inputs_embeds=architecture.embeddings_for(residual), use_cache=False).last_hidden_state
+
+
+@contextmanager
+def attention_given(architecture: Architecture, layer: int, heads: torch.Tensor) -> Iterator[None]:
+    """While active, the layer's attention is not computed: its output projection reads ``heads`` instead.
+
+    Hooks of the output projection run as usual. There is no attention pattern.
+
+    Args:
+        architecture: an open checkpoint.
+        layer: index of the layer.
+        heads: (batch, positions, width), the heads' outputs side by side.
+    """
+    attention, projection = architecture.attention(layer), architecture.attention_output(layer)
+    attention.forward = lambda *_, **__: (projection(heads), None)
+    try:
+        yield
+    finally:
+        del attention.forward  # the class's own again

@@ -226,18 +226,41 @@ def other_layers(sizes: Sizes, config: Mapping) -> Cost:
     return Cost(memory, 10, 4 * neurons * tokens * (shape.pass_operations / 2 + unembedding))
 
 
-def attention(sizes: Sizes, config: Mapping) -> Cost:
-    """Whole passes over its documents, as many as its layer evaluations make (docs/methods.md).
+def screening_passes(settings: Mapping) -> int:
+    """Whole passes over a document that attention's screen takes: two forward, and backward ones.
 
-    Every head and layer three times, the random sets once, each from its lowest layer up.
+    Three top groups and their matched controls, all neurons and the loss, for two conditions. A backward pass without
+    gradients of weights counts as a forward pass.
     """
+    return 2 + (2 * 3 + 2) * 2 * settings["sign_draws"]
+
+
+def attention_passes(shape: Shape, settings: Mapping) -> float:
+    """Whole passes over a document that attention takes, as many as its layer evaluations make (docs/methods.md).
+
+    Two for the means and the clean run, one for the patterns, one per random set; whole layers and single heads from
+    their layer up, half the layers on average. If every head is ablated, heads and layers are, in all three kinds.
+    """
+    heads, half = shape.layers * shape.heads, (shape.layers + 1) / 2 / max(1, shape.layers)
+    always = 3 + settings["head_sets"]
+    if settings["candidates"] == "all" or heads <= settings["candidates"] + settings["sample"]:
+        return always + 3 * (heads + shape.layers) * half
+    candidates = min(heads, 2 * settings["candidates"])
+    others = min(heads - candidates, shape.layers + settings["sample"])
+    return always + screening_passes(settings) + (3 * candidates + others + shape.layers) * half
+
+
+def attention(sizes: Sizes, config: Mapping) -> Cost:
+    """Whole passes over its documents; the screen keeps all layers' activations of a batch."""
     shape, settings, length = sizes.shape, config["attention"], config["rows"]["block_length"]
-    passes = 2 + 1 + 3 * (shape.heads + 1) * (shape.layers + 1) / 2 + settings["head_sets"]
     copies = settings["batch_size"] * settings["ablations_a_pass"]
-    streams = 4 * settings["documents"] * length * shape.layers * shape.width / MB
+    streams = 2 * 4 * settings["batch_size"] * length * shape.layers * shape.width / MB
     logits = 4 * n_rows(config) * shape.vocabulary / MB / 10
-    memory = MODEL_MB + 100 + sizes.loaded_mb + streams + pass_mb(shape, copies, length) + logits
-    return Cost(memory, 6, passes * shape.pass_operations * settings["documents"] * length)
+    ablation = streams + pass_mb(shape, copies, length) + logits
+    screen = shape.layers * pass_mb(shape, settings["batch_size"], length)
+    memory = MODEL_MB + 100 + sizes.loaded_mb + max(ablation, screen)
+    operations = attention_passes(shape, settings) * shape.pass_operations * settings["documents"] * length
+    return Cost(memory, 6, operations)
 
 
 def weightwatcher(sizes: Sizes, _config: Mapping) -> Cost:
