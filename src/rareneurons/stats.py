@@ -127,6 +127,16 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Adjusted p-values that control the chance of any false rejection (Holm 1979); NaN stays NaN."""
+    adjusted = np.full(len(p_values), np.nan)
+    known = np.flatnonzero(np.isfinite(p_values))
+    rising = known[np.argsort(p_values[known], kind="stable")]
+    times = np.arange(len(rising), 0, -1)
+    adjusted[rising] = np.minimum(np.maximum.accumulate(p_values[rising] * times), 1)
+    return adjusted
+
+
 def frame_of_tests(checkpoint: CheckpointName, estimates: Iterable[tuple[str, str, Estimate]]) -> pd.DataFrame:
     """Long table of (condition, group, estimate) triples with adjusted p-values.
 

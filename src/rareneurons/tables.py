@@ -21,6 +21,7 @@ MEASURE_COLUMNS = [*MEASURE_KEYS, *MEASURE_NUMBERS]
 DRAW_KEYS = ["condition", "group", "measure", "part", "quantity", "against"]
 MAY_BE_EMPTY = ("part", "against", "reason", "need", "evidence")  # text columns that a CSV file may leave empty
 VALUE, DIFFERENCE, RATIO = "value", "difference", "ratio"
+EXCESS = "excess"  # a group's number less the mean of what it is compared with
 INFLUENCE_COLUMNS = [
     *IDENTITY,
     "layer",

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from rareneurons.claims import Bounds, View
+from rareneurons.claims import CLAIMS, Bounds, View, decide
+from rareneurons.stats import NORMAL_95
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, measure_frame
 
 VIEW = View("rare", "common")
@@ -20,7 +22,14 @@ BOUNDS = Bounds(
     specialization_margin=0.01,
     abrupt_width=0.69,
     hill_reduction=0.1,
+    selectivity_margin=0.02,
 )
+
+
+def row_of(claim, tables, view=VIEW, bounds=BOUNDS):
+    """The row of one model's claim by its own rule: its p is adjusted for no other claim's."""
+    rows = decide(tables, view, bounds, [each for each in CLAIMS if each.name == claim])
+    return rows.set_index("claim").loc[claim]
 
 
 def frame(model, step, condition, group, measure, part, value, p=0.04, quantity="value"):
@@ -55,6 +64,35 @@ def dimension_table(
     return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
+def selectivity_table(models, group="top_33", **excess):
+    """What C8 reads of a group at two steps: its excess over each kind of comparison, as (value, error)."""
+    frames = []
+    for model in models:
+        for step, shift in ((2, 5.0), (16, 0.0)):
+            found = [
+                Estimate(
+                    "delta_loss",
+                    0.3,
+                    "nats",
+                    90,
+                    0.2,
+                    0.4,
+                    part="matched_rows",
+                    quantity="difference",
+                    against="matched",
+                )
+            ]
+            for against, (value, error) in excess.items():
+                interval = value - NORMAL_95 * error + shift, value + NORMAL_95 * error + shift
+                p = 2 * norm.sf(abs(value + shift) / error)
+                names = {"part": "matched_rows", "quantity": "excess", "against": against}
+                found.append(Estimate("delta_loss", value + shift, "nats", 90, *interval, p, **names))
+            frames.append(
+                measure_frame(CheckpointName(model, f"step{step}"), [("rare-common", group, e) for e in found])
+            )
+    return pd.concat(frames)
+
+
 def audit_table(models, **findings):
     """The audit's answer; ``findings`` of the first model by checkpoint."""
     rows = [(models[0], name, int(name[4:]), finding, True) for name, finding in findings.items()]
@@ -68,7 +106,7 @@ def groups_table(models):
         (model, f"step{step}", step, group, neuron)
         for model in models
         for step in (2, 16)
-        for group, size in (("top_33", 33), ("plateau", 20))
+        for group, size in (("top_33", 33), ("selective_33", 33), ("plateau", 20))
         for neuron in range(size)
     ]
     return pd.DataFrame(rows, columns=["model", "checkpoint", "step", "group", "neuron"])
@@ -183,6 +221,7 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         "organization": clusters_table(models, group=group),
         "attention": routing_table(models, group=group),
         "coordination": pd.concat([dimension_table(group, model, step) for model, step in steps]),
+        "joint": selectivity_table(models, matched=(0.1, 0.01)),
         "dynamics": pd.DataFrame(columns=MEASURE_COLUMNS),
         "audit": audit_table(models),
         "groups": groups_table(models),

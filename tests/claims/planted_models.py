@@ -13,6 +13,7 @@ from claim_tables import BOUNDS, VIEW
 from planted_head import planted_groups, planted_model, planted_text
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
+from rareneurons.conventions import SELECTIVE
 from rareneurons.conventions import TOP as TOP_GROUP
 from rareneurons.coordination.estimates import CoordinationSettings, activation_coordination
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
@@ -26,13 +27,14 @@ from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings, regime_estimates, trending_draws
 from rareneurons.spectra.estimates import SpectraSettings, spectra_estimates
 from rareneurons.stats import document_weights, frame_of_tests
-from rareneurons.tables import CheckpointName, Draws, Estimate, draws_frame, measure_frame
+from rareneurons.tables import DIFFERENCE, CheckpointName, Draws, Estimate, draws_frame, measure_frame
 
 STEPS = (0, 1, 2, 4, 8, 16, 32)
 PAIR = (VIEW.condition, VIEW.contrast)
 BOOST, SUPPRESS, TOP, WIDTH = 1200, 200, 33, 48
 BLOCKS, ROWS = 60, 900
 DRAWS = 40
+SELECTIVITY_ERROR = 0.006  # nats
 CUTS = (3.5, 5.5)
 REGIMES = RegimeSettings(CUTS, DRAWS, 199, BOUNDS.plateau_alpha, BOUNDS.flatness, BOUNDS.excess, 0.5, 15, (TOP,))
 ORGANIZATION = OrganizationSettings(DRAWS, 20, 3, [1.0], 20, 200, 30)
@@ -176,15 +178,26 @@ def planted_selectivity(names, has_all: bool, seed: int) -> tuple[pd.DataFrame, 
     """
     rng = np.random.default_rng([seed, 5])
     growth = np.arange(len(names)) / (len(names) - 1) if has_all else np.array([name.step > 4 for name in names])
-    values = 0.3 * growth + 0.006 * rng.normal(size=len(names))
+    values = 0.3 * growth + SELECTIVITY_ERROR * rng.normal(size=len(names))
     number = {"part": MATCHED_ROWS, "quantity": EXCESS, "against": VIEW.controls}
     tables, draws = [], []
     for name, value in zip(names, values, strict=True):
         place = VIEW.difference, TOP_GROUP
         tables.append(measure_frame(name, [(*place, Estimate(DELTA_LOSS, value, "nats", ROWS, **number))]))
-        drawn = value + 0.006 * rng.normal(size=100)
+        drawn = value + SELECTIVITY_ERROR * rng.normal(size=100)
         draws.append(draws_frame(name, [(*place, Draws(DELTA_LOSS, drawn, **number))]))
     return pd.concat(tables), pd.concat(draws)
+
+
+def selectivity_at_the_end(name: CheckpointName, has_all: bool) -> pd.DataFrame:
+    """What C8 reads: an excess of the top neurons in the model that has all, none of either group in the other."""
+    names, found = {"part": MATCHED_ROWS, "against": VIEW.controls}, []
+    for group, value in ((TOP_GROUP, 0.3 if has_all else 0.0), (SELECTIVE, 0.0)):
+        ends = value - 2 * SELECTIVITY_ERROR, value + 2 * SELECTIVITY_ERROR
+        numbers = value, "nats", ROWS, *ends, 1e-6 if value else 1.0
+        both = (Estimate(DELTA_LOSS, *numbers, quantity=quantity, **names) for quantity in (EXCESS, DIFFERENCE))
+        found += [(VIEW.difference, group, each) for each in both]
+    return measure_frame(name, found)
 
 
 def planted_attention(name: CheckpointName, with_head: bool, seed: int) -> pd.DataFrame:
@@ -213,6 +226,7 @@ def planted_run(seed: int, has_all: bool) -> Mapping[str, pd.DataFrame]:
     audit = pd.DataFrame({"model": model, "step": STEPS, "finding": "ok", "left_out": False})
     return tables | {
         "dynamics": pd.concat([trends, first_plateau_steps(tables["regimes"])]),
+        "joint": selectivity_at_the_end(names[-1], has_all),
         "attention": planted_attention(names[-1], not has_all, seed),
         "audit": audit.assign(checkpoint=[name.checkpoint for name in names]),
     }

@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, VIEW, clusters_table, tables_for
-
-from rareneurons.claims import decide
+from claim_tables import clusters_table, row_of, tables_for
 
 
 def clusters_row(plateau=(1, 0), **numbers) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"organization": clusters_table(["a"], **numbers)}
-    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C4"]
+    return row_of("C4", tables)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, VIEW, dimension_table, tables_for
-
-from rareneurons.claims import decide
+from claim_tables import dimension_table, row_of, tables_for
 
 
 def decided(plateau=(1, 0), **given) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"coordination": dimension_table(**given)}
-    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
+    return row_of("C3", tables)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +46,7 @@ def test_dimension_row_is_a_share_of_the_matched_mean_and_says_its_numbers():
 def test_without_a_declared_plateau_the_fixed_cut_is_looked_at_even_where_one_is_fitted():
     both = pd.concat([dimension_table(), dimension_table("top_33", value=0.56, gap=(-0.05, 0.05), q=0.6)])
     tables = tables_for(["a"]) | {"coordination": both}
-    row = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
+    row = row_of("C3", tables)
     assert "(top_33, rare)" in row["statistic"]
     assert row["verdict"] == "contradicted"
     assert "the 33 most influential neurons" in row["sentence"]

@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, VIEW, routing_table, tables_for
-
-from rareneurons.claims import decide
+from claim_tables import routing_table, row_of, tables_for
 
 
 def routing_row(plateau=(1, 0), **numbers) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"attention": routing_table(["a"], **numbers)}
-    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C5"]
+    return row_of("C5", tables)
 
 
 @pytest.mark.parametrize(

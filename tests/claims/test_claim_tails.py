@@ -3,10 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, VIEW, tables_for, tails_table
+from claim_tables import row_of, tables_for, tails_table
 from courses import RISING, course_of
-
-from rareneurons.claims import decide
 
 
 def c7(matrices, courses, plateau=(0, 0), group="top_33") -> pd.Series:
@@ -17,7 +15,7 @@ def c7(matrices, courses, plateau=(0, 0), group="top_33") -> pd.Series:
     tables["dynamics"] = pd.concat(
         course_of(("hill", name, "ratio", "matched"), values, 0.002, rng, group) for name, values in courses.items()
     )
-    return decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7"]
+    return row_of("C7", tables)
 
 
 RATIO = "hill", "w_out", "ratio", "matched"
@@ -84,7 +82,7 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
     names = (("top_33", RISING), ("final_top_33", -RISING))
     rng = np.random.default_rng(0)
     tables["dynamics"] = pd.concat(course_of(RATIO, v, 0.001, rng, group) for group, v in names)
-    said = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7", "evidence"]
+    said = row_of("C7", tables)["evidence"]
     assert "rank correlation with step 1 (" in said
     assert "(the final neurons tracked backwards: -1 (95 % interval -1 to -1)" in said
     with_plateau = c7({"w_out": {}}, {"w_out": FALLING}, plateau=(1, 0), group="plateau")
@@ -96,7 +94,7 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
 
 
 def test_need_of_tails():
-    alone = decide(tables_for(["a"]), VIEW, BOUNDS).set_index("claim").loc["C7"]
+    alone = row_of("C7", tables_for(["a"]))
     assert alone["verdict"] == "undecided"
     assert alone["need"] == "w_out: 5 checkpoints with a known step (2 here)"
     wide = c7({"w_out": {"q": 0.3}}, {"w_out": FALLING})["need"]
@@ -105,5 +103,5 @@ def test_need_of_tails():
     rng = np.random.default_rng(0)
     tables = tables_for(["a"])
     tables["dynamics"] = course_of(RATIO, 1 - 0.1 * RISING, 0.15, rng)
-    uncertain = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C7", "need"]
+    uncertain = row_of("C7", tables)["need"]
     assert "times as many discovery documents" in uncertain

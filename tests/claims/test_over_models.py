@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from claim_tables import BOUNDS, VIEW
 
-from rareneurons.claims.decision import Decision, Statistic
+from rareneurons.claims.decision import Decision, Premise, Statistic
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.over_models import SHARE_OF_MODELS, MoreModelsLikeThese, over_models
 from rareneurons.claims.sentences import claim_texts
@@ -35,17 +35,18 @@ def texts(found: Decision) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        ("yy", "supported"),
-        ("yu", "undecided"),  # half is no majority
-        ("yyu", "supported"),
-        ("yyn", "undecided"),
+        ("yy", "undecided"),  # two models are a vote, not a sample
+        ("yyy", "undecided"),
+        ("yyyy", "supported"),
+        ("yyyyuuu", "supported"),
+        ("yyyyuuuu", "undecided"),  # half is no majority
         ("yyyyn", "undecided"),
-        ("nnu", "contradicted"),
+        ("nnnnu", "contradicted"),
         ("nu", "undecided"),
         ("uu", "undecided"),
     ],
 )
-def test_a_majority_without_a_contradiction_decides(verdicts, expected):
+def test_four_models_and_a_majority_without_a_contradiction_decide(verdicts, expected):
     found = over_models(models(verdicts), None)
     assert found.verdict == expected
     assert found.number.value == verdicts.count("y") / len(verdicts)
@@ -84,11 +85,26 @@ def test_the_mean_decides_where_single_models_do_not():
     assert "I squared" in texts(above)["evidence"]
 
 
+def test_a_mean_that_spans_the_bound_decides_nothing_although_both_models_support_the_claim():
+    found = over_models(models("yy", [-0.3, -0.02], half=0.01, bound=-0.125), 0.0)
+    assert found.verdict == "undecided"
+    assert found.number.ci_low < 0 < found.number.ci_high
+
+
+def test_models_whose_premise_is_not_met_have_no_part_in_the_mean():
+    table = models("uuuu", [0.03, 0.04, 0.05, 0.04])
+    for model, answer in (("m0", "fails"), ("m1", "open")):
+        premise = Premise(answer, "supported", table[model])
+        table[model] = replace(table[model], premise=premise)
+    assert over_models(table, 0.1).n == 2
+    assert "2 without an interval or a premise left out of the mean" in texts(over_models(table, 0.1))["evidence"]
+
+
 def test_models_without_an_interval_are_left_out_of_the_mean_and_named():
     table = models("yyu", [0.0, 0.01, np.nan])
     found = over_models(table, 0.1)
     assert found.n == 2
-    assert "1 without an interval left out of the mean" in texts(found)["evidence"]
+    assert "1 without an interval or a premise left out of the mean" in texts(found)["evidence"]
     table["m1"] = replace(table["m1"], number=Interval(0.01, 0.01, 0.01))  # no width
     counted = over_models(table, 0.1)
     assert counted.statistic.quantity == SHARE_OF_MODELS
@@ -99,9 +115,11 @@ def test_what_lacks_over_models():
     def need(verdicts: str) -> str:
         return texts(over_models(models(verdicts), None))["need"]
 
-    assert need("yuu") == "the verdict supported for 1 more of m1, m2 (see their rows)"
-    assert need("nuu").startswith("the verdict contradicted for 1 more of m1, m2")
-    assert need("uuu").startswith("the same verdict for 2 more of")
+    assert need("yyyuu") == "the verdict supported for 1 more of m3, m4 (see their rows)"
+    assert need("nnuuu").startswith("the verdict contradicted for 2 more of m2, m3, m4")
+    assert need("yyu").endswith("for 1 more of m2 (see their rows) and 1 more models, for at least 4 that agree")
+    assert need("yy") == "2 more models, for at least 4 that agree"
+    assert need("uuuu").startswith("the same verdict for 4 more of")
     assert "between m0 (supported) and m1 (contradicted)" in need("ynu")
     near = texts(over_models(models("uu", [0.0999999, 0.1000001]), 0.1))["need"]
     assert near.endswith("or more than 2,000 models: their mean is too close to the bound")

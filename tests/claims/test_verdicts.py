@@ -23,7 +23,7 @@ def test_one_row_a_claim_and_model_and_one_over_the_models():
     assert by_model.loc["C4", "value"].tolist() == pytest.approx([0.02, 0.02])
     over = claims[claims["model"] == ALL_MODELS].set_index("claim")
     assert over.loc[["C3", "C4", "C5"], "bound"].tolist() == [0, 0.05, 0.5], "means of C3 and C4, a share of C5"
-    assert np.isfinite(by_model.loc[["C1", "C2", "C5"], "power"]).all()
+    assert np.isfinite(by_model.loc[["C1", "C2", "C5", "C8"], "power"]).all()
     assert by_model.loc[["C3", "C6", "C7"], "power"].isna().all()
     alone = decide(tables_for(["a"]), VIEW, BOUNDS)
     assert alone["model"].tolist() == ["a"] * len(CLAIMS), "of one model it would say the same again"
@@ -71,7 +71,7 @@ def test_every_claim_has_words_and_no_words_lack_a_claim():
 
 def test_unmeasured_numbers_are_said():
     tables = tables_for(["a"])
-    for name in ("spectra", "coordination", "organization", "attention"):
+    for name in ("spectra", "coordination", "organization", "attention", "joint"):
         tables[name] = tables[name].iloc[:0]
     tables["regimes"] = tables["regimes"][tables["regimes"]["measure"] != "plateau"]
     claims = decide(tables, VIEW, BOUNDS).set_index("claim")

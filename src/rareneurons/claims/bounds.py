@@ -17,6 +17,7 @@ class Bounds:
     share of a mean head's effect. ``specialization_margin``: smallest growth of the top neurons' selectivity, in nats,
     that counts as specialization. ``abrupt_width``: a rise is abrupt if its middle half takes less than this in ln
     step. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control groups' mean.
+    ``selectivity_margin``: smallest excess of the joint effect on rare targets that matters, nats.
     """
 
     flatness: float
@@ -31,3 +32,4 @@ class Bounds:
     specialization_margin: float
     abrupt_width: float
     hill_reduction: float
+    selectivity_margin: float

@@ -33,13 +33,28 @@ class Unmeasured:
 
 
 @dataclass(frozen=True)
+class Premise:
+    """Whether there are neurons for a claim about rare-token neurons to be about, as C8 says it (``selectivity``).
+
+    ``answer``: C8 finds them (``met``), finds none with power (``fails``), or is undecided (``open``). ``by_rule``: the
+    verdict of the claim's own rule on the neurons that it looked at.
+    """
+
+    answer: Literal["met", "fails", "open"]
+    by_rule: Verdict
+    selectivity: "Decision"
+
+
+@dataclass(frozen=True)
 class Decision:
     """A verdict and what it rests on.
 
-    ``number``: the statistic; ``p_value``: adjusted; ``n``: what the rule says it counts; ``power``: of the test, where
-    the rule has one; ``bound``: where the number begins to matter. ``evidence``: all numbers that went into the
-    verdict, as the rule's own class, or :class:`Unmeasured`. ``neurons``: the group it is about, if it is about one.
-    ``options``: what would decide it, each by itself; of interest only where it is undecided.
+    ``number``: the statistic; ``p_value``: of the primary test, and ``adjusted_p`` after Holm's adjustment for the
+    model's claims, NaN where the rule's verdict does not rest on it; ``n``: what the rule says it counts; ``power``:
+    of the test, where the rule has one; ``bound``: where the number begins to matter. ``evidence``: all numbers that
+    went into the verdict, as the rule's own class, or :class:`Unmeasured`. ``neurons``: the group it is about, if it is
+    about one. ``options``: what would decide it, each by itself; of interest only where it is undecided. ``premise``:
+    of a claim about rare-token neurons.
     """
 
     verdict: Verdict
@@ -52,6 +67,8 @@ class Decision:
     power: float = NAN
     bound: float = NAN
     neurons: TopGroup | None = None
+    adjusted_p: float = NAN
+    premise: Premise | None = None
 
 
 def unmeasured(

@@ -1,4 +1,4 @@
-"""What holds over a run's models: their verdicts counted, and a random-effects mean where a claim's number has one."""
+"""What holds over a run's models: the mean of a claim's number where it has one, or at least four that agree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
 from rareneurons.stats import NORMAL_95, RandomEffects, random_effects
 
 Decisions = Mapping[str, Decision]  # by model
+LEAST_AGREEING = 4  # models that must agree where no mean decides: two or three are no sample of models
 SHARE_OF_MODELS = "share_of_models"
 MEAN_OVER_MODELS = "mean_over_models"
 
@@ -37,7 +38,7 @@ class Mean:
     """Evidence: the models' verdicts, and their mean number.
 
     ``spread``: standard deviation of the models' true values; ``heterogeneity``: I squared, 0 to 1; ``left_out``:
-    number of models without an interval; ``contradicted_above``: the bound on the other side.
+    number of models without an interval or a premise; ``contradicted_above``: the bound on the other side.
     """
 
     tally: Tally
@@ -54,6 +55,13 @@ class MoreVerdicts:
     verdict: Literal["supported", "contradicted", ""]
     n: int
     models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MoreModels:
+    """Requirement: ``n`` more models, so that at least ``LEAST_AGREEING`` can agree."""
+
+    n: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,9 @@ class MoreModelsLikeThese:
 def over_models(decisions: Decisions, supported_below: float | None) -> Decision:
     """The decision on a claim over all models.
 
+    The interval of the mean decides, or ``LEAST_AGREEING`` models and more than half of all that agree; either way no
+    model may say the opposite. Models in which a claim's premise is not met have no part in the mean.
+
     Args:
         decisions: the decision for each of at least two models.
         supported_below: the claim's number speaks for it below this, and against it above its ``bound``; None for a
@@ -84,7 +95,9 @@ def over_models(decisions: Decisions, supported_below: float | None) -> Decision
     numbers = {
         model: decision.number
         for model, decision in decisions.items()
-        if decision.number.is_known and decision.number.ci_high > decision.number.ci_low
+        if decision.number.is_known
+        and decision.number.ci_high > decision.number.ci_low
+        and (decision.premise is None or decision.premise.answer == "met")
     }
     if supported_below is None or len(numbers) < 2:
         return _counted(decisions)
@@ -102,10 +115,15 @@ def _tally(decisions: Decisions) -> Tally:
 
 def _verdict(tally: Tally, mean_says: Verdict = "undecided") -> Verdict:
     """By the models' verdicts and what their mean says."""
-    yes, no, n = tally.count("supported"), tally.count("contradicted"), tally.n
-    if not no and (2 * yes > n or mean_says == "supported"):
+    yes, no, enough = tally.count("supported"), tally.count("contradicted"), _agreeing(tally.n)
+    if not no and (yes >= enough or mean_says == "supported"):
         return "supported"
-    return "contradicted" if not yes and (2 * no > n or mean_says == "contradicted") else "undecided"
+    return "contradicted" if not yes and (no >= enough or mean_says == "contradicted") else "undecided"
+
+
+def _agreeing(n: int) -> int:
+    """How many of n models must agree."""
+    return max(LEAST_AGREEING, n // 2 + 1)
 
 
 def _statistic(decisions: Decisions, quantity: str) -> Statistic:
@@ -134,12 +152,15 @@ def _counted(decisions: Decisions) -> Decision:
 
 
 def _lacking(tally: Tally) -> Option:
-    """Verdicts that lack for a majority without a contradiction."""
+    """Verdicts or models that lack for enough models that agree, without a contradiction."""
     yes, no, undecided = (tally.models[verdict] for verdict in get_args(Verdict))
     if yes and no:
         return Option((ModelsBetween(yes, no),))
+    lacking = _agreeing(tally.n) - len(yes or no)
+    from_here = min(lacking, len(undecided))
     side: Literal["supported", "contradicted", ""] = "supported" if yes else "contradicted" if no else ""
-    return Option((MoreVerdicts(side, tally.n // 2 + 1 - len(yes or no), undecided),))
+    here = (MoreVerdicts(side, from_here, undecided),) if from_here else ()
+    return Option((*here, *((MoreModels(lacking - from_here),) if lacking > from_here else ())))
 
 
 def _averaged(decisions: Decisions, numbers: Mapping[str, Interval], supported_below: float) -> Decision:

@@ -99,6 +99,22 @@ class Measurable:
 
 
 @dataclass(frozen=True)
+class SmallerP:
+    """A primary p that is small enough beside those of the model's ``n`` other claims: ``adjusted`` here by Holm."""
+
+    adjusted: float
+    alpha: float
+    n: int
+
+
+@dataclass(frozen=True)
+class SelectiveNeurons:
+    """Neurons that matter more for rare targets: C8 finds none, or is undecided (``may_exist``)."""
+
+    may_exist: bool
+
+
+@dataclass(frozen=True)
 class NothingPromising:
     """Neither more neurons nor more documents are likely to help: ``number`` is within the spread of the controls."""
 

@@ -11,10 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from rareneurons.claims import clusters, course, over_models, over_training, plateau, requirements, routing, tails
+from rareneurons.claims import (
+    clusters,
+    course,
+    over_models,
+    over_training,
+    plateau,
+    requirements,
+    routing,
+    selectivity,
+    tails,
+)
 from rareneurons.claims.below_controls import Comparison
 from rareneurons.claims.bounds import Bounds
-from rareneurons.claims.decision import Decision, Statistic, Unmeasured
+from rareneurons.claims.decision import Decision, Premise, Statistic, Unmeasured
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
 from rareneurons.claims.view import TopGroup, View
@@ -85,10 +95,53 @@ def _finding_and_evidence(wording: Wording, decision: Decision, view: View) -> t
         reason = _why_unmeasured(decision.evidence.reason, decision.evidence.absent_from)
         who = "" if decision.neurons is None else f" for {neurons(decision.neurons)}"
         return f"it was not measured{who}: {reason}", f"not measured: {reason}"
-    evidence = wording.evidence(decision, view)
-    if decision.neurons is not None and not decision.neurons.is_plateau and view.group is None:
+    finding, evidence = wording.finding(decision, view), wording.evidence(decision, view)
+    if np.isfinite(decision.adjusted_p):
+        evidence += f"; p adjusted for the model's other claims (Holm) {decision.adjusted_p:.2g}"
+    if decision.premise is not None:
+        finding = _with_premise(decision.premise, finding)
+        evidence += f"; {_premise_evidence(decision.premise)}"
+    is_fixed = decision.neurons is not None and decision.neurons.is_top and view.group is None
+    if is_fixed and not isinstance(decision.evidence, selectivity.Selectivities):
         evidence += "; no plateau is declared, so these are the neurons before the paper's fixed cut"
-    return wording.finding(decision, view), evidence
+    return finding, evidence
+
+
+def _with_premise(premise: Premise, finding: str) -> str:
+    """The finding after what is missing for it to be about rare-token neurons."""
+    if premise.answer == "fails":
+        return (
+            "there are no neurons for the claim to be about, since none were found that matter more for rare targets "
+            f"(C8); of the paper's neurons: {finding}"
+        )
+    if premise.answer == "open" and premise.by_rule == "supported":
+        return (
+            f"it holds for the paper's neurons, but whether these matter more for rare targets is open (C8): {finding}"
+        )
+    return finding
+
+
+def _premise_evidence(premise: Premise) -> str:
+    """Which neurons the claim was decided on and why, and whether labels matter for their choice."""
+    if premise.answer == "met":
+        selective = premise.selectivity.neurons is not None and premise.selectivity.neurons.is_selective
+        return _premise_of_the_selective() if selective else _premise_of_the_top(premise)
+    found = "finds none" if premise.answer == "fails" else "is undecided on neurons"
+    return (
+        f"C8 {found} that matter more for rare targets, so the claim is decided on the paper's; by its rule: "
+        f"{premise.by_rule}"
+    )
+
+
+def _premise_of_the_selective() -> str:
+    return "C8 finds that these neurons matter more for rare targets"
+
+
+def _premise_of_the_top(premise: Premise) -> str:
+    return (
+        "C8 finds that the most influential neurons matter more for rare targets"
+        f"{_again(premise.selectivity.evidence.shown)}"
+    )
 
 
 def _why_unmeasured(reason: str, absent_from: str) -> str:
@@ -110,6 +163,8 @@ def with_interval(number: Interval) -> str:
 
 def neurons(top: TopGroup) -> str:
     """Name of the neurons that a claim is decided on."""
+    if top.is_selective:
+        return f"the {top.size} most rare-selective neurons"
     return f"the {top.size} plateau neurons" if top.is_plateau else f"the {top.size} most influential neurons"
 
 
@@ -320,6 +375,75 @@ def _phases_finding(decision: Decision, view: View) -> str:
 def _phases_evidence(decision: Decision, view: View) -> str:
     found = decision.evidence
     return _tested_curve(found.curve) if isinstance(found, plateau.Phases) else _curve_evidence(decision, view)
+
+
+# C8
+
+
+def _selectivity_statistic(statistic: Statistic) -> str:
+    return (
+        "joint ablation: change of loss on rare less common rows of equal clean loss, beyond "
+        f"{_compared_with(statistic.against)} {_where(statistic)}"
+    )
+
+
+def _compared_with(against: str) -> str:
+    return {
+        selectivity.SHUFFLED: "neurons that exchanged labels choose",
+        selectivity.UNTRAINED: "the untrained model's",
+    }.get(against, f"{against} groups")
+
+
+def _selectivity_rule(view: View, bounds: Bounds) -> str:
+    rare, common = view.condition, view.contrast
+    return (
+        f"two groups are ablated: the neurons with the largest excess of influence on {rare} over {common} discovery "
+        f"rows, and those with the largest influence on {rare} rows. At equal clean loss and position, ablation must "
+        f"cost held-out {rare} rows more than {common} ones, beyond {view.controls} groups, beyond the untrained "
+        "model's neurons chosen alike (if the run has it) and, for the first group, beyond those that exchanged labels "
+        "choose. A group's p is the largest of these (one-sided, intersection-union), and p is twice the smaller of "
+        f"both groups' (Bonferroni). Supported if p is at most {bounds.alpha:g}; contradicted if not and both groups "
+        f"exceed one of these by less than {bounds.selectivity_margin:g} nats (upper end of the interval), an excess "
+        f"that the test would find with a power of at least {percent(bounds.power)}. The value is the excess with the "
+        "largest p; power is that of the group with the lesser one; n counts pairs of rows"
+    )
+
+
+def _selectivity_finding(decision: Decision, view: View) -> str:
+    shown, excess = decision.evidence.shown, decision.number
+    return (
+        f"ablating {neurons(shown.neurons)} costs {view.condition} targets {shown.difference.value:+.2g} nats relative "
+        f"to {view.contrast} ones of equal clean loss, {excess.value:+.2g} beyond "
+        f"{_compared_with(shown.weakest.against)} (95 % interval {excess.ci_low:+.2g} to {excess.ci_high:+.2g}; "
+        f"{decision.n:,.0f} pairs of rows; p = {decision.p_value:.2g}; power for {decision.bound:g} nats: "
+        f"{percent(decision.power)})"
+    )
+
+
+def _selectivity_evidence(decision: Decision, view: View) -> str:
+    return "; ".join(map(_selectivity_of, decision.evidence.groups))
+
+
+def _selectivity_of(found: selectivity.Selectivity) -> str:
+    """All numbers of one group."""
+    beyond = ", ".join(
+        f"beyond {_compared_with(each.against)} {with_interval(each.excess)}, one-sided p = {each.p_value:.2g}"
+        for each in found.comparisons
+    )
+    whose = ""
+    if found.beyond_shuffled.is_known and not found.neurons.is_selective:
+        whose = f", beyond neurons that exchanged labels choose {with_interval(found.beyond_shuffled)}"
+    return (
+        f"{neurons(found.neurons)}: {with_interval(found.difference)} nats, {beyond}, power {percent(found.power)}"
+        f"{whose}{_again(found)}"
+    )
+
+
+def _again(found: selectivity.Selectivity) -> str:
+    """How many of the neurons exchanged labels choose as well: what these have in common is not about rare targets."""
+    if np.isnan(found.chosen_again):
+        return ""
+    return f", of which exchanged labels choose {percent(found.chosen_again)} as well"
 
 
 # C3
@@ -644,8 +768,8 @@ def _rule_over_models(decision: Decision) -> str:
             f"{bound}"
         )
     return (
-        f"supported if no model contradicts it and {either}more than half of the models support it{above}; "
-        f"contradicted the other way round{below}; {value}; one test per claim; n counts models"
+        f"supported if no model contradicts it and {either}at least {over_models.LEAST_AGREEING} models, and more than "
+        f"half, support it{above}; contradicted the other way round{below}; {value}; n counts models"
     )
 
 
@@ -676,7 +800,7 @@ def _evidence_over_models(decision: Decision) -> str:
     )
     if not isinstance(evidence, over_models.Mean):
         return tally
-    left_out = f"; {evidence.left_out} without an interval left out of the mean" * (evidence.left_out > 0)
+    left_out = f"; {evidence.left_out} without an interval or a premise left out of the mean" * (evidence.left_out > 0)
     heterogeneity = f"I squared {100 * evidence.heterogeneity:.0f} %"
     return f"standard deviation between models {evidence.spread:.2g}, {heterogeneity}; {tally}{left_out}"
 
@@ -757,6 +881,21 @@ def _(needed: requirements.MorePermutations) -> str:
 @requirement.register
 def _(needed: requirements.Measurable) -> str:
     return f"a group that can be measured; here: {_why_unmeasured(needed.reason, needed.absent_from)}"
+
+
+@requirement.register
+def _(needed: requirements.SmallerP) -> str:
+    return (
+        f"a smaller p: adjusted for those of the model's {needed.n} other claims (Holm) it is {needed.adjusted:.2g}, "
+        f"and {needed.alpha:g} at most would decide"
+    )
+
+
+@requirement.register
+def _(needed: requirements.SelectiveNeurons) -> str:
+    if needed.may_exist:
+        return "a decision that there are neurons that matter more for rare targets (see C8)"
+    return "a model or checkpoint that has neurons that matter more for rare targets (see C8)"
 
 
 @requirement.register
@@ -869,6 +1008,11 @@ def _(needed: over_models.MoreVerdicts) -> str:
 
 
 @requirement.register
+def _(needed: over_models.MoreModels) -> str:
+    return f"{needed.n} more models, for at least {over_models.LEAST_AGREEING} that agree"
+
+
+@requirement.register
 def _(needed: over_models.ModelsBetween) -> str:
     return (
         f"models between {', '.join(needed.supporting)} (supported) and {', '.join(needed.contradicting)} "
@@ -898,8 +1042,15 @@ WORDING: dict[str, Wording] = {
         _contrast_finding,
         _contrast_evidence,
     ),
+    "C8": Wording(
+        "Some neurons matter more for rare targets than for common ones",
+        _selectivity_statistic,
+        _selectivity_rule,
+        _selectivity_finding,
+        _selectivity_evidence,
+    ),
     "C3": Wording(
-        "Plateau neurons act together: reduced effective dimension",
+        "The top neurons act together: reduced effective dimension",
         _dimension_statistic,
         _dimension_rule,
         _dimension_finding,
@@ -907,7 +1058,7 @@ WORDING: dict[str, Wording] = {
         "relative difference in effective dimension from the control groups",
     ),
     "C4": Wording(
-        "Plateau neurons form no discrete clusters",
+        "The top neurons form no discrete clusters",
         _clusters_statistic,
         _clusters_rule,
         _clusters_finding,
@@ -915,7 +1066,7 @@ WORDING: dict[str, Wording] = {
         "separation of communities minus that of rotated neurons",
     ),
     "C5": Wording(
-        "No dedicated attention routing to the plateau neurons",
+        "No dedicated attention routing to the top neurons",
         _routing_statistic,
         _routing_rule,
         _routing_finding,
@@ -929,7 +1080,7 @@ WORDING: dict[str, Wording] = {
         _course_evidence,
     ),
     "C7": Wording(
-        "Plateau neurons' weights have heavier-tailed spectra, increasingly so",
+        "The top neurons' weights have heavier-tailed spectra, increasingly so",
         _tails_statistic,
         _tails_rule,
         _tails_finding,

@@ -1,18 +1,20 @@
 """Every claim's rule applied to every model, and over the models."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.clusters import decide_clusters
 from rareneurons.claims.course import decide_course
-from rareneurons.claims.decision import Decision
+from rareneurons.claims.decision import Decision, Verdict
 from rareneurons.claims.dimension import decide_dimension
 from rareneurons.claims.over_models import over_models
 from rareneurons.claims.plateau import decide_common_curve, decide_rare_curve
+from rareneurons.claims.premise import with_adjusted_p, with_premise
 from rareneurons.claims.routing import decide_routing
+from rareneurons.claims.selectivity import decide_selectivity, selected_group
 from rareneurons.claims.sentences import claim_texts
 from rareneurons.claims.tails import decide_tails
 from rareneurons.claims.view import Tables, View, tables_of
@@ -23,64 +25,100 @@ from rareneurons.tables import CLAIM_COLUMNS
 Rule = Callable[[Tables, View, Bounds], Decision]
 
 
+SELECTIVITY = "C8"
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim of the paper and the ``rule`` that decides it for one model.
 
-    ``mean_supports_below``: function of the bounds for a claim whose number models can be averaged over; a mean below
-    it supports the claim. ``about_training``: whether checkpoints that the audit left out belong to the evidence.
+    ``rests_on_p``: the verdicts that the rule gives only for a small p. ``has_premise``: whether the claim is about
+    rare-token neurons, which C8 must find. ``mean_supports_below``: function of the bounds for a claim whose number
+    models can be averaged over; a mean below it supports the claim. ``about_training``: whether checkpoints that the
+    audit left out belong to the evidence.
     """
 
     name: str
     rule: Rule
+    rests_on_p: tuple[Verdict, ...] = ("supported",)
+    has_premise: bool = False
     mean_supports_below: Callable[[Bounds], float] | None = None
     about_training: bool = False
 
 
+# C1 rests on the plateau test, which has a level of its own: regimes.alpha, shared by all checkpoints.
 CLAIMS = (
-    Claim("C1", decide_rare_curve),
-    Claim("C2", decide_common_curve),
-    Claim("C3", decide_dimension, mean_supports_below=lambda bounds: 0.0),
-    Claim("C4", decide_clusters, mean_supports_below=lambda bounds: bounds.cluster_margin),
-    Claim("C5", decide_routing),
-    Claim("C6", decide_course, about_training=True),
-    Claim("C7", decide_tails, about_training=True),
+    Claim("C1", decide_rare_curve, ()),
+    Claim("C2", decide_common_curve, ()),
+    Claim(SELECTIVITY, decide_selectivity),
+    Claim("C3", decide_dimension, has_premise=True, mean_supports_below=lambda bounds: 0.0),
+    Claim(
+        *("C4", decide_clusters, ("contradicted",)),
+        has_premise=True,
+        mean_supports_below=lambda bounds: bounds.cluster_margin,
+    ),
+    Claim("C5", decide_routing, (), has_premise=True),
+    Claim("C6", decide_course, (), about_training=True),
+    Claim("C7", decide_tails, has_premise=True, about_training=True),
 )
 
 
-def decisions(claim: Claim, by_model: Mapping[str, Tables], view: View, bounds: Bounds) -> dict[str, Decision]:
-    """The decision on a claim for each model and, where there are several, over ``ALL_MODELS``.
+def decisions_on(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS) -> dict[str, Decision]:
+    """The decisions on claims for one model, with their p adjusted for one another.
+
+    C8 is decided first. Where it finds selective neurons, claims about the top neurons are decided on these. If it does
+    not hold after adjustment, they are decided on the paper's neurons after all. A view that names its neurons asks for
+    no premise.
 
     Args:
-        claim: the claim.
-        by_model: model -> what verdicts on it look at, see :func:`tables_of`.
+        tables: what verdicts on the model look at, see :func:`tables_of`.
         view: which neurons, controls, rows and documents.
         bounds: decision bounds.
+        claims: the claims.
     """
-    found = {model: claim.rule(tables, view, bounds) for model, tables in by_model.items()}
-    if len(found) < 2:
-        return found
-    below = claim.mean_supports_below
-    return found | {ALL_MODELS: over_models(found, None if below is None else below(bounds))}
+    found = decide_selectivity(tables, view, bounds)
+    decisions = _by_rule(tables, replace(view, selected=selected_group(found)), bounds, claims, found)
+    adjusted = decisions.get(SELECTIVITY, found)
+    if adjusted.verdict != found.verdict:
+        decisions = _by_rule(tables, view, bounds, claims, found) | {SELECTIVITY: adjusted}
+    if view.group is not None:
+        return decisions
+    about = {claim.name: with_premise(decisions[claim.name], adjusted) for claim in claims if claim.has_premise}
+    return decisions | about
 
 
-def decide(tables: Tables, view: View, bounds: Bounds, claims: Iterable[Claim] = CLAIMS) -> pd.DataFrame:
+def _by_rule(
+    tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim], selectivity: Decision
+) -> dict[str, Decision]:
+    """Every claim by its own rule, with p adjusted for one another."""
+    found = {
+        claim.name: selectivity if claim.name == SELECTIVITY else claim.rule(tables, view, bounds) for claim in claims
+    }
+    return with_adjusted_p(found, {claim.name: claim.rests_on_p for claim in claims}, bounds.alpha)
+
+
+def decide(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """One row per claim and model, at the model's last checkpoint, and one over all models where there are several.
 
     Args:
         tables: name of a measure -> its table over all models and checkpoints.
         view: which neurons, controls, rows and documents.
         bounds: decision bounds.
-        claims: the claims to decide.
+        claims: the claims to decide. The p of a model are adjusted for one another, so fewer claims are adjusted less.
 
     Returns:
         ``CLAIM_COLUMNS``; ``model`` is ``ALL_MODELS`` over models. ``value`` is NaN where nothing is measured.
     """
     by_model = {str(model): tables_of(model, tables) for model in tables["regimes"]["model"].unique()}
     checkpoints = {model: str(mine["regimes"]["checkpoint"].iloc[0]) for model, mine in by_model.items()}
+    found = {model: decisions_on(mine, view, bounds, claims) for model, mine in by_model.items()}
     rows = []
     for claim in claims:
-        for model, decision in decisions(claim, by_model, view, bounds).items():
+        decisions = {model: mine[claim.name] for model, mine in found.items()}
+        if len(decisions) > 1:
+            below = claim.mean_supports_below
+            decisions[ALL_MODELS] = over_models(decisions, None if below is None else below(bounds))
+        for model, decision in decisions.items():
             note = left_out_note(tables["audit"], model) if claim.about_training else ""
             checkpoint = checkpoints.get(model, "")
             texts = claim_texts(claim.name, model, checkpoint, decision, view, bounds, note)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rareneurons.conventions import TOP
+from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.groups import ControlKind
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
@@ -26,8 +26,18 @@ class TopGroup:
 
     @property
     def is_plateau(self) -> bool:
-        """Whether they are a plateau that the test declares; otherwise the fixed cut has chosen them."""
+        """Whether they are a plateau that the test declares; otherwise their number is that of the paper's cut."""
         return self.name == PLATEAU
+
+    @property
+    def is_top(self) -> bool:
+        """Whether they are those before the paper's fixed cut, without a test."""
+        return self.name == TOP
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether they were chosen by how much more they matter for rare targets."""
+        return self.name == SELECTIVE
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,10 @@ class View:
     """What verdicts look at.
 
     ``condition``: the rows that neurons are chosen and described on (rare); ``contrast``: those they are compared with
-    (common). ``group``: the neurons; None takes the plateau where the test declares one, and otherwise the top neurons
-    by the paper's fixed cut. With ``top_33`` as the group, whatever comes before the first fixed cut is called a
-    plateau. ``controls``: the kind of control groups. ``split``: the documents that neurons are described on.
+    (common). ``group``: the neurons, whatever the run finds; with ``top_33``, whatever comes before the first fixed cut
+    is called a plateau. None leaves the choice to the run: the ``selected`` group that C8 finds to matter more for rare
+    targets, and without one the paper's (:meth:`paper_group`). ``controls``: the kind of control groups. ``split``: the
+    documents that neurons are described on.
     """
 
     condition: str
@@ -45,6 +56,7 @@ class View:
     group: str | None = None
     controls: ControlKind = "matched"
     split: Split = "heldout"
+    selected: str | None = None
 
     @property
     def difference(self) -> str:
@@ -85,12 +97,23 @@ class View:
         part = "fixed" if self.fixed_cuts else "test"
         return self.finder(regimes, "boost", PLATEAU, part, condition=condition)(VALUE)
 
-    def top_group(self, tables: Tables) -> TopGroup:
-        """The view's group; where it names none, the declared plateau or else the top neurons by the fixed cut."""
+    def paper_group(self, tables: Tables) -> TopGroup:
+        """The paper's neurons: the view's group, else the declared plateau, else the top neurons by the fixed cut."""
         name = self.group
         if name is None:
             test = self.plateau(tables["regimes"], self.condition)
             name = PLATEAU if test is not None and test["value"] == 1 else TOP
+        return self.named_group(name, tables)
+
+    def top_group(self, tables: Tables) -> TopGroup:
+        """The neurons that claims are decided on: those that were ``selected``, else the paper's."""
+        if self.group is None and self.selected is not None:
+            return self.named_group(self.selected, tables)
+        return self.paper_group(tables)
+
+    @staticmethod
+    def named_group(name: str, tables: Tables) -> TopGroup:
+        """A group of a model's last checkpoint with its size."""
         return TopGroup(name, int((tables["groups"]["group"] == name).sum()))
 
 

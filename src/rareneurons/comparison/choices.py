@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.bands import PRESETS
-from rareneurons.claims import CLAIMS, Bounds, View, decide
+from rareneurons.claims import Bounds, View, decide
 from rareneurons.claims.dimension import DIMENSION
 from rareneurons.claims.tails import HILL
 from rareneurons.conventions import TOP
@@ -125,9 +125,9 @@ def effects_of_choices(
     frames = []
     for choice in choices_for(by_input):
         made = tables_with(choice, tables, measured, spectra_draws, own, bounds, rng)
-        touched = [claim for claim in CLAIMS if claim.name in choice.touches]
-        verdicts = decide(made, choice.view(own, by_input), bounds, touched)
-        frames.append(verdicts[verdicts["model"].isin(models)].assign(choice=choice.name))
+        verdicts = decide(made, choice.view(own, by_input), bounds)
+        touched = verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(models)
+        frames.append(verdicts[touched].assign(choice=choice.name))
     found = pd.concat(frames, ignore_index=True).merge(proper, on=keys)
     return found.assign(changed=found["verdict"] != found["proper_verdict"])[COLUMNS]
 

@@ -1,4 +1,4 @@
-"""Joint ablation: the change of loss against the number of ablated neurons, and the clean loss by token frequency."""
+"""Joint ablation: what C8 compares, change of loss against the number of neurons, clean loss by token frequency."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of
+from rareneurons.conventions import SELECTIVE, TOP
+from rareneurons.dynamics.untrained import UNTRAINED
+from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
 from rareneurons.figures.style import label_line, legend_below, models_of, panels
-from rareneurons.tables import VALUE, last_checkpoints
+from rareneurons.tables import DIFFERENCE, EXCESS, VALUE, last_checkpoints
 
 MOST_LINES = 6
+BEYOND = ("matched", "shuffled", UNTRAINED)
+SELECTIVITY_OF = {TOP: -0.15, SELECTIVE: 0.15}  # group -> shift in its row
 DOSE = r"dose_(?P<dose>\d+)"
 
 
@@ -57,6 +61,52 @@ def _draw_doses(axis: Axes, doses: pd.DataFrame, colour: str) -> None:
         axis.set_xticks(own["dose"], [f"{dose:.0f}" for dose in own["dose"]])
         axis.minorticks_off()
     axis.set_xlabel("neurons ablated at once")
+
+
+def selectivity(joint: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequence[str], margin: float) -> Figure:
+    """How much more each group matters for the first condition at equal clean loss, and beyond what; a panel per model.
+
+    Args:
+        joint: the table of joint ablation over models and checkpoints.
+        dynamics: the table of that name, for what is beyond the untrained model.
+        conditions: both conditions.
+        margin: smallest excess that matters, nats.
+    """
+    last = last_checkpoints(pd.concat([joint, dynamics[dynamics["against"] == UNTRAINED]], ignore_index=True))
+    here = (last["condition"] == "-".join(conditions)) & (last["part"] == "matched_rows")
+    found = last[here & (last["measure"] == "delta_loss") & last["group"].isin(SELECTIVITY_OF)]
+    models = models_of(joint)
+    figure, axes = panels(1, len(models), height=1.9)
+    for model, axis in zip(models, axes[0], strict=True):
+        _draw_selectivity(axis, found[found["model"] == model], conditions)
+        axis.axvline(margin, color=NULL_COLOUR, linewidth=0.6, linestyle=":")
+        axis.set_title(model)
+        axis.set_xlabel("change of loss (nats)")
+    legend_below(figure)
+    return figure
+
+
+def _draw_selectivity(axis: Axes, found: pd.DataFrame, conditions: Sequence[str]) -> None:
+    names = {DIFFERENCE: f"{conditions[0]} - {conditions[1]}"} | {kind: f"beyond {kind}" for kind in BEYOND}
+    axis.axvline(0, color=NULL_COLOUR, linewidth=0.6)
+    for group, shift in SELECTIVITY_OF.items():
+        mine = found[found["group"] == group]
+        whole = mine[mine["quantity"] == DIFFERENCE].drop_duplicates("quantity").assign(against=DIFFERENCE)
+        mine = pd.concat([whole, mine[mine["quantity"] == EXCESS]]).set_index("against").reindex(list(names))
+        error = np.nan_to_num([mine["value"] - mine["ci_low"], mine["ci_high"] - mine["value"]])
+        places = np.arange(len(names)) + shift
+        label = group.replace("_", " ")
+        axis.errorbar(
+            mine["value"],
+            places,
+            xerr=np.clip(error, 0, None),
+            fmt="o",
+            color=group_colour(group),
+            label=label,
+            markersize=3,
+        )
+    axis.set_yticks(np.arange(len(names)), list(names.values()))
+    axis.set_ylim(len(names) - 0.5, -0.5)
 
 
 def loss_by_frequency(table: pd.DataFrame, conditions: Sequence[str]) -> Figure:

@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.evidence import Evidence, Measured
-from rareneurons.groups import CONTROL_KINDS, SMALLEST_GROUP, ControlledGroups
+from rareneurons.groups import SMALLEST_GROUP, ControlledGroups
 from rareneurons.influence.closed_form import delta_loss_matrix
 from rareneurons.joint.ablation import AblatedRows, JointEffects, joint_effects
+from rareneurons.joint.excess import excess_over_controls
 from rareneurons.joint.loss_by_frequency import DocumentMeans, loss_by_frequency, rows_of_tenths
 from rareneurons.joint.matched_rows import matched_rows
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.regimes.curve import rank_curve
 from rareneurons.rows import condition_names, in_condition
-from rareneurons.stats import against_controls, bootstrap_p, frame_of_tests, percentile_interval
-from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, VALUE, Draws, Estimate, draws_frame
+from rareneurons.stats import against_controls, frame_of_tests, percentile_interval
+from rareneurons.tables import DIFFERENCE, EXCESS, FINAL_PREFIX, VALUE, Draws, Estimate, draws_frame
 
 DELTA_LOSS, DIVERGENCE, RANK_CHANGE, INTERACTION = "delta_loss", "kl_divergence", "ln_rank_change", "interaction"
 CLEAN_LOSS, STANDARDISED = "clean_loss", "standardised_difference"
@@ -33,8 +35,7 @@ UNITS = {
     STANDARDISED: "standard deviations",
 }
 WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows; rows matched in clean loss and position
-RANDOM, *_ = CONTROL_KINDS
-EXCESS = "excess"  # quantity: the group's number less its mean over the control groups
+MATCHED = "matched"  # the kind of controls that doses have
 ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
 
 Row = tuple[str, str, Estimate]  # condition, group, estimate
@@ -65,13 +66,14 @@ class JointEvidence(Evidence):
 class JointSettings:
     """How much is computed.
 
-    ``rows``: held-out rows of each condition, at most; ``controls``: control groups of each kind, at most the first so
-    many; ``doses``: numbers of neurons; ``caliper`` and ``position_bins``: of :func:`matched_rows`; ``tolerance``:
-    largest certified error of a single neuron's effect, nats; ``device``, ``memory_bytes`` and ``progress``: of the
-    computation.
+    ``rows``: held-out rows of each condition, at most; ``pairs``: pairs of matched rows, at most; ``controls``: control
+    groups of each kind, at most the first so many; ``doses``: numbers of neurons; ``caliper`` and ``position_bins``: of
+    :func:`matched_rows`; ``tolerance``: largest certified error of a single neuron's effect, nats; ``device``,
+    ``memory_bytes`` and ``progress``: of the computation.
     """
 
     rows: int = 2000
+    pairs: int = 2000
     controls: int = 100
     doses: Sequence[int] = (1, 3, 10, 33, 100, 300)
     caliper: float = 0.1
@@ -119,12 +121,13 @@ class _HeldoutRows:
     rows: AblatedRows
     means: DocumentMeans
     pair: tuple[np.ndarray, np.ndarray]  # rows of each condition on which groups are measured
+    matched: tuple[np.ndarray, np.ndarray]  # pairs of rows of both conditions that are alike in clean loss and position
     tenths: Mapping[str, np.ndarray]
 
     @property
     def measured(self) -> np.ndarray:
-        """Rows of at least one of the two conditions, rising."""
-        return np.union1d(*self.pair)
+        """Rows that are in any of these, rising."""
+        return np.unique(np.concatenate([*self.pair, *self.matched]))
 
 
 @dataclass(frozen=True)
@@ -140,17 +143,20 @@ class _Set:
 def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSettings) -> Iterator[_Set]:
     """Every group, and the doses of those that have an order.
 
-    Groups tracked backwards go without controls, and doses without random ones, which would cost as much as all others.
+    Groups tracked backwards go without controls. Groups that C8 does not look at, and doses, have matched ones alone:
+    others would cost as much again.
     """
     for name, group in groups.items():
         kept = {} if name.startswith(FINAL_PREFIX) else group.controls
+        if name not in (TOP, SELECTIVE):
+            kept = {kind: found for kind, found in kept.items() if kind == MATCHED}
         drawn = {kind: found[: settings.controls] for kind, found in kept.items()}
         yield _Set(name, WHOLE, group.members, drawn)
         order = evidence.orders.get(name, ())
         for size in (size for size in settings.doses if size <= len(order)):
             # A control's neurons are in the order of the group's.
             within = size <= len(group.members)
-            part = {kind: found[:, :size] for kind, found in drawn.items() if within and kind != RANDOM}
+            part = {kind: found[:, :size] for kind, found in drawn.items() if within and kind == MATCHED}
             yield _Set(name, dose_part(size), np.asarray(order[:size]), part)
 
 
@@ -167,7 +173,7 @@ def joint_estimates(
             :class:`JointEvidence`.
         groups: the groups with their controls. Those of fewer than ``SMALLEST_GROUP`` neurons are left out.
         settings: how much is computed.
-        rng: draws the order in which rows are matched, and control groups for the interval of the excess.
+        rng: draws the order in which rows are matched, and the control groups' share of the draws of the excess.
 
     Returns:
         For each group: ``delta_loss`` and ``kl_divergence`` (nats) and ``ln_rank_change`` of the target, in both
@@ -175,20 +181,18 @@ def joint_estimates(
         group's order; part ``matched_rows`` of the difference on rows alike in clean loss and position (``n`` counts
         pairs); part ``tenth_<k>`` of each tenth of the frequency scale, at condition ``all``; ``interaction``, the
         change of loss less the sum of the single neurons'. The first two are compared with each kind of controls:
-        empirical p of "greater", and the quantity ``excess`` over the controls' mean, whose interval and p draw
-        documents and control groups. At group ``all``: ``clean_loss`` as a difference between the conditions, before
+        empirical p of "greater", and the quantity ``excess`` over the controls' mean, whose interval and p are those of
+        :func:`excess_over_controls`. At group ``all``: ``clean_loss`` as a difference between the conditions, before
         and after matching, and its ``standardised_difference``. The draws are those of ``delta_loss`` of whole groups.
         The product ``loss_by_frequency`` is the table of the same name, with the identity.
     """
     layer = LastLayer.from_arrays(evidence.last_layer).to(settings.device, torch.float32)
-    heldout, name, here = _heldout_rows(evidence, settings), evidence.checkpoint, _is_heldout(evidence)
+    name, here = evidence.checkpoint, _is_heldout(evidence)
     groups = {key: group for key, group in groups.items() if len(group.members) >= SMALLEST_GROUP}
-    everywhere = _effects(layer, heldout.rows, [group.members for group in groups.values()], settings, with_rank=True)
-    first, second = (np.isin(np.arange(len(heldout.rows)), rows) for rows in heldout.pair)
-    position = evidence.rows["position"].to_numpy()[here]
-    matching = settings.caliper, settings.position_bins
-    pairs = matched_rows(everywhere.clean_loss, position, first, second, *matching, rng)
-    contrasts = _contrasts(evidence.conditions, heldout.pair, pairs)
+    rows = _ablated_rows(evidence).at(here)
+    everywhere = _effects(layer, rows, [group.members for group in groups.values()], settings, with_rank=True)
+    heldout = _heldout_rows(evidence, rows, everywhere.clean_loss, settings, rng)
+    contrasts = _contrasts(evidence.conditions, heldout)
     found, draws = _set_estimates(layer, heldout, contrasts, list(_sets(evidence, groups, settings)), settings, rng)
     found += _interactions(layer, heldout, contrasts, groups, everywhere, settings)
     found += _by_tenth(heldout, list(groups), everywhere)
@@ -204,16 +208,29 @@ def _is_heldout(evidence: Evidence) -> np.ndarray:
     return (evidence.rows["split"] == "heldout").to_numpy()
 
 
-def _heldout_rows(evidence: JointEvidence, settings: JointSettings) -> _HeldoutRows:
+def _ablated_rows(evidence: JointEvidence) -> AblatedRows:
+    target = evidence.rows["target"].to_numpy()
+    return AblatedRows(evidence.residual, evidence.activation, evidence.reference, target)
+
+
+def _heldout_rows(
+    evidence: JointEvidence, rows: AblatedRows, loss: np.ndarray, settings: JointSettings, rng: np.random.Generator
+) -> _HeldoutRows:
+    """The held-out rows with their clean loss (T,); pairs are matched among all rows of the two conditions."""
     here = _is_heldout(evidence)
     table = evidence.rows[here]
-    rows = AblatedRows(
-        evidence.residual, evidence.activation, evidence.reference, evidence.rows["target"].to_numpy()
-    ).at(here)
     _, document = np.unique(table["document"], return_inverse=True)
     means = DocumentMeans(document, evidence.weights[f"{ALL_ROWS}/heldout"])
-    first, second = (evenly(np.flatnonzero(in_condition(table, name)), settings.rows) for name in evidence.conditions)
-    return _HeldoutRows(rows, means, (first, second), rows_of_tenths(evidence.rank_fraction[here]))
+    first, second = (in_condition(table, name) for name in evidence.conditions)
+    matching = settings.caliper, settings.position_bins, rng
+    one, other = matched_rows(loss, table["position"].to_numpy(), first, second, *matching)
+    return _HeldoutRows(
+        rows,
+        means,
+        (evenly(np.flatnonzero(first), settings.rows), evenly(np.flatnonzero(second), settings.rows)),
+        (evenly(one, settings.pairs), evenly(other, settings.pairs)),
+        rows_of_tenths(evidence.rank_fraction[here]),
+    )
 
 
 def _effects(
@@ -253,13 +270,15 @@ class _Contrast:
         return value - other, draws - others
 
 
-def _contrasts(
-    conditions: tuple[str, str], pair: tuple[np.ndarray, np.ndarray], pairs: tuple[np.ndarray, np.ndarray]
-) -> list[_Contrast]:
+def _contrasts(conditions: tuple[str, str], heldout: _HeldoutRows) -> list[_Contrast]:
     """Either condition, their difference, and the difference on matched rows."""
     both = "-".join(conditions)
-    single = [_Contrast(name, WHOLE, rows) for name, rows in zip(conditions, pair, strict=True)]
-    return [*single, _Contrast(both, WHOLE, *pair), _Contrast(both, MATCHED_ROWS, *pairs)]
+    single = [_Contrast(name, WHOLE, rows) for name, rows in zip(conditions, heldout.pair, strict=True)]
+    return [
+        *single,
+        _Contrast(both, WHOLE, *heldout.pair),
+        _Contrast(both, MATCHED_ROWS, *heldout.matched),
+    ]
 
 
 def _set_estimates(
@@ -277,6 +296,7 @@ def _set_estimates(
     controls, column_of_control = _once(layer, rows, drawn, settings, with_rank=False)
     found: list[Row] = []
     draws: list[tuple[str, str, Draws]] = []
+    n_documents = heldout.means.n_documents
     for contrast, (measure, values) in product(contrasts, _by_measure(own).items()):
         value, by_draw = contrast.of(values, heldout)
         null = contrast.of(_by_measure(controls)[measure], heldout) if measure in COMPARED else None
@@ -284,7 +304,9 @@ def _set_estimates(
             if contrast.part != WHOLE and each.part != WHOLE:
                 continue
             mine, part = column[tuple(each.members)], contrast.part or each.part
-            number = _Number(measure, part, contrast.quantity, contrast.n, float(value[mine]), by_draw[:, mine])
+            number = _Number(
+                measure, part, contrast.quantity, contrast.n, float(value[mine]), by_draw[:, mine], n_documents
+            )
             columns = {kind: [column_of_control[tuple(one)] for one in those] for kind, those in each.controls.items()}
             nulls = {kind: (null[0][those], null[1][:, those]) for kind, those in columns.items()} if null else {}
             estimates, excesses = number.compared(nulls, rng)
@@ -315,7 +337,7 @@ def _by_measure(effects: JointEffects) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Number:
-    """One number of a group, with its draws (B,)."""
+    """One number of a group, with its draws (B,) of so many documents."""
 
     measure: str
     part: str
@@ -323,6 +345,7 @@ class _Number:
     n: int
     value: float
     draws: np.ndarray
+    n_documents: int
 
     def _estimate(self, value: float, quantity: str, against: str = "", reason: str = "") -> Estimate:
         unit = UNITS[self.measure]
@@ -355,12 +378,11 @@ class _Number:
             estimate = self._estimate(self.value, self.quantity, kind, why)
             found.append(against_controls(estimate, self.draws, null, "greater"))
             if len(null):
-                counted = rng.multinomial(len(null), np.full(len(null), 1 / len(null)), size=len(self.draws))
-                moved = self.draws - (null_draws * counted).sum(1) / len(null)
-                excess = self._estimate(self.value - float(null.mean()), EXCESS, kind, reason)
-                low, high = percentile_interval(moved)
-                found.append(replace(excess, ci_low=low, ci_high=high, p_value=bootstrap_p(moved)))
-                draws.append(Draws(self.measure, moved, part=self.part, quantity=EXCESS, against=kind))
+                excess = excess_over_controls(self.value, self.draws, null, null_draws, self.n_documents, rng)
+                estimate = self._estimate(excess.value, EXCESS, kind, reason)
+                low, high, p_value = excess.ci_low, excess.ci_high, excess.p_value
+                found.append(replace(estimate, ci_low=low, ci_high=high, p_value=p_value))
+                draws.append(Draws(self.measure, excess.draws, part=self.part, quantity=EXCESS, against=kind))
         return found, draws
 
 
@@ -372,19 +394,20 @@ def _interactions(
     everywhere: JointEffects,
     settings: JointSettings,
 ) -> list[Row]:
-    """Change of loss less the sum of the single neurons' changes, of each group in every contrast."""
-    if not groups:
+    """Change of loss less the sum of the single neurons' changes, of each of the checkpoint's own groups."""
+    place = {name: number for number, name in enumerate(groups) if not name.startswith(FINAL_PREFIX)}
+    if not place:
         return []
-    members = np.unique(np.concatenate([group.members for group in groups.values()]))
+    members = np.unique(np.concatenate([groups[name].members for name in place]))
     single = _single_effects(layer, heldout.rows.at(heldout.measured), members, settings)
-    sums = [single[:, np.searchsorted(members, group.members)].sum(1) for group in groups.values()]
-    beyond = everywhere.delta_loss[heldout.measured] - np.column_stack(sums)
+    sums = [single[:, np.searchsorted(members, groups[name].members)].sum(1) for name in place]
+    beyond = everywhere.delta_loss[heldout.measured][:, list(place.values())] - np.column_stack(sums)
     found: list[Row] = []
     for contrast in contrasts:
         value, draws = contrast.of(beyond, heldout)
-        for number, group in enumerate(groups):
+        for number, group in enumerate(place):
             mine = float(value[number]), draws[:, number]
-            one = _Number(INTERACTION, contrast.part, contrast.quantity, contrast.n, *mine)
+            one = _Number(INTERACTION, contrast.part, contrast.quantity, contrast.n, *mine, heldout.means.n_documents)
             found.append((contrast.condition, group, one.alone()))
     return found
 
@@ -404,11 +427,12 @@ def _single_effects(layer: LastLayer, rows: AblatedRows, members: np.ndarray, se
 def _by_tenth(heldout: _HeldoutRows, groups: Sequence[str], everywhere: JointEffects) -> list[Row]:
     """Effects on the rows of each tenth of the frequency scale."""
     found: list[Row] = []
+    n_documents = heldout.means.n_documents
     for measure, values in _by_measure(everywhere).items():
         for tenth, rows in heldout.tenths.items():
             value, draws = heldout.means.of(values, rows)
             for number, group in enumerate(groups):
-                one = _Number(measure, tenth, VALUE, len(rows), float(value[number]), draws[:, number])
+                one = _Number(measure, tenth, VALUE, len(rows), float(value[number]), draws[:, number], n_documents)
                 found.append((ALL_ROWS, group, one.alone()))
     return found
 
@@ -423,6 +447,6 @@ def _match_quality(heldout: _HeldoutRows, contrasts: Sequence[_Contrast], loss: 
         value, draws = contrast.of(loss[heldout.measured][:, None], heldout)
         for measure, scale in ((CLEAN_LOSS, 1.0), (STANDARDISED, spread)):
             mine = float(value[0]) / scale, draws[:, 0] / scale
-            one = _Number(measure, contrast.part, contrast.quantity, contrast.n, *mine)
+            one = _Number(measure, contrast.part, contrast.quantity, contrast.n, *mine, heldout.means.n_documents)
             found.append((contrast.condition, ALL_ROWS, one.alone()))
     return found

@@ -26,13 +26,18 @@ class DocumentMeans:
     document: np.ndarray
     weights: np.ndarray
 
+    @property
+    def n_documents(self) -> int:
+        """Number of documents."""
+        return self.weights.shape[1]
+
     def at(self, rows: np.ndarray) -> "DocumentMeans":
         """The same for some of the rows, given by index."""
         return DocumentMeans(self.document[rows], self.weights)
 
     def of(self, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (G,) of values (T, G) over some rows, given by index, and its draws (B, G); NaN where none is drawn."""
-        n_documents = self.weights.shape[1]
+        n_documents = self.n_documents
         sums = np.zeros((n_documents, values.shape[1]))
         np.add.at(sums, self.document[rows], values[rows])
         n_rows = np.bincount(self.document[rows], minlength=n_documents)

@@ -298,14 +298,14 @@ def control_groups(config: Mapping) -> int:
 def joint(sizes: Sizes, config: Mapping) -> Cost:
     """Exponentials over the vocabulary for each pair of a row and a group; one costs as much as twenty logits.
 
-    Control groups of two kinds for three kinds of groups, and of one kind for the doses; the groups themselves on all
-    held-out rows. Without a closed form d V operations per pair in float64, at a quarter of the rate.
+    Control groups of three kinds for four groups, and of one kind for the doses; the groups themselves on all held-out
+    rows. Without a closed form d V operations per pair in float64, at a quarter of the rate.
     """
     shape, effort, heldout = sizes.shape, config["joint"], (sizes.rows or n_rows(config)) / 2
-    rows = min(2.0 * effort["rows"], heldout)
+    rows = min(2.0 * (effort["rows"] + effort["pairs"]), heldout)
     doses = len(effort["doses"])
-    pairs = rows * ((2 * 3 + doses / 2) * effort["controls"] + doses) + 5 * heldout
-    kept = 3 * 8 * rows * (2 * 3 + doses / 2) * effort["controls"] / MB
+    pairs = rows * ((3 * 4 + doses / 2) * effort["controls"] + doses) + 7 * heldout
+    kept = 3 * 8 * rows * (3 * 4 + doses / 2) * effort["controls"] / MB
     memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb) + 1024 * config["influence"]["memory_gib"] + kept
     if not shape.closed_form:
         return Cost(memory, 3, 4 * 2.0 * pairs * shape.width * shape.vocabulary)

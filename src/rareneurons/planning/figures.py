@@ -137,6 +137,13 @@ FIGURES: dict[str, Figure] = {
             {"neurons": last("neurons.parquet"), "groups": last("groups.parquet")},
             lambda _config: {"names": MEASURED},
         ),
+        Figure(
+            "selectivity",
+            JOINT,
+            "joint:selectivity",
+            {"joint": Source("joint.csv"), "dynamics": Source("dynamics.csv")},
+            lambda config: pair(config) | {"margin": config["claims"]["selectivity_margin"]},
+        ),
         Figure("joint_doses", JOINT, "joint:dose_curves", {"table": Source("joint.csv")}, pair),
         Figure("loss_by_frequency", JOINT, "joint:loss_by_frequency", {"table": Source("loss_by_frequency.csv")}, pair),
         Figure(

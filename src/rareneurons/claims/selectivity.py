@@ -1,0 +1,178 @@
+"""C8: do the most influential or the most selective neurons matter more for rare targets than for common ones?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
+from rareneurons.claims.interval import NAN, UNKNOWN, Interval
+from rareneurons.claims.requirements import NothingPromising, Option, more_documents
+from rareneurons.claims.view import Tables, TopGroup, View
+from rareneurons.conventions import SELECTIVE, TOP
+from rareneurons.dynamics.untrained import UNTRAINED
+from rareneurons.stats import NORMAL_95
+from rareneurons.tables import DIFFERENCE, EXCESS
+
+TABLE, DELTA_LOSS, MATCHED_ROWS = "joint", "delta_loss", "matched_rows"
+SHUFFLED, CHOSEN_AGAIN = "shuffled", "chosen_again"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A group's excess over what it is compared with (``against``), nats, and the one-sided p of none.
+
+    ``power``: chance that an excess of the relevant size would be found, by the error of this one.
+    """
+
+    against: str
+    excess: Interval
+    p_value: float
+    power: float
+
+
+@dataclass(frozen=True)
+class Selectivity:
+    """How much more a group matters for rare targets, on ``n`` pairs of rows of equal clean loss and position.
+
+    ``difference``: rare less common, nats; ``comparisons``: what it must exceed, each by itself; ``beyond_shuffled``:
+    its excess over the neurons that exchanged labels choose, where that decides nothing; ``chosen_again``: share of its
+    neurons that exchanged labels choose as well.
+    """
+
+    neurons: TopGroup
+    n: float
+    difference: Interval
+    comparisons: tuple[Comparison, ...]
+    beyond_shuffled: Interval = UNKNOWN
+    chosen_again: float = NAN
+
+    @property
+    def weakest(self) -> Comparison:
+        """The comparison with the largest p, which is the p of all of them together (Berger 1982)."""
+        return max(self.comparisons, key=lambda each: each.p_value)
+
+    @property
+    def power(self) -> float:
+        """A lower bound of the chance that all comparisons find an excess of the relevant size.
+
+        All of them share the group's own number, so they err in the same direction (Slepian 1962).
+        """
+        return float(np.prod([each.power for each in self.comparisons]))
+
+    def is_too_small(self, margin: float) -> bool:
+        """Whether the excess over something that it must exceed is below the margin."""
+        return any(each.excess.ci_high < margin for each in self.comparisons)
+
+
+@dataclass(frozen=True)
+class Selectivities:
+    """Evidence: both groups, and which of them the verdict shows."""
+
+    groups: tuple[Selectivity, ...]
+    shown: Selectivity
+
+
+def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
+    """C8: either group exceeds matched groups and the untrained model, the selective one exchanged labels too."""
+    names = (SELECTIVE, TOP) if view.group is None else (view.group,)
+    alpha, margin = bounds.alpha / len(names), bounds.selectivity_margin
+    measured = [_selectivity(name, tables, view, alpha, margin) for name in names]
+    found = [each for each in measured if each is not None]
+    if not found:
+        neurons, reason = view.named_group(names[-1], tables), _reason(names[-1], tables, view)
+        statistic = _statistic(names[-1], view.controls, view)
+        return unmeasured(statistic, margin, neurons, reason, "" if reason else TABLE)
+    passing = [each for each in found if each.weakest.p_value <= alpha]
+    shown = passing[0] if passing else min(found, key=lambda each: each.weakest.p_value)
+    power = min(each.power for each in found)
+    verdict: Verdict = "undecided"
+    if passing:
+        verdict = "supported"
+    elif len(found) == len(names) and power >= bounds.power and all(each.is_too_small(margin) for each in found):
+        verdict = "contradicted"
+    return Decision(
+        verdict,
+        _statistic(shown.neurons.name, shown.weakest.against, view),
+        Selectivities(tuple(found), shown),
+        (_option(shown, margin),),
+        shown.weakest.excess,
+        min(1.0, len(names) * shown.weakest.p_value),
+        shown.n,
+        power,
+        margin,
+        shown.neurons,
+    )
+
+
+def selected_group(decision: Decision) -> str | None:
+    """The group that C8 finds selective by its own choice; None where it finds none, or the paper's alone."""
+    if decision.verdict == "supported" and decision.neurons is not None and decision.neurons.is_selective:
+        return decision.neurons.name
+    return None
+
+
+def _statistic(group: str, against: str, view: View) -> Statistic:
+    return Statistic(DELTA_LOSS, group, view.difference, view.split, MATCHED_ROWS, EXCESS, against)
+
+
+def _row(name: str, tables: Tables, view: View, quantity: str, against: str) -> pd.Series | None:
+    """A number of a group on matched rows; what is against the untrained model stands in the dynamics table."""
+    table = tables.get("dynamics" if against == UNTRAINED else TABLE)
+    if table is None:
+        return None
+    return view.finder(table, name, DELTA_LOSS, MATCHED_ROWS, against, view.difference)(quantity)
+
+
+def _reason(name: str, tables: Tables, view: View) -> str:
+    number = _row(name, tables, view, EXCESS, view.controls)
+    return "" if number is None else str(number["reason"]) or "its interval needs at least two documents"
+
+
+def _selectivity(name: str, tables: Tables, view: View, alpha: float, margin: float) -> Selectivity | None:
+    """A group's numbers; None where it has no excess over its control groups."""
+    comparisons = tuple(_comparisons(name, tables, view, alpha, margin))
+    difference = _row(name, tables, view, DIFFERENCE, view.controls)
+    if difference is None or view.controls not in {each.against for each in comparisons}:
+        return None
+    shuffled, again = _row(name, tables, view, EXCESS, SHUFFLED), None
+    if "group_match" in tables:
+        again = view.finder(tables["group_match"], name, CHOSEN_AGAIN, against=SHUFFLED)("value")
+    return Selectivity(
+        view.named_group(name, tables),
+        float(difference["n"]),
+        Interval.of(difference),
+        comparisons,
+        UNKNOWN if shuffled is None else Interval.of(shuffled),
+        NAN if again is None else float(again["value"]),
+    )
+
+
+def _comparisons(name: str, tables: Tables, view: View, alpha: float, margin: float) -> Iterator[Comparison]:
+    """What there is of the excesses that a group must have.
+
+    The most influential neurons need not exceed those that exchanged labels choose, which may be the same neurons.
+    """
+    for against in (view.controls, *([SHUFFLED] if name == SELECTIVE else []), UNTRAINED):
+        number = _row(name, tables, view, EXCESS, against)
+        if number is not None and np.isfinite([number["value"], number["ci_low"], number["p_value"]]).all():
+            yield _comparison(against, number, alpha, margin)
+
+
+def _comparison(against: str, number: pd.Series, alpha: float, margin: float) -> Comparison:
+    from scipy.special import ndtr, ndtri
+
+    excess, two_sided = Interval.of(number), float(number["p_value"])
+    error = (excess.ci_high - excess.ci_low) / (2 * NORMAL_95)
+    p_value = two_sided / 2 if excess.value > 0 else 1 - two_sided / 2
+    power = float(ndtr(margin / error + ndtri(alpha))) if error > 0 else 1.0
+    return Comparison(against, excess, p_value, power)
+
+
+def _option(shown: Selectivity, margin: float) -> Option:
+    """Documents that clear the weakest comparison of zero or of the margin."""
+    excess = shown.weakest.excess
+    needed = more_documents(excess, "heldout", shown.n, above=0, below=margin)
+    return Option((NothingPromising(excess.value, margin, "heldout") if np.isinf(needed.times) else needed,))
