@@ -16,6 +16,8 @@ class Bounds:
     share of a mean head's effect. ``specialization_margin``: smallest growth of the top neurons' selectivity, in nats,
     that counts as specialization. ``abrupt_width``: a rise is abrupt if its middle half takes less than this in ln
     step. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control groups' mean.
+    ``match_difference``: matched groups count as controls only if they differ from the group by at most this many
+    standard deviations in every matched quantity.
     """
 
     flatness: float
@@ -29,3 +31,4 @@ class Bounds:
     specialization_margin: float
     abrupt_width: float
     hill_reduction: float
+    match_difference: float

@@ -38,6 +38,7 @@ class View:
     (common). ``group``: the neurons; None takes the plateau where the test declares one, and otherwise the top neurons
     by the paper's fixed cut. With ``top_33`` as the group, whatever comes before the first fixed cut is called a
     plateau. ``controls``: the kind of control groups. ``split``: the documents that neurons are described on.
+    ``shuffled``: beside matched groups, those that shuffled labels choose are controls too.
     """
 
     condition: str
@@ -45,6 +46,7 @@ class View:
     group: str | None = None
     controls: ControlKind = "matched"
     split: Split = "heldout"
+    shuffled: bool = True
 
     @property
     def difference(self) -> str:
