@@ -146,8 +146,7 @@ def _exchanged(
     order: np.ndarray = np.argsort(outside, axis=1, kind="stable")  # the group first, then the others
     gap = values[drawn].mean(1) - target
     for _ in range(min(EXCHANGES * n, MOST_EXCHANGES)):
-        own: np.ndarray = rng.integers(n, size=m)
-        other: np.ndarray = rng.integers(n, len(values), size=m)
+        own, other = rng.integers(n, size=(m,)), rng.integers(n, len(values), size=(m,))
         leaves, comes = order[everyone, own], order[everyone, other]
         after = gap + (values[comes] - values[leaves]) / n
         rise = (np.square(after) - np.square(gap)).sum(1) / (2 * WIDTH**2)
