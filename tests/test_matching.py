@@ -67,7 +67,7 @@ def test_the_loudest_have_no_peers_and_a_small_pool_gives_what_it_has(rng):
 
 
 @pytest.mark.calibration
-@pytest.mark.parametrize(("n_neurons", "n", "steep"), [(150, 25, 0.4), (260, 14, 0.7)])
+@pytest.mark.parametrize(("n_neurons", "n", "steep"), [(150, 25, 0.4), (400, 33, 0.7)])
 def test_groups_chosen_for_their_features_are_called_different_in_five_percent(n_neurons, n, steep):
     """100 groups that are themselves draws of resembling groups: p <= 0.05 in at most 8 %, and about half below 0.5.
 
