@@ -118,19 +118,24 @@ def test_matched_controls_resemble_a_loud_group_and_random_ones_do_not(rng):
     assert len({tuple(sorted(control)) for control in drawn}) > 190  # they differ from one another
 
 
-@pytest.mark.oracle
-def test_matching_draws_among_the_nearest_that_are_left(rng):
-    features = np.arange(12.0)[:, None]
-    members, candidates = np.array([0, 1, 2]), np.arange(3, 12)
-    few = groups.matched_controls(members, candidates[:3], features, 50, rng)
-    assert all(sorted(control) == [3, 4, 5] for control in few)
-    assert groups.matched_controls(members, candidates[:2], features, 50, rng) == []
-    wide = np.arange(100.0)[:, None]
-    drawn = np.stack(groups.matched_controls(np.array([0]), np.arange(1, 100), wide, 3000, rng))
-    # The one member's stand-in is uniform over its NEAREST nearest.
-    assert sorted(set(drawn[:, 0])) == list(range(1, groups.NEAREST + 1))
-    counts = np.bincount(drawn[:, 0])[1:]
-    assert counts.min() > 0.8 * 3000 / groups.NEAREST
+def test_controls_are_in_the_order_of_their_members_loudness(rng):
+    scale, members, drawn = rng.permutation(30).astype(float), np.array([4, 9, 2, 7]), np.array([[20, 11, 15, 28]])
+    (ordered,) = groups.in_place_of(members, drawn, np.column_stack([np.zeros(30), scale]))
+    assert sorted(ordered) == [11, 15, 20, 28]
+    np.testing.assert_array_equal(np.argsort(scale[ordered]), np.argsort(scale[members]))
+
+
+def test_selective_neurons_are_matched_with_top_neurons_that_are_not_selective(rng):
+    loud = np.arange(20)
+    features = groups.NeuronFeatures(np.zeros(60), np.where(np.arange(60) < 20, 9.0, 1.0), np.ones(60))
+    named = {"top_33": loud, "selective_33": np.arange(5)}
+    controls = groups.controls_of(named, features, 20, rng)
+    matched = np.stack([drawn for name, drawn in controls.items() if name.startswith("matched_selective_33")])
+    assert set(matched.ravel()) == set(range(5, 20))
+    permuted = np.stack([drawn for name, drawn in controls.items() if name.startswith("permuted_selective_33")])
+    assert set(permuted.ravel()) == set(range(20))
+    top = np.stack([drawn for name, drawn in controls.items() if name.startswith("matched_top_33")])
+    assert not set(top.ravel()) & set(range(20))
 
 
 def test_tiny_groups_have_no_controls_and_no_match():

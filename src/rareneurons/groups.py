@@ -5,7 +5,7 @@ the two conditions were exchanged within documents (``influence.label_shuffles``
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from rareneurons.conventions import MEASURED, SELECTIVE, TOP, TOP_SIZE
 from rareneurons.influence.label_shuffles import LabelShuffles, excess_of_draws
 from rareneurons.influence.sums import InfluenceSums
+from rareneurons.matching import resembling_groups
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.local_exponent import fit_curve
 from rareneurons.regimes.plateau import plateau_size
@@ -22,11 +23,12 @@ from rareneurons.tables import FINAL_PREFIX, Estimate
 Value = TypeVar("Value")
 ControlKind = Literal["random", "matched", "shuffled"]
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched", "shuffled")
+MATCH_QUALITY = "standardised_difference"
+PERMUTED = "permuted"  # begins the names of the groups behind the p of matched ones
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
 TOP_GROUPS = ("plateau", TOP, SELECTIVE)  # those whose neurons claims are about
 SMALLEST_GROUP = 3
-NEAREST = 5  # a matched neuron is drawn among this many nearest
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,28 @@ class ControlledGroup:
 
     ``members`` (n,): its neuron indices; ``controls``: kind -> neuron indices of each control group, (m, n). A group
     that is too small to be measured has no controls: (0, n). ``redrawn``: neuron indices of the group that would have
-    been chosen in each bootstrap draw of discovery documents; empty where no documents were drawn.
+    been chosen in each bootstrap draw of discovery documents; empty where no documents were drawn. ``permuted``: groups
+    (m, n) that are drawn like the matched ones, but from the group's own neurons too. If the group was chosen for what
+    it is matched on alone, it is one of these draws; p-values against matched groups come from them.
     """
 
     members: np.ndarray
     controls: Mapping[str, np.ndarray]
     redrawn: Sequence[np.ndarray] = ()
+    permuted: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+
+    @property
+    def share_permuted(self) -> float:
+        """Mean share of a permuted group's neurons that are the group's; NaN without permuted groups."""
+        return float(np.isin(self.permuted, self.members).mean()) if self.permuted.size else float("nan")
 
 
 ControlledGroups = Mapping[str, ControlledGroup]
+
+
+def why_no_controls(kind: str) -> str:
+    """Why a group has no controls of a kind."""
+    return f"no {kind} controls" + ": too few other neurons" * (kind != "shuffled")
 
 
 def group_name(sign: Sign, regime: str) -> str:
@@ -109,11 +124,15 @@ def order_of_choice(group: str, mean: np.ndarray, mean_abs: np.ndarray, excess: 
     return rank_curve(mean, mean_abs, "suppress" if group.startswith("suppress_") else "boost").neuron
 
 
+FEATURE_NAMES = ("activation_mean", "ln_activation_variance", "ln_output_norm", "ln_output_scale")
+
+
 @dataclass(frozen=True)
 class NeuronFeatures:
     """What controls are matched on, each (N,): activation mean and variance on discovery rows, output weights' norm.
 
-    :meth:`standardised` takes logarithms of variance and norm and gives every column unit variance over the layer.
+    :meth:`standardised` takes logarithms of variance and norm, adds that of the product of standard deviation and norm
+    (what a neuron typically adds to the residual stream), and gives every column unit variance over the layer.
     """
 
     activation_mean: np.ndarray
@@ -121,19 +140,13 @@ class NeuronFeatures:
     output_norm: np.ndarray
 
     def standardised(self) -> np.ndarray:
-        """Float64 (N, 3); a column that does not vary is zero."""
-        columns = np.column_stack(
-            [
-                self.activation_mean,
-                np.log(np.maximum(self.activation_variance, 1e-30)),
-                np.log(np.maximum(self.output_norm, 1e-30)),
-            ]
-        ).astype(np.float64)
+        """Float64 (N, 4), in the order of ``FEATURE_NAMES``; a column that does not vary is zero."""
+        ln_variance = np.log(np.maximum(self.activation_variance, 1e-30))
+        ln_norm = np.log(np.maximum(self.output_norm, 1e-30))
+        columns = np.column_stack([self.activation_mean, ln_variance, ln_norm, ln_variance / 2 + ln_norm])
+        columns = columns.astype(np.float64)
         spread = columns.std(0)
         return (columns - columns.mean(0)) / np.where(spread > 0, spread, 1)
-
-
-FEATURE_NAMES = ("activation_mean", "ln_activation_variance", "ln_output_norm")
 
 
 def neuron_features(activation: np.ndarray, output_weight: np.ndarray) -> NeuronFeatures:
@@ -146,44 +159,6 @@ def random_controls(candidates: np.ndarray, size: int, n_controls: int, rng: np.
     """Random groups of ``size`` neurons (or all candidates, if fewer), without repeats within a group."""
     size = min(size, len(candidates))
     return [rng.choice(candidates, size=size, replace=False) for _ in range(n_controls)]
-
-
-def matched_controls(
-    members: np.ndarray, candidates: np.ndarray, features: np.ndarray, n_controls: int, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Groups in which each neuron of a group is replaced by one that resembles it.
-
-    Members take turns in random order; each is replaced by a neuron drawn among its ``NEAREST`` nearest candidates
-    (Euclidean, standardised features) that the control does not hold yet.
-
-    Args:
-        members: (n,) the group.
-        candidates: (C,) possible replacements, none of them in the group; at least n.
-        features: (N, F) standardised features of all neurons.
-        n_controls: number of groups.
-        rng: draws order and neurons.
-
-    Returns:
-        Groups (n,), in the members' order, without repeats within a group. Empty where candidates are fewer than n.
-    """
-    if len(candidates) < len(members):
-        return []
-    distance = np.linalg.norm(features[members][:, None] - features[candidates][None], axis=2)
-    nearest = np.argsort(distance, axis=1, kind="stable")
-    controls = np.empty((n_controls, len(members)), dtype=np.int64)
-    used = np.zeros((n_controls, len(candidates)), dtype=bool)
-    everyone = np.arange(n_controls)
-    order = rng.permuted(np.tile(np.arange(len(members)), (n_controls, 1)), axis=1)
-    for turn in range(len(members)):
-        member = order[:, turn]
-        preference = nearest[member]
-        free = ~np.take_along_axis(used, preference, axis=1)
-        eligible = free & (np.cumsum(free, axis=1) <= NEAREST)
-        choice = np.where(eligible, rng.random(free.shape), -1).argmax(axis=1)
-        chosen = preference[everyone, choice]
-        used[everyone, chosen] = True
-        controls[everyone, member] = candidates[chosen]
-    return list(controls)
 
 
 def shuffled_controls(groups: Mapping[str, np.ndarray], shuffles: LabelShuffles) -> dict[str, np.ndarray]:
@@ -211,7 +186,10 @@ def shuffled_controls(groups: Mapping[str, np.ndarray], shuffles: LabelShuffles)
 def controls_of(
     groups: Mapping[str, np.ndarray], features: NeuronFeatures, n_controls: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Random and matched controls of the measured groups; they hold no neuron of any measured group.
+    """Random, matched and permuted groups for the measured groups.
+
+    Random and matched ones hold no neuron of any measured group, but for one case: those matched with the selective
+    neurons may hold top neurons that are not selective.
 
     Args:
         groups: name -> neurons.
@@ -221,21 +199,40 @@ def controls_of(
 
     Returns:
         ``random_0000`` ... (as large as the largest measured group, in random order, so that the first k are a
-        random group of k) and ``matched_<group>_0000`` ... -> neuron indices.
+        random group of k), ``matched_<group>_0000`` ... and, with neurons of the group itself,
+        ``permuted_<group>_0000`` ... -> neuron indices.
     """
     measured = {name: groups[name] for name in MEASURED if name in groups}
     if not measured:
         return {}
-    candidates = np.setdiff1d(np.arange(len(features.output_norm)), np.concatenate(list(measured.values())))
-    standardised = features.standardised()
+    layer, standardised = np.arange(len(features.output_norm)), features.standardised()
+    candidates = np.setdiff1d(layer, np.concatenate(list(measured.values())))
     largest = max(map(len, measured.values()))
     controls = {
         f"random_{k:04d}": control for k, control in enumerate(random_controls(candidates, largest, n_controls, rng))
     }
     for name, members in measured.items():
-        matched = matched_controls(members, candidates, standardised, n_controls, rng)
-        controls |= {f"matched_{name}_{k:04d}": control for k, control in enumerate(matched)}
+        # Influential neurons without a preference are what selective ones are to be compared with.
+        excluded = [own for other, own in measured.items() if name != SELECTIVE or other not in ("plateau", TOP)]
+        peers = np.setdiff1d(layer, np.concatenate(excluded))
+        if len(peers) < len(members):
+            continue
+        for kind, pool in (("matched", peers), (PERMUTED, np.union1d(peers, members))):
+            drawn = in_place_of(members, resembling_groups(members, pool, standardised, n_controls, rng), standardised)
+            controls |= {f"{kind}_{name}_{k:04d}": control for k, control in enumerate(drawn)}
     return controls
+
+
+def in_place_of(members: np.ndarray, drawn: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Control groups (m, n) in the order of the members (n,): the k-th loudest takes the k-th loudest member's place.
+
+    ``features`` (N, F): standardised; the last one is the scale of what a neuron adds to the residual stream.
+    """
+    scale = features[:, -1]
+    ordered = np.empty_like(drawn)
+    by_scale = np.take_along_axis(drawn, np.argsort(-scale[drawn], axis=1, kind="stable"), axis=1)
+    ordered[:, np.argsort(-scale[members], kind="stable")] = by_scale
+    return ordered
 
 
 def group_frame(groups: Mapping[str, np.ndarray], layer: int, condition: str) -> pd.DataFrame:
@@ -273,11 +270,12 @@ def controlled_groups(groups: pd.DataFrame, controls: pd.DataFrame) -> dict[str,
     for name in [name for name in MEASURED if name in members]:
         size = len(members[name])
         by_kind: dict[str, np.ndarray] = {}
-        for kind in CONTROL_KINDS:
+        for kind in (*CONTROL_KINDS, PERMUTED):
             prefix = "random_" if kind == "random" else f"{kind}_{name}_"
             mine = [control[:size] for key, control in drawn.items() if key.startswith(prefix) and len(control) >= size]
             by_kind[kind] = np.array(mine if size >= SMALLEST_GROUP else [], dtype=np.int64).reshape(-1, size)
-        found[name] = ControlledGroup(members[name], by_kind)
+        permuted = by_kind.pop(PERMUTED)
+        found[name] = ControlledGroup(members[name], by_kind, permuted=permuted)
     return found
 
 
@@ -370,9 +368,7 @@ def match_quality(
             low, high = np.quantile(gaps, [0.025, 0.975], axis=0)
             for column, feature in enumerate(FEATURE_NAMES):
                 numbers = float(gaps[:, column].mean()), "standard deviations", len(drawn), low[column], high[column]
-                found.append(
-                    (condition, name, Estimate("standardised_difference", *numbers, part=feature, against=kind))
-                )
+                found.append((condition, name, Estimate(MATCH_QUALITY, *numbers, part=feature, against=kind)))
     return found
 
 

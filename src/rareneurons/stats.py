@@ -10,6 +10,7 @@ import pandas as pd
 from rareneurons.tables import FINAL_PREFIX, CheckpointName, Estimate, measure_frame
 
 Alternative = Literal["less", "greater", "two-sided"]
+MOST_BLOCKS = 100  # of documents, of which a jackknife leaves out one at a time
 NORMAL_95 = 1.959963984540054  # standard errors from a value to either end of its 95 % interval
 
 
@@ -46,10 +47,70 @@ def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, 
     return float(low), float(high)
 
 
+def log_scale_interval(value: float, draws: np.ndarray) -> tuple[float, float]:
+    """95 % interval of a positive number from draws (n,) of it, on the logarithmic scale and about the value.
+
+    For numbers whose spread grows with their size; NaN where fewer than ten draws are finite.
+    """
+    from scipy.special import stdtrit
+
+    known = draws[np.isfinite(draws)]
+    if len(known) < 10:
+        return float("nan"), float("nan")
+    half = stdtrit(len(known) - 1, 0.975) * np.log(known).std(ddof=1)
+    return float(value * np.exp(-half)), float(value * np.exp(half))
+
+
 def moved_to(value: float, draws: np.ndarray) -> np.ndarray:
     """Bootstrap draws (B,) moved so that the mean of the finite ones is the value: their spread without their bias."""
     known = draws[np.isfinite(draws)]
     return draws + (value - known.mean()) if len(known) else draws
+
+
+def document_blocks(n_documents: int) -> np.ndarray:
+    """Block 0, 1, ... of each of the documents (D,), at most ``MOST_BLOCKS`` of about one size."""
+    return np.arange(n_documents) * min(n_documents, MOST_BLOCKS) // n_documents
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """How much a number depends on each block of documents.
+
+    ``influence`` (K,): mean of the number over left-out blocks, less the number without the block. The number without a
+    block on which it does not exist counts as the mean.
+    """
+
+    influence: np.ndarray
+
+    @classmethod
+    def of(cls, left_out: np.ndarray) -> "Jackknife":
+        """From the number without each block, (K,)."""
+        known = np.isfinite(left_out)
+        mean = left_out[known].mean() if known.any() else np.nan
+        return cls(np.where(known, mean - left_out, 0.0 if known.any() else np.nan))
+
+    @property
+    def standard_error(self) -> float:
+        """The delete-a-group jackknife's (Efron & Tibshirani 1993, section 11.3); NaN for fewer than two blocks."""
+        k = len(self.influence)
+        return float(np.sqrt((k - 1) / k * np.square(self.influence).sum())) if k > 1 else float("nan")
+
+    def interval(self, value: float) -> tuple[float, float]:
+        """95 % interval about the value, Student's with as many degrees of freedom as blocks less one."""
+        from scipy.special import stdtrit
+
+        half = stdtrit(max(1, len(self.influence) - 1), 0.975) * self.standard_error
+        return float(value - half), float(value + half)
+
+    def draws(self, value: float, weights: np.ndarray) -> np.ndarray:
+        """What the value would be, to first order, with documents drawn ``weights`` (B, D) times: (B,).
+
+        Their mean is the value, and their standard deviation the jackknife's error.
+        """
+        k, block = len(self.influence), document_blocks(weights.shape[1])
+        size = np.bincount(block, minlength=k)
+        more = np.add.reduceat(weights - 1, np.searchsorted(block, np.arange(k)), axis=1) / np.sqrt(size)
+        return np.asarray(value + np.sqrt((k - 1) / k) * (more @ self.influence))
 
 
 def bootstrap_p(draws: np.ndarray) -> float:
@@ -113,6 +174,35 @@ def against_controls(
         null_low=null_low,
         null_high=null_high,
         null_n=len(controls),
+    )
+
+
+def against_permuted(estimate: Estimate, permuted: np.ndarray, share: float, alternative: Alternative) -> Estimate:
+    """An estimate that was compared with controls, with the p-value from groups that are exchangeable with the group.
+
+    Controls that hold none of the group's neurons resemble one another more than the group resembles them, whatever
+    the group is. Permuted groups are drawn from the controls' pool and the group's own neurons.
+
+    Args:
+        estimate: as :func:`against_controls` returns it.
+        permuted: (m,) the same measure of each permuted group.
+        share: mean share of the group's neurons that they hold.
+        alternative: which tail counts as extreme.
+
+    Returns:
+        The estimate with the new ``p_value`` and ``null_n``. ``null_low`` and ``null_high`` are the central 95 % of the
+        permuted groups, moved to the controls' mean and widened to what a group without their neurons would show.
+    """
+    known = permuted[np.isfinite(permuted)]
+    low, high = percentile_interval(known)
+    middle = float(known.mean()) if len(known) else float("nan")
+    spread = 1 / (1 - share) if share < 1 else float("nan")  # groups that are all the group itself show nothing
+    return replace(
+        estimate,
+        p_value=empirical_p(estimate.value, permuted, alternative),
+        null_low=estimate.null_mean - spread * (middle - low),
+        null_high=estimate.null_mean + spread * (high - middle),
+        null_n=len(known),
     )
 
 

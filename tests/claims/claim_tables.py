@@ -23,6 +23,7 @@ BOUNDS = Bounds(
     abrupt_width=0.69,
     hill_reduction=0.1,
     selectivity_margin=0.02,
+    match_difference=0.25,
 )
 
 
@@ -57,10 +58,19 @@ def dimension_table(
     q=0.02,
     p=None,
     against="matched",
+    shuffled=None,
 ):
-    """The coordination rows that C3 reads: value, mean and central 95 % of matched groups, interval, adjusted p."""
+    """The coordination rows that C3 reads: value, controls' mean and central 95 %, interval, p.
+
+    ``shuffled``: what differs against the groups of shuffled labels; their p is 0.01 otherwise.
+    """
     reason = "" if np.isfinite(value) else "2 neurons, at least 3 are needed"
-    estimates = compared("effective_dimension", value, 100, (0.4, 0.5), q, null, gap, p, reason, against=against)
+    q = p if p is not None else q
+    numbers = {"q": q, "null": null, "gap": gap}
+    estimates = []
+    for kind, own in ((against, numbers), ("shuffled", numbers | {"q": min(q, 0.01)} | (shuffled or {}))):
+        both = own["null"], own["gap"], own["q"]
+        estimates += compared("effective_dimension", value, 100, (0.4, 0.5), own["q"], *both, reason, against=kind)
     return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
@@ -112,13 +122,40 @@ def groups_table(models):
     return pd.DataFrame(rows, columns=["model", "checkpoint", "step", "group", "neuron"])
 
 
+def match_table(models, worst=0.2, groups=("plateau", "top_33", "selective_33")):
+    """How well the matched groups of each group match: ``worst`` in ln variance, at two steps."""
+    frames = []
+    for model in models:
+        for step in (2, 16):
+            for feature, value in (("activation_mean", 0.1), ("ln_activation_variance", -worst)):
+                one = Estimate("standardised_difference", value, "sd", 200, part=feature, against="matched")
+                frames.append(
+                    measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, one) for group in groups])
+                )
+    return pd.concat(frames)
+
+
 def tails_table(
-    matrix="w_out", group="top_33", model="a", step=16, value=0.7, null=(1.0, 0.8, 1.3), gap=(-0.4, -0.2), q=0.01
+    matrix="w_out",
+    group="top_33",
+    model="a",
+    step=16,
+    value=0.7,
+    null=(1.0, 0.8, 1.3),
+    gap=(-0.4, -0.2),
+    q=0.01,
+    shuffled=None,
 ):
-    """The spectra rows that C7 reads: Hill's exponent, matched groups' mean and central 95 %, interval, adjusted p."""
+    """The spectra rows that C7 reads: Hill's exponent, controls' mean and central 95 %, interval, p.
+
+    ``shuffled``: what differs against the groups of shuffled labels.
+    """
     reason = "" if np.isfinite(value) else "1 of 33 neurons have constant weights"
-    names = {"part": matrix, "against": "matched"}
-    estimates = compared("hill", value, 33, (0.6, 0.8), q, null, gap, reason=reason, **names)
+    numbers, estimates = {"q": q, "null": null, "gap": gap}, []
+    for kind, own in (("matched", numbers), ("shuffled", numbers | (shuffled or {}))):
+        names = {"part": matrix, "against": kind}
+        both = own["null"], own["gap"], own["q"]
+        estimates += compared("hill", value, 33, (0.6, 0.8), own["q"], *both, reason=reason, **names)
     return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
@@ -225,5 +262,6 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         "dynamics": pd.DataFrame(columns=MEASURE_COLUMNS),
         "audit": audit_table(models),
         "groups": groups_table(models),
+        "group_match": match_table(models),
         "spectra": pd.concat([tails_table(group=group, model=model, step=step) for model, step in steps]),
     }

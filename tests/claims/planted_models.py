@@ -18,7 +18,8 @@ from rareneurons.conventions import TOP as TOP_GROUP
 from rareneurons.coordination.estimates import CoordinationSettings, activation_coordination
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
 from rareneurons.evidence import Evidence
-from rareneurons.groups import controlled_groups, groups_of_influence, neuron_features, with_redrawn
+from rareneurons.groups import controlled_groups, groups_of_influence, match_quality, neuron_features, with_redrawn
+from rareneurons.influence.label_shuffles import LabelShuffles, label_shuffles
 from rareneurons.influence.sums import InfluenceSums, influence_frame
 from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
 from rareneurons.organization.activations import LayerActivations
@@ -84,8 +85,9 @@ def in_common(values: np.ndarray, members: np.ndarray, share: float, rng: np.ran
 def with_all(strength: float, rng: np.random.Generator) -> Planted:
     """A checkpoint of the model that has all seven properties, the more the larger ``strength`` (0 to 1) is.
 
-    Rare effects have a plateau and common ones none; the plateau's neurons share one factor, which is no division into
-    clusters, and a direction of their weights.
+    Rare effects have a plateau and common ones none; these are larger, so that shuffled labels choose the neurons that
+    matter for common targets. The plateau's neurons share one factor, which is no division into clusters, and a
+    direction of their weights, whose norms are those of other neurons.
     """
     order = rng.permutation(BOOST)
     top, n_neurons = order[:TOP], BOOST + SUPPRESS
@@ -95,9 +97,12 @@ def with_all(strength: float, rng: np.random.Generator) -> Planted:
         in_common(values, top, 0.8 * strength, rng)
         activations.append(values)
     weight = rng.normal(size=(n_neurons, WIDTH))
+    norm = np.linalg.norm(weight[top], axis=1, keepdims=True)
     weight[top] += 1.5 * strength * rng.normal(size=WIDTH)
+    weight[top] *= norm / np.linalg.norm(weight[top], axis=1, keepdims=True)
     rare = layer_effects(strength * with_plateau(), order)
-    return Planted(rare, layer_effects(without_plateau(rng), rng.permutation(BOOST)), *activations, weight)
+    common = 60 * layer_effects(without_plateau(rng), rng.permutation(BOOST))
+    return Planted(rare, common, *activations, weight)
 
 
 def with_none(step: int, rng: np.random.Generator) -> Planted:
@@ -129,6 +134,14 @@ def sums_with(effects: np.ndarray, rng: np.random.Generator) -> InfluenceSums:
     return InfluenceSums(np.arange(BLOCKS), n_rows, signed, np.abs(signed))
 
 
+def shuffles_of(sums: Mapping[str, InfluenceSums], n_shuffles: int, rng: np.random.Generator) -> LabelShuffles:
+    """Labels exchanged within blocks of discovery documents: a block's rows of either label trade places, or not."""
+    pair = [sums[f"{condition}/discovery"] for condition in PAIR]
+    effects = np.concatenate([each.signed / each.n_rows[:, None] for each in pair])
+    labels = np.repeat(np.eye(2, dtype=bool), BLOCKS, axis=0)
+    return label_shuffles(effects, np.tile(np.arange(BLOCKS), 2), labels, n_shuffles, rng)
+
+
 def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> dict[str, pd.DataFrame]:
     """The measures' tables of one checkpoint, as the scripts make them, and ``draws``."""
     rng = np.random.default_rng([seed, 1])  # the same documents at every checkpoint
@@ -142,7 +155,9 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     found_draws = [trending_draws(name, sums, PAIR, REGIMES, np.random.default_rng([seed, 2]))]
     features = neuron_features(planted.discovery, planted.weight)
     influence = influence_frame(name, 1, sums)
-    frame, controls = groups_of_influence(influence, PAIR[0], CUTS, features, 200, np.random.default_rng([seed, 3]))
+    shuffles = shuffles_of(sums, 99, np.random.default_rng([seed, 5]))
+    chosen = influence, PAIR[0], CUTS, features, 199, np.random.default_rng([seed, 3]), shuffles
+    frame, controls = groups_of_influence(*chosen)
     groups = controlled_groups(frame, controls)
     document = np.arange(ROWS) * BLOCKS // ROWS
     weights = document_weights(BLOCKS, DRAWS, np.random.default_rng([seed, 4]))
@@ -156,6 +171,7 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     tables = {
         "regimes": regimes,
         "groups": name.labelled(frame),
+        "group_match": measure_frame(name, match_quality(PAIR[0], frame, controls, features)),
         "coordination": frame_of_tests(name, [(PAIR[0], *each) for each in estimates]),
         "spectra": spectra.table,
         "draws": pd.concat(found_draws),

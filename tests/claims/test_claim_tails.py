@@ -3,17 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import row_of, tables_for, tails_table
+from claim_tables import match_table, row_of, tables_for, tails_table
 from courses import RISING, course_of
 
 
-def c7(matrices, courses, plateau=(0, 0), group="top_33") -> pd.Series:
-    """C7 for spectra rows of each matrix and the courses of their ratios to matched groups."""
+def c7(matrices, courses, plateau=(0, 0), group="top_33", shuffled=None) -> pd.Series:
+    """C7 for spectra rows of each matrix and the courses of their ratios to the controls.
+
+    ``shuffled``: courses that differ against the groups of shuffled labels.
+    """
     rng = np.random.default_rng(0)
     tables = tables_for(["a"], plateau=plateau)
     tables["spectra"] = pd.concat([tails_table(matrix=name, group=group, **given) for name, given in matrices.items()])
     tables["dynamics"] = pd.concat(
-        course_of(("hill", name, "ratio", "matched"), values, 0.002, rng, group) for name, values in courses.items()
+        course_of(("hill", name, "ratio", kind), values, 0.002, rng, group)
+        for kind, mine in (("matched", courses), ("shuffled", courses | (shuffled or {})))
+        for name, values in mine.items()
     )
     return row_of("C7", tables)
 
@@ -51,10 +56,31 @@ def test_either_matrix_may_decide_for_and_only_both_against():
     assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
 
 
+def test_tails_that_shuffled_labels_choose_too_are_reported_as_theirs():
+    level = c7({"w_out": {"shuffled": {"q": 0.4}}}, {"w_out": FALLING})
+    growth = c7({"w_out": {}}, {"w_out": FALLING}, shuffled={"w_out": 1 + 0 * RISING})
+    for row in (level, growth):
+        assert row["verdict"] == "undecided"
+        assert row["p_value"] > 0.05
+        assert "so are those of the top neurons of shuffled labels" in row["sentence"]
+
+
+def test_controls_that_do_not_match_decide_nothing_about_tails():
+    for matrix, course in (({}, FALLING), (NONE, FALLING)):
+        tables = tables_for(["a"]) | {"group_match": match_table(["a"], 0.5)}
+        tables["spectra"] = tails_table(**matrix)
+        rng = np.random.default_rng(0)
+        numbers = (("hill", "w_out", "ratio", kind) for kind in ("matched", "shuffled"))
+        tables["dynamics"] = pd.concat(course_of(number, course, 0.002, rng) for number in numbers)
+        row = row_of("C7", tables)
+        assert row["verdict"] == "undecided"
+        assert "-0.5 standard deviations in ln variance of activations" in row["sentence"]
+
+
 def test_p_of_the_trend_is_shared_by_the_matrices():
     """Rank correlation 0.66 over ten checkpoints, p = 0.04: enough for one matrix, not for two."""
     uneven = 1 - 0.03 * np.array([1, 7, 0, 3, 2, 4, 5, 9, 6, 8])
-    assert c7({"w_out": {}}, {"w_out": uneven})["verdict"] == "supported"
+    assert c7({"w_out": {}}, {"w_out": uneven}, shuffled={"w_out": FALLING})["verdict"] == "supported"
     both = c7({"w_out": {}, "w_in": {}}, {"w_out": uneven, "w_in": uneven})
     assert both["verdict"] == "undecided"
     assert "checkpoints with a known step (10 here)" in both["need"]
@@ -69,12 +95,14 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
     row = c7({"w_out": {}}, {"w_out": FALLING})
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.3, -0.4, -0.2))
     assert (row["p_value"], row["n"], row["bound"], row["need"]) == (0.01, 33, -0.1, "")
+    two = c7({"w_out": {}, "w_in": {}}, {"w_out": FALLING, "w_in": FALLING})
+    assert two["p_value"] == 0.02  # times the number of matrices
     assert row["sentence"].startswith(
         "Supported for a at step16: the Hill exponent of the w_out weights of the 33 most influential neurons is 30 % "
-        "below that of matched groups, which is a heavier tail (95 % interval -40 % to -20 %; adjusted p = 0.01), and "
-        "the ratio of the two changed by -0.3"
+        "below that of matched groups, which is a heavier tail (95 % interval -40 % to -20 %; p = 0.01) and 30 % below "
+        "that of groups that shuffled labels choose (p = 0.01), and the ratio of the two changed by -0.3"
     )
-    for part in ("exponent 0.7, mean of 200 matched groups 1 ", "0.8 to 1.3", "adjusted 0.01", "rank correlation"):
+    for part in ("exponent 0.7, mean of 200 matched groups 1 ", "0.8 to 1.3", "p = 0.01", "rank correlation"):
         assert part in row["evidence"]
     assert "tracked backwards" not in row["evidence"]
     assert "no plateau is declared" in row["evidence"]

@@ -36,13 +36,15 @@ def test_stacked_groups_equal_groups_one_by_one(rng):
         n_components = 0
         while variances[: n_components + 1].sum() < 0.95 * variances.sum():
             n_components += 1
+        missing = 0.95 * variances.sum() - variances[:n_components].sum()
         eigenvalues = variances / len(z)
         above = 0
         while above < 8 and eigenvalues[above] > quantiles[above]:
             above += 1
         pairs = [(i, j) for i in group for j in group if i < j]
         expected = {
-            "effective_dimension": (n_components + 1) / 8,
+            "effective_dimension": (n_components + missing / variances[n_components]) / 8,
+            "counted_dimension": (n_components + 1) / 8,
             "participation_ratio": variances.sum() ** 2 / (variances**2).sum() / 8,
             "parallel_components": above,
             "mean_correlation": np.mean([similar.correlation[p] for p in pairs]),
@@ -91,7 +93,11 @@ def test_parallel_analysis_draws_what_normal_columns_give():
 
 def test_known_dimensions(rng):
     found = dimensions(np.eye(20)[None])
-    assert found["effective_dimension"] == 19 / 20  # 19 of 20 equal components hold 95 %
+    assert found["counted_dimension"] == 19 / 20  # 19 of 20 equal components hold 95 %
+    assert found["effective_dimension"] == pytest.approx(0.95)
+    halves = np.kron(np.eye(2), np.ones((5, 5)))  # two components, and nine tenths of the second are needed
+    assert dimensions(halves[None])["effective_dimension"] == pytest.approx(1.9 / 10)
+    assert dimensions(halves[None])["counted_dimension"] == 2 / 10
     assert found["participation_ratio"] == pytest.approx(1)
     low = similar_of(rng.normal(size=(500, 3)) @ rng.normal(size=(3, 30))).correlation
     assert dimensions(low[None])["effective_dimension"] <= 3 / 30

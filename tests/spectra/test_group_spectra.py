@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from test_tails import transcribed_hill
 
 from rareneurons.evidence import Evidence
@@ -10,7 +11,7 @@ from rareneurons.groups import ControlledGroup
 from rareneurons.spectra.estimates import SpectraSettings, neuron_weights, spectra_estimates, spectrum_estimates
 from rareneurons.spectra.group import group_spectra
 from rareneurons.spectra.hill_plots import hill_plot_frame
-from rareneurons.spectra.measures import correlation_eigenvalues, spectrum_measures, standard_rows
+from rareneurons.spectra.measures import UNITS, correlation_eigenvalues, spectrum_measures, standard_rows
 from rareneurons.spectra.paper_table import paper_table
 from rareneurons.spectra.tails import hill_exponent
 from rareneurons.stats import frame_of_tests, percentile_interval
@@ -73,12 +74,13 @@ def test_estimates_equal_those_of_a_loop_over_controls_and_draws(rng):
     assert estimate.null_mean == pytest.approx(null.mean(), abs=1e-10)
     assert (estimate.null_low, estimate.null_high) == pytest.approx(percentile_interval(null), abs=1e-10)
     assert estimate.null_n == 25
-    moved = draws - draws.mean() + own
-    assert (estimate.ci_low, estimate.ci_high) == pytest.approx(percentile_interval(moved), abs=1e-10)
+    half = stats.t.ppf(0.975, 39) * np.log(draws).std(ddof=1)
+    ends = np.array([own * np.exp(-half), own * np.exp(half)])
+    assert (estimate.ci_low, estimate.ci_high) == pytest.approx(ends, abs=1e-10)
     for name, beside in (("difference", lambda x: x - null.mean()), ("ratio", lambda x: x / null.mean())):
         compared = found["hill", name, "matched"]
         assert compared.value == pytest.approx(beside(own), abs=1e-10)
-        assert (compared.ci_low, compared.ci_high) == pytest.approx(percentile_interval(beside(moved)), abs=1e-10)
+        assert (compared.ci_low, compared.ci_high) == pytest.approx(beside(ends), abs=1e-10)
     assert ("hill", "difference", "random") not in found
     assert ("stable_rank", "ratio", "matched") not in found
 
@@ -95,8 +97,12 @@ def test_draws_are_those_behind_the_intervals_and_other_sizes_are_left_out(rng):
         assert draws.part == "w_in"
         if (measure, quantity) != ("tail_exponent", "value"):  # its interval is over eigenvalues
             estimate = found[measure, quantity, against or "matched"]
-            assert (estimate.ci_low, estimate.ci_high) == pytest.approx(percentile_interval(draws.values))
-            assert draws.values.mean() == pytest.approx(estimate.value)
+            assert estimate.ci_low <= estimate.value <= estimate.ci_high
+            if UNITS[measure] != "exponent":
+                assert (estimate.ci_low, estimate.ci_high) == pytest.approx(percentile_interval(draws.values))
+                assert draws.values.mean() == pytest.approx(estimate.value)
+            elif quantity == "value":  # exponents are moved on the logarithmic scale
+                assert np.exp(np.log(draws.values).mean()) == pytest.approx(estimate.value)
 
 
 def test_every_missing_number_has_its_reason(rng):

@@ -18,6 +18,8 @@ class Bounds:
     that counts as specialization. ``abrupt_width``: a rise is abrupt if its middle half takes less than this in ln
     step. ``hill_reduction``: smallest relevant reduction of the Hill exponent, as a share of the control groups' mean.
     ``selectivity_margin``: smallest excess of the joint effect on rare targets that matters, nats.
+    ``match_difference``: matched groups count as controls only if they differ from the group by at most this many
+    standard deviations in every matched quantity.
     """
 
     flatness: float
@@ -33,3 +35,4 @@ class Bounds:
     abrupt_width: float
     hill_reduction: float
     selectivity_margin: float
+    match_difference: float

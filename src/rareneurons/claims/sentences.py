@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rareneurons.claims import (
+    below_controls,
     clusters,
     course,
     over_models,
@@ -188,16 +189,77 @@ def _family(view: View) -> str:
     return f"p is adjusted over all tests of the checkpoint against {view.controls} groups (Benjamini-Hochberg)"
 
 
-def _against_controls(found: Comparison, view: View) -> str:
-    """A measure against its control groups, with all numbers."""
-    row = found.measured
-    if row is None:
-        return found.reason
+CHOSEN_BY_SHUFFLES = "groups that shuffled labels choose"
+
+
+def _control_groups(kind: str) -> str:
+    """Name of a kind of control groups."""
+    return CHOSEN_BY_SHUFFLES if kind == below_controls.SHUFFLED else f"{kind} groups"
+
+
+def _kinds(view: View) -> str:
+    """The kinds of control groups that a measure must lie below."""
+    return " and that of ".join(map(_control_groups, below_controls.null_kinds(view)))
+
+
+def _match_rule(view: View, bounds: Bounds) -> str:
+    if view.controls != below_controls.MATCHED:
+        return ""
     return (
-        f"{row['value']:.3g}, mean of {row['null_n']:.0f} {view.controls} groups {row['null_mean']:.3g} (95 % of them: "
-        f"{row['null_low']:.3g} to {row['null_high']:.3g}), difference relative to that mean "
-        f"{with_interval(found.relative)}, p = {row['p_value']:.2g}, adjusted {row['q_value']:.2g}"
+        "; matched groups count as controls only if they differ from the group by at most "
+        f"{bounds.match_difference:g} standard deviations in every matched quantity"
     )
+
+
+def _largest_p(view: View) -> str:
+    return "the larger p of the two" if len(below_controls.null_kinds(view)) > 1 else "p"
+
+
+def _against_controls(found: Comparison) -> str:
+    """A measure against its control groups, with all numbers."""
+    if not found.measured:
+        return found.reason
+    parts = []
+    for kind, row in found.measured.items():
+        parts.append(
+            f"mean of {row['null_n']:.0f} {_control_groups(kind)} {row['null_mean']:.3g} (95 % of them: "
+            f"{row['null_low']:.3g} to {row['null_high']:.3g}), difference relative to that mean "
+            f"{with_interval(found.differences[kind])}, p = {row['p_value']:.2g}"
+        )
+    value = next(iter(found.measured.values()))["value"]
+    return "; ".join([f"{value:.3g}, {parts[0]}", *parts[1:], *_match(found.match)])
+
+
+def _match(match: below_controls.Match | None) -> list[str]:
+    """How good matched groups are; empty where nobody asks for them."""
+    return [] if match is None else [f"matched groups {_mismatch(match)}"]
+
+
+def _mismatch(match: below_controls.Match) -> str:
+    if np.isnan(match.difference):
+        return "are of unknown quality: tables/group_match.csv has no row of this group"
+    return (
+        f"differ from these neurons by {match.difference:+.2g} standard deviations in {FEATURES[match.feature]} (up to "
+        f"{match.bound:g} count as matched)"
+    )
+
+
+FEATURES = {
+    "activation_mean": "mean activation",
+    "ln_activation_variance": "ln variance of activations",
+    "ln_output_norm": "ln norm of output weights",
+    "ln_output_scale": "ln of standard deviation times norm",
+}
+
+
+def _and_shuffled(found: Comparison) -> str:
+    """The comparison with the groups of shuffled labels, after the one with matched groups; empty without it."""
+    if below_controls.SHUFFLED not in found.measured:
+        return ""
+    difference = found.differences[below_controls.SHUFFLED]
+    p_value = found.measured[below_controls.SHUFFLED]["p_value"]
+    way = "below" if difference.value < 0 else "above"
+    return f" and {percent(abs(difference.value))} {way} that of {CHOSEN_BY_SHUFFLES} (p = {p_value:.2g})"
 
 
 # C1, C2, P1b and P2
@@ -455,26 +517,32 @@ def _dimension_statistic(statistic: Statistic) -> str:
 
 def _dimension_rule(view: View, bounds: Bounds) -> str:
     return (
-        f"supported if the adjusted p is at most {bounds.alpha:g} and the dimension is below the mean of the "
-        f"{view.controls} groups; contradicted if the interval excludes a reduction by "
-        f"{percent(bounds.dimension_reduction)} of that mean, and such a reduction would lie outside the central 95 % "
-        f"of these groups; {_family(view)}; n counts rows"
+        f"primary test: the dimension is below that of {_kinds(view)}, by {_largest_p(view)}, which is not adjusted "
+        f"for other tests; supported if p is at most {bounds.alpha:g}; contradicted if the interval excludes a "
+        f"reduction by {percent(bounds.dimension_reduction)} of the {view.controls} groups' mean, and such a reduction "
+        f"would lie outside the central 95 % of these groups{_match_rule(view, bounds)}; n counts rows"
     )
 
 
 def _dimension_finding(decision: Decision, view: View) -> str:
-    relative, top = decision.number, _named(decision)
+    found, relative = decision.evidence, decision.number
+    first = found.measured[view.controls]["p_value"]
     threshold = f"; threshold for a relevant reduction: {percent(-decision.bound)}"
-    return (
-        f"the activity of {top} has {percent(abs(relative.value))} {'fewer' if relative.value < 0 else 'more'} "
-        f"dimensions than that of {view.controls} groups (95 % interval {percent(relative.ci_low, '+')} to "
-        f"{percent(relative.ci_high, '+')}; {decision.n:,.0f} rows; adjusted p = {decision.p_value:.2g}"
-        f"{threshold * (decision.verdict != 'supported')})"
+    numbers = (
+        f"the dimension of the activity of {_named(decision)} is {percent(abs(relative.value))} "
+        f"{'below' if relative.value < 0 else 'above'} that of {view.controls} groups (95 % interval "
+        f"{percent(relative.ci_low, '+')} to {percent(relative.ci_high, '+')}; {decision.n:,.0f} rows; p = "
+        f"{first:.2g}{threshold * (decision.verdict != 'supported')}){_and_shuffled(found)}"
     )
+    if found.match is not None and not found.match.is_good:
+        return f"there are no controls to compare with, because matched groups {_mismatch(found.match)}; {numbers}"
+    if found.shared:
+        return f"these neurons are coordinated, and so are the top neurons of shuffled labels: {numbers}"
+    return numbers
 
 
 def _dimension_evidence(decision: Decision, view: View) -> str:
-    return f"effective dimension over number of neurons {_against_controls(decision.evidence, view)}"
+    return f"effective dimension over number of neurons {_against_controls(decision.evidence)}"
 
 
 def _named(decision: Decision) -> str:
@@ -699,48 +767,59 @@ def _tails_statistic(statistic: Statistic) -> str:
 def _tails_rule(view: View, bounds: Bounds) -> str:
     reduction = percent(bounds.hill_reduction)
     return (
-        f"a weight matrix has heavier tails if the adjusted p is at most {bounds.alpha:g} and the Hill exponent is "
-        f"below the mean of the {view.controls} groups; it does not if the interval excludes a reduction by "
-        f"{reduction} of that mean, and such a reduction would lie outside the central 95 % of these groups. The tails "
-        "grow if the ratio to that mean falls with step (intervals of change and rank correlation below zero, p at "
-        f"most {bounds.alpha:g} over the number of matrices); they do not if the ratio's change excludes such a "
-        "reduction. Supported if both hold for one matrix and neither fails for another; contradicted if one fails for "
-        f"every matrix; {_family(view)}; n counts neurons"
+        f"primary test: in a weight matrix the Hill exponent is below that of {_kinds(view)}, and its ratio to the "
+        "mean of each falls with step (intervals of change and rank correlation below zero). p is the largest of these "
+        "tests, times the number of matrices (Bonferroni), and is not adjusted for other tests. Supported if p is at "
+        f"most {bounds.alpha:g} for one matrix and no other fails; a matrix fails if the interval excludes a reduction "
+        f"by {reduction} of the {view.controls} groups' mean, and such a reduction would lie outside the central 95 % "
+        f"of these groups, or if the change of the ratio to that mean excludes such a reduction; contradicted if "
+        f"every matrix fails{_match_rule(view, bounds)}; n counts neurons"
     )
 
 
 def _tails_finding(decision: Decision, view: View) -> str:
     shown = decision.evidence.shown
-    relative, weights = shown.level.relative, f"the {shown.part} weights of {_named(decision)}"
-    if not np.isfinite(relative.value):
-        return f"{weights} have no tail exponent: {shown.level.reason}"
-    below = relative.value < 0
-    return (
-        f"the Hill exponent of {weights} is {percent(abs(relative.value))} {'below' if below else 'above'} that of "
-        f"{view.controls} groups, which is a {'heavier' if below else 'lighter'} tail (95 % interval "
-        f"{percent(relative.ci_low, '+')} to {percent(relative.ci_high, '+')}; adjusted p = "
-        f"{shown.level.p_value:.2g}), and {_growth(shown.growth)}"
+    level, weights = shown.level, f"the {shown.part} weights of {_named(decision)}"
+    if not level.measured:
+        return f"{weights} have no tail exponent: {level.reason}"
+    below = level.relative.value < 0
+    numbers = (
+        f"the Hill exponent of {weights} is {percent(abs(level.relative.value))} {'below' if below else 'above'} that "
+        f"of {view.controls} groups, which is a {'heavier' if below else 'lighter'} tail (95 % interval "
+        f"{percent(level.relative.ci_low, '+')} to {percent(level.relative.ci_high, '+')}; p = "
+        f"{level.measured[view.controls]['p_value']:.2g}){_and_shuffled(level)}, and {_growth(shown, view)}"
     )
+    if level.match is not None and not level.match.is_good:
+        return f"there are no controls to compare with, because matched groups {_mismatch(level.match)}; {numbers}"
+    if shown.shared:
+        return f"the tails are heavier, and so are those of the top neurons of shuffled labels: {numbers}"
+    return numbers
 
 
 def _tails_evidence(decision: Decision, view: View) -> str:
     return "; ".join(
-        f"{each.part}: Hill exponent {_against_controls(each.level, view)}; {_growth(each.growth)}{_trend(each.growth)}"
+        f"{each.part}: Hill exponent {_against_controls(each.level)}{_growths(each)}"
         for each in decision.evidence.matrices
     )
 
 
-def _growth(growth: tails.Growth | None) -> str:
+def _growth(matrix: tails.Matrix, view: View) -> str:
+    growth = matrix.growth.get(view.controls)
     if growth is None:
         return "its course is not known at four checkpoints"
     return f"the ratio of the two changed by {with_interval(growth.change)} over {growth.n} checkpoints"
 
 
-def _trend(growth: tails.Growth | None) -> str:
-    if growth is None:
-        return ""
-    trend = f", rank correlation with step {with_interval(growth.trend)}, p = {growth.p_value:.2g}"
-    return f"{trend}{_tracked(growth.tracked)}"
+def _growths(matrix: tails.Matrix) -> str:
+    """The course of the ratio to each kind of controls."""
+    if not matrix.growth:
+        return "; its course is not known at four checkpoints"
+    return "".join(
+        f"; the ratio to {_control_groups(kind)} changed by {with_interval(growth.change)} over {growth.n} "
+        f"checkpoints, rank correlation with step {with_interval(growth.trend)}, p = {growth.p_value:.2g}"
+        f"{_tracked(growth.tracked)}"
+        for kind, growth in matrix.growth.items()
+    )
 
 
 # Over models
@@ -910,6 +989,19 @@ def _(needed: requirements.NothingPromising) -> str:
 @requirement.register
 def _(needed: plateau.PlateauSomewhere) -> str:
     return f"a plateau on {needed.condition} rows (see C1), which the other rows could lack; there are 0 here"
+
+
+@requirement.register
+def _(needed: below_controls.BetterControls) -> str:
+    return f"a layer with more neurons that resemble these: here matched groups {_mismatch(needed.match)}"
+
+
+@requirement.register
+def _(needed: below_controls.SpecificNeurons) -> str:
+    return (
+        f"neurons that matter for rare targets alone: those that shuffled labels choose are alike (p = "
+        f"{needed.p_value:.2g} against them)"
+    )
 
 
 @requirement.register

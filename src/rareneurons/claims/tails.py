@@ -1,9 +1,13 @@
 """C7: are the spectra of plateau neurons' weights heavier-tailed, increasingly so?"""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rareneurons.claims.below_controls import Comparison, below_controls
+import numpy as np
+import pandas as pd
+
+from rareneurons.claims.below_controls import Comparison, below_controls, null_kinds, worst_match
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
 from rareneurons.claims.interval import NAN, Interval
@@ -18,31 +22,49 @@ from rareneurons.claims.over_training import (
 )
 from rareneurons.claims.requirements import AnyOf, MoreDocuments, Option
 from rareneurons.claims.view import Finder, Tables, TopGroup, View, checkpoint_steps
-from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, RATIO, VALUE, over_training
+from rareneurons.groups import ControlKind
+from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, RATIO, VALUE, Movement, over_training
 
 TABLE, HILL = "spectra", "hill"
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How the ratio to the control groups changed over ``n`` checkpoints: change, rank correlation with step, its p."""
+    """How the ratio to one kind of controls changed over ``n`` checkpoints: change, rank correlation with step, its p.
+
+    ``grows``: the ratio falls, and follows step; ``none``: it falls by less than would matter.
+    """
 
     change: Interval
     n: int
     trend: Interval
     p_value: float
     tracked: TrackedTrend | None
+    grows: bool
+    none: bool
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """What there is in one weight matrix: the level at the last checkpoint, and how it changed, if that is known."""
+    """What there is in one weight matrix: the level at the last checkpoint, and how it changed, by kind of controls.
+
+    ``p_value``: the largest p of level and growth against every kind of controls, times the number of matrices.
+    ``growth`` is empty where the course is not known.
+    """
 
     part: str
     verdict: Verdict
     level: Comparison
-    growth: Growth | None
+    growth: Mapping[ControlKind, Growth]
     option: Option
+    p_value: float
+
+    @property
+    def shared(self) -> bool:
+        """Whether the tails are heavier, increasingly so, and those of the groups of shuffled labels are too."""
+        growths = list(self.growth.values())
+        grow = bool(growths) and growths[0].grows
+        return self.verdict == "undecided" and grow and (self.level.shared or self.level.answer == "supported")
 
 
 @dataclass(frozen=True)
@@ -79,9 +101,9 @@ def decide_tails(tables: Tables, view: View, bounds: Bounds) -> Decision:
         verdict,
         statistic(shown.part),
         Tails(tuple(found), shown),
-        tuple(one.option for one in promising) or (Option((MoreModels(),)),),
+        tuple(dict.fromkeys(one.option for one in promising)) or (Option((MoreModels(),)),),
         shown.level.relative,
-        shown.level.p_value,
+        shown.p_value,
         top.size,
         bound=bound,
         neurons=top,
@@ -97,30 +119,76 @@ def _verdict(verdicts: list[Verdict]) -> Verdict:
 def _matrix(part: str, top: TopGroup, tables: Tables, view: View, bounds: Bounds, n_matrices: int) -> Matrix | None:
     """C7 on one weight matrix; None where nothing is measured."""
     reduction, alpha = bounds.hill_reduction, bounds.alpha / n_matrices
-    find = view.finder(tables[TABLE], top.name, HILL, part, view.controls)
-    level = below_controls(find, top.size, bounds.alpha, reduction, "discovery", NAN)
+
+    def find(kind: ControlKind) -> Finder:
+        return view.finder(tables[TABLE], top.name, HILL, part, kind)
+
+    kinds, match = null_kinds(view), worst_match(tables, view, top.name, bounds.match_difference)
+    level = below_controls(find, kinds, match, top.size, alpha, reduction, "discovery", NAN)
     if level is None:
         return None
-
-    def ratio(group: str) -> Finder:
-        return view.finder(tables["dynamics"], group, HILL, part, view.controls)
-
-    change, trend = (ratio(top.name)(over_training(RATIO, name)) for name in ("change", "trend"))
-    changed = None if change is None else Interval.of(change)
-    moved = movement(changed, -1, reduction)
+    courses = {kind: _course(part, top, tables, view, kind) for kind in kinds}
+    growth = {kind: _growth(course, alpha, reduction) for kind, course in courses.items() if course is not None}
     verdict: Verdict = "undecided"
-    if level.answer == "contradicted" or moved == "none":
-        verdict = "contradicted"
-    elif level.answer == "supported" and moved == "yes" and trend is not None and follows_step(trend, -1, alpha):
-        verdict = "supported"
+    if match is None or match.is_good:
+        if level.answer == "contradicted" or (kinds[0] in growth and growth[kinds[0]].none):
+            verdict = "contradicted"
+        elif level.answer == "supported" and all(kind in growth and growth[kind].grows for kind in kinds):
+            verdict = "supported"
     needed: list[Any] = [] if level.answer == "supported" else [AnyOf(level.options)]
-    if change is None or changed is None or trend is None:
-        needed += more_checkpoints(None, -1, alpha, bounds.permutations, len(checkpoint_steps(tables["audit"])))
-        return Matrix(part, verdict, level, None, Option(tuple(needed), part=part))
+    for course in courses.values():
+        needed += _needs_of_growth(course, alpha, reduction, bounds, len(checkpoint_steps(tables["audit"])))
+    p_values = [level.p_value, *(growth[kind].p_value if kind in growth else NAN for kind in kinds)]
+    p_value = min(1.0, n_matrices * float(np.max(p_values)))
+    return Matrix(part, verdict, level, growth, Option(tuple(dict.fromkeys(needed)), part=part), p_value)
+
+
+@dataclass(frozen=True)
+class _Course:
+    """Rows of the dynamics table: change and trend of the ratio, and the tracked neurons' trend."""
+
+    change: pd.Series
+    trend: pd.Series
+    tracked: pd.Series | None
+
+
+def _course(part: str, top: TopGroup, tables: Tables, view: View, kind: ControlKind) -> _Course | None:
+    """How the ratio to a kind of controls moved; None where that is not known."""
+
+    def ratio(group: str, name: Movement) -> pd.Series | None:
+        return view.finder(tables["dynamics"], group, HILL, part, kind)(over_training(RATIO, name))
+
+    change, trend = ratio(top.name, "change"), ratio(top.name, "trend")
+    if change is None or trend is None:
+        return None
+    return _Course(change, trend, ratio(f"{FINAL_PREFIX}{top.name}", "trend"))
+
+
+def _growth(course: _Course, alpha: float, reduction: float) -> Growth:
+    changed, trend = Interval.of(course.change), course.trend
+    moved = movement(changed, -1, reduction)
+    return Growth(
+        changed,
+        int(course.change["n"]),
+        Interval.of(trend),
+        float(trend["p_value"]),
+        tracked_trend(course.tracked),
+        moved == "yes" and follows_step(trend, -1, alpha),
+        moved == "none",
+    )
+
+
+def _needs_of_growth(
+    course: _Course | None, alpha: float, reduction: float, bounds: Bounds, here: int
+) -> Iterator[Any]:
+    """What showing growth would take; nothing where it is shown."""
+    if course is None:
+        yield from more_checkpoints(None, -1, alpha, bounds.permutations, here)
+        return
+    changed, trend = Interval.of(course.change), course.trend
+    moved = movement(changed, -1, reduction)
     moving = 1.0 if moved == "yes" else times_to_tell_movement(changed, -1, reduction)
     times = max(moving, times_to_follow_step(trend, -1))
-    needed += [MoreDocuments(times, "discovery")] if times != 1 else []
-    needed += more_checkpoints(trend, -1, alpha, bounds.permutations, int(trend["n"]))
-    tracked = tracked_trend(ratio(f"{FINAL_PREFIX}{top.name}")(over_training(RATIO, "trend")))
-    growth = Growth(changed, int(change["n"]), Interval.of(trend), float(trend["p_value"]), tracked)
-    return Matrix(part, verdict, level, growth, Option(tuple(needed), part=part))
+    if times != 1:
+        yield MoreDocuments(times, "discovery")
+    yield from more_checkpoints(trend, -1, alpha, bounds.permutations, int(trend["n"]))

@@ -1,21 +1,22 @@
 """What the verdicts read of a checkpoint, measured again under each of the authors' choices."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from rareneurons.claims.below_controls import null_kinds
 from rareneurons.claims.view import View
 from rareneurons.comparison.choices import Choice, choices_for, read_by_verdicts
 from rareneurons.coordination.estimates import CoordinationSettings, activation_coordination
 from rareneurons.evidence import Evidence
 from rareneurons.groups import (
     TOP_GROUPS,
-    ControlledGroup,
     ControlledGroups,
     controlled_groups,
     groups_of_influence,
+    match_quality,
     neuron_features,
 )
 from rareneurons.influence.sums import InfluenceSums
@@ -75,7 +76,7 @@ def choice_measures(
         if choice.input_band or choice.fixed_cuts or choice.reused_documents:
             measured["regimes"] = list(_regimes(view, evidence, settings, rng))
         if choice.input_band or choice.random_controls or choice.reused_documents:
-            groups = _groups(choice, view, evidence, selection, settings, rng)
+            groups, measured["group_match"] = _groups(choice, view, evidence, selection, settings, rng)
             measured["coordination"] = _coordination(view, groups, evidence, settings, rng)
             if choice.input_band or choice.reused_documents:
                 measured["organization"] = _organization(view, groups, evidence, settings, rng)
@@ -83,7 +84,7 @@ def choice_measures(
             frame = measure_frame(evidence.checkpoint, found)
             # The estimators call the one kind of controls that they were given matched.
             frame = frame.assign(against=frame["against"].where(frame["against"] != MATCHED, view.controls))
-            kept = frame[read_by_verdicts(table, frame) & frame["against"].isin(["", view.controls, ROTATION])]
+            kept = frame[read_by_verdicts(table, frame) & frame["against"].isin(["", *null_kinds(view), ROTATION])]
             frames.append(kept.assign(choice=choice.name, table=table, split=view.split))
     return pd.concat(frames, ignore_index=True)
 
@@ -130,20 +131,28 @@ def _groups(
     selection: Selection,
     settings: ChoiceSettings,
     rng: np.random.Generator,
-) -> ControlledGroups:
-    """The top groups of the view's discovery curve, with the view's controls under the name of matched ones."""
+) -> tuple[ControlledGroups, list[Named]]:
+    """The top groups of the view's discovery curve, with the view's controls under the name of matched ones.
+
+    Beside them, how well controls match groups that were chosen here.
+    """
     groups, controls = selection.groups, selection.controls
+    quality: list[Named] = []
     if choice.input_band:
         activation, _ = evidence.at(view.condition, "discovery")
         features = neuron_features(activation, evidence.last_layer["output_weight"])
         cuts, influence = settings.regimes.cuts, selection.influence
         groups, controls = groups_of_influence(influence, view.condition, cuts, features, settings.controls, rng)
+        quality = match_quality(view.condition, groups, controls, features)
     wanted = TOP_GROUPS if view.group is None else (view.group,)
-    return {
-        name: ControlledGroup(group.members, {MATCHED: group.controls[view.controls]})
-        for name, group in controlled_groups(groups, controls).items()
-        if name in wanted
-    }
+    found = {}
+    for name in wanted:
+        if (group := controlled_groups(groups, controls).get(name)) is not None:
+            first, *others = null_kinds(view)
+            drawn = {MATCHED: group.controls[first]} | {kind: group.controls[kind] for kind in others}
+            permuted = group.permuted if first == MATCHED else np.empty((0, 0), dtype=np.int64)
+            found[name] = replace(group, controls=drawn, permuted=permuted)
+    return found, quality
 
 
 def _coordination(

@@ -19,7 +19,7 @@ from rareneurons.claims.dimension import DIMENSION
 from rareneurons.claims.tails import HILL
 from rareneurons.conventions import TOP
 from rareneurons.dynamics.trends import measure_trends
-from rareneurons.groups import TOP_GROUPS, ControlKind
+from rareneurons.groups import MATCH_QUALITY, TOP_GROUPS, ControlKind
 from rareneurons.organization.estimates import COMMON_FACTOR, DIVISION_POWER, PLANTED_CORRELATION, SEPARATION
 from rareneurons.regimes.estimates import N_NEURONS, OF_READING, PLATEAU, POWER
 from rareneurons.stats import adjusted_in_families
@@ -31,7 +31,9 @@ READ = {
     "regimes": (*(measure for measure, _ in OF_READING.values()), PLATEAU[0], POWER[0], N_NEURONS[0], "plateau_end"),
     "coordination": (DIMENSION,),
     "organization": (SEPARATION, DIVISION_POWER, PLANTED_CORRELATION, COMMON_FACTOR),
+    "group_match": (MATCH_QUALITY,),
 }
+WITH_PARTS = ("regimes", "group_match")  # tables of which verdicts read all parts
 NUMBERS = ["value", "ci_low", "ci_high", "p_value", "n", "verdict"]
 COLUMNS = ["choice", "claim", "model", "statistic", *NUMBERS, *(f"proper_{name}" for name in NUMBERS), "changed"]
 
@@ -61,7 +63,8 @@ class Choice:
         """
         view = own
         if self.input_band and by_input is not None:
-            view = replace(view, condition=by_input)
+            # There are no exchanges of these labels.
+            view = replace(view, condition=by_input, shuffled=False)
         if self.fixed_cuts:
             view = replace(view, group=TOP)
         if self.random_controls:
@@ -135,7 +138,7 @@ def effects_of_choices(
 def read_by_verdicts(name: str, table: pd.DataFrame) -> pd.Series:
     """Which rows of a measure's table verdicts read, as a mask; of parts of the rows or weights they read nothing."""
     read = table["measure"].isin(READ[name])
-    return read if name == "regimes" else read & (table["part"] == "")
+    return read if name in WITH_PARTS else read & (table["part"] == "")
 
 
 def tables_with(
@@ -166,6 +169,8 @@ def _with_rows(name: str, table: pd.DataFrame, rows: pd.DataFrame, own: View) ->
     here = places.isin(rows["model"] + "/" + rows["checkpoint"]) & read_by_verdicts(name, table)
     if name == "regimes":
         here &= (table["group"] == "boost") & table["condition"].isin(rows["condition"])
+    elif name == "group_match":
+        here &= table["condition"].isin(rows["condition"])
     else:
         here &= table["group"].isin(TOP_GROUPS) & table["condition"].isin([own.condition, *rows["condition"]])
         here &= table["against"].isin(rows["against"])

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
+from operator import add
 
 import numpy as np
 import pandas as pd
 
 from rareneurons.coordination.measures import (
     BETWEEN,
+    COUNTS,
     MEASURES,
     ROW_MEASURES,
     between_measures,
@@ -21,14 +24,24 @@ from rareneurons.coordination.measures import (
 )
 from rareneurons.coordination.similarity import Activity, Moments, Similarities, activity, correlations, similarities
 from rareneurons.evidence import Evidence, Measured
-from rareneurons.groups import CONTROL_KINDS, SMALLEST_GROUP, ControlledGroup, ControlledGroups
-from rareneurons.stats import against_controls, frame_of_tests, percentile_interval
+from rareneurons.groups import CONTROL_KINDS, SMALLEST_GROUP, ControlledGroup, ControlledGroups, why_no_controls
+from rareneurons.stats import (
+    Jackknife,
+    against_controls,
+    against_permuted,
+    document_blocks,
+    frame_of_tests,
+    percentile_interval,
+)
 from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, Draws, Estimate, beside_controls, draws_frame
 
 ROWS = "rows_"  # begins the name of a part of the rows; their number follows
 OUTPUT_WEIGHTS = "w_out"  # the part of measures of weights instead of activations
 WEIGHT_MEASURES = ("effective_dimension", "participation_ratio", "mean_cosine")
-RANDOM, MATCHED, _ = CONTROL_KINDS
+RANDOM, MATCHED, SHUFFLED = CONTROL_KINDS
+COMPARED = (MATCHED, SHUFFLED)  # kinds of controls that differences are taken from
+PERMUTED = "permuted"
+UNKNOWN = float("nan"), float("nan")
 # The group that each group is compared with besides random neurons. Groups of opposite signs share no neuron.
 PARTNERS = {
     "plateau": "suppress_plateau",
@@ -43,7 +56,7 @@ class CoordinationSettings:
     """How much is computed.
 
     ``row_shares``: the dimension is also measured on one part in that many of the rows. ``resampled_controls``: number
-    of matched control groups that are bootstrapped together with the group.
+    of control groups of a kind that are measured without each block of documents, together with the group.
     """
 
     row_shares: Sequence[int] = (8, 4, 2)
@@ -106,20 +119,30 @@ def why_unknown(activation: np.ndarray, members: np.ndarray, rows: str = "rows")
 
 def _compared(
     values: Mapping[str, float],
-    draws: Mapping[str, np.ndarray],
+    intervals: Mapping[str, tuple[float, float]],
+    group: ControlledGroup,
     nulls: Mapping[str, Mapping[str, np.ndarray]],
     n_rows: int,
     part: str = "",
 ) -> list[Estimate]:
-    """Every measure compared with every kind of controls."""
+    """Every measure compared with every kind of controls, and with the permuted groups behind the p of matched ones."""
     found = []
     for name, value in values.items():
-        measure = measure_of(name)
-        for kind, null in nulls.items():
-            reason = "" if len(null[name]) else f"no {kind} controls: too few other neurons"
+        measure, (low, high) = measure_of(name), intervals.get(name, UNKNOWN)
+        for kind in group.controls:
+            null = nulls[kind][name]
+            reason = "" if len(null) else why_no_controls(kind)
             estimate = Estimate(name, value, measure.unit, n_rows, reason=reason, part=part, against=kind)
-            found.append(against_controls(estimate, draws.get(name, []), null[name], measure.alternative))
+            tested = against_controls(estimate, [], null, measure.alternative)
+            if kind == MATCHED and PERMUTED in nulls:
+                tested = against_permuted(tested, nulls[PERMUTED][name], group.share_permuted, measure.alternative)
+            found.append(replace(tested, ci_low=low, ci_high=high))
     return found
+
+
+def _null_groups(group: ControlledGroup) -> dict[str, np.ndarray]:
+    """Every group that a group is compared with, by kind."""
+    return {**group.controls, **({PERMUTED: group.permuted} if len(group.permuted) else {})}
 
 
 def _unknown(names: Iterable[str], kinds: Sequence[str], n: int, reason: str, part: str = "") -> list[Estimate]:
@@ -128,26 +151,6 @@ def _unknown(names: Iterable[str], kinds: Sequence[str], n: int, reason: str, pa
         for name in names
         for kind in kinds
     ]
-
-
-def _differences(
-    values: Mapping[str, float], null: Mapping[str, np.ndarray], draws: Mapping[str, np.ndarray], n_rows: int
-) -> tuple[list[Estimate], list[Draws]]:
-    """Each measure of the group less its mean over the matched controls, with the same documents drawn for both.
-
-    Fewer distinct rows lower a dimension, in the group and in its controls. So the interval of the difference is fair,
-    and that of the group's own value is not. The mean over all controls (``null``, (m,)) is taken to move as the mean
-    of the few resampled ones does (``draws``, (B, 1 + few), the group in front).
-    """
-    found, gaps = [], []
-    for name, value in values.items():
-        few = null[name][: draws[name].shape[1] - 1]
-        difference = value - float(null[name].mean())
-        moved = difference + (draws[name][:, 0] - value - (draws[name][:, 1:] - few).mean(1))
-        numbers = difference, measure_of(name).unit, n_rows, *percentile_interval(moved)
-        found.append(Estimate(name, *numbers, quantity=DIFFERENCE, against=MATCHED))
-        gaps.append(Draws(name, moved, quantity=DIFFERENCE, against=MATCHED))
-    return found, gaps
 
 
 @dataclass(frozen=True)
@@ -164,12 +167,20 @@ class _HeldoutRows:
         return len(self.document)
 
     def resampled(self, neurons: np.ndarray) -> Iterator[Similarities]:
-        """Similarities of neurons (n,) or of groups (G, n) in each draw."""
+        """Similarities of neurons (n,) in each draw."""
         mine = self.activity.of(neurons)
         for weights in self.weights:
             counted = weights[self.document]
             drawn = np.flatnonzero(counted)
             yield similarities(mine.moments(drawn, counted[drawn]))
+
+    def jackknifed(self, groups: np.ndarray, quantiles: np.ndarray) -> dict[str, np.ndarray]:
+        """Measures of groups (G, n) with each block of documents left out, (blocks, G) each."""
+        mine, block = self.activity.of(groups), document_blocks(self.weights.shape[1])[self.document]
+        parts = [mine.moments(np.flatnonzero(block == one)) for one in range(block.max() + 1)]
+        whole = reduce(add, parts)
+        left = [group_measures(similarities(whole - part), quantiles) for part in parts]
+        return {name: np.array([each[name] for each in left]) for name in MEASURES if name not in COUNTS}
 
 
 def _nested_moments(
@@ -188,22 +199,32 @@ def _nested_moments(
 def _within_estimates(
     rows: _HeldoutRows, group: ControlledGroup, quantiles: np.ndarray, n_resampled: int
 ) -> tuple[list[Estimate], list[Draws]]:
-    """The measures within a group, their differences to the matched controls, and the draws of both."""
-    members, controls = group.members, group.controls
-    values = {k: float(v[0]) for k, v in group_measures(rows.similar.within(members[None]), quantiles).items()}
-    nulls = {kind: group_measures(rows.similar.within(drawn), quantiles) for kind, drawn in controls.items()}
-    known = np.isfinite(nulls[MATCHED]["mean_correlation"])  # controls without a constant neuron
-    together = np.vstack([members[None], controls[MATCHED][known][:n_resampled]])
-    by_draw = [group_measures(similar, quantiles) for similar in rows.resampled(together)]
-    draws = {name: np.array([draw[name] for draw in by_draw]) for name in values}
-    own = {name: draw[:, 0] for name, draw in draws.items()}
-    found = _compared(values, own, nulls, rows.n)
-    kept = [Draws(name, draw) for name, draw in own.items()]
-    if not known.any():
-        return found, kept
-    matched = {name: null[known] for name, null in nulls[MATCHED].items()}
-    differences, gaps = _differences(values, matched, draws, rows.n)
-    return found + differences, kept + gaps
+    """The measures within a group, their differences to matched and shuffled groups, and the draws of both.
+
+    The mean over all controls is taken to move as the mean of the ``n_resampled`` first ones does.
+    """
+    values = {k: float(v[0]) for k, v in group_measures(rows.similar.within(group.members[None]), quantiles).items()}
+    nulls = {k: group_measures(rows.similar.within(drawn), quantiles) for k, drawn in _null_groups(group).items()}
+    # Controls without a constant neuron.
+    known = {kind: np.isfinite(nulls[kind]["mean_correlation"]) for kind in COMPARED if kind in group.controls}
+    few = {kind: group.controls[kind][mine][:n_resampled] for kind, mine in known.items() if mine.any()}
+    left_out = rows.jackknifed(np.vstack([group.members[None], *few.values()]), quantiles)
+    own = {name: Jackknife.of(left[:, 0]) for name, left in left_out.items()}
+    found = _compared(values, {k: one.interval(values[k]) for k, one in own.items()}, group, nulls, rows.n)
+    draws = [Draws(name, one.draws(values[name], rows.weights)) for name, one in own.items()]
+    first = 1
+    for kind, drawn in few.items():
+        here = slice(first, first := first + len(drawn))
+        for name, value in values.items():
+            difference = value - float(nulls[kind][name][known[kind]].mean())
+            interval = UNKNOWN
+            if name in left_out:
+                moved = Jackknife.of(left_out[name][:, 0] - left_out[name][:, here].mean(1))
+                interval = moved.interval(difference)
+                draws.append(Draws(name, moved.draws(difference, rows.weights), quantity=DIFFERENCE, against=kind))
+            numbers = difference, measure_of(name).unit, rows.n, *interval
+            found.append(Estimate(name, *numbers, quantity=DIFFERENCE, against=kind))
+    return found, draws
 
 
 def _part_estimates(correlation: np.ndarray, n_rows: int, groups: ControlledGroups) -> list[tuple[str, Estimate]]:
@@ -214,7 +235,8 @@ def _part_estimates(correlation: np.ndarray, n_rows: int, groups: ControlledGrou
         if n_rows <= len(members):
             why_not = f"{n_rows} rows for {len(members)} neurons, more rows than neurons are needed"
         mine = row_measures(correlation[np.ix_(members, members)][None])
-        for kind, drawn in group.controls.items():
+        for kind in (RANDOM, MATCHED):
+            drawn = group.controls.get(kind, np.empty((0, len(members)), dtype=np.int64))
             null = row_measures(correlation[drawn[:, :, None], drawn[:, None, :]])
             for measure in ROW_MEASURES:
                 value = float("nan") if why_not else float(mine[measure][0])
@@ -226,21 +248,20 @@ def _part_estimates(correlation: np.ndarray, n_rows: int, groups: ControlledGrou
     return found
 
 
-def _between_estimates(
-    rows: _HeldoutRows, members: np.ndarray, controls: Mapping[str, np.ndarray], partner: str, other: np.ndarray
-) -> list[Estimate]:
+def _between_estimates(rows: _HeldoutRows, group: ControlledGroup, partner: str, other: np.ndarray) -> list[Estimate]:
     """The measures between a group and its partner's neurons, with the controls in the group's place."""
 
     def measured(similar: Similarities, groups: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]:
         return between_measures(similar, groups, others, with_angle=partner != RANDOM)
 
+    members = group.members
     values = {name: float(value[0]) for name, value in measured(rows.similar, members[None], other).items()}
-    nulls = {kind: measured(rows.similar, drawn, other) for kind, drawn in controls.items()}
+    nulls = {kind: measured(rows.similar, drawn, other) for kind, drawn in _null_groups(group).items()}
     here = np.arange(len(members) + len(other))
     both = np.concatenate([members, other])
     by_draw = [measured(similar, here[None, : len(members)], here[len(members) :]) for similar in rows.resampled(both)]
-    draws = {name: np.array([draw[name][0] for draw in by_draw]) for name in values}
-    return _compared(values, draws, nulls, rows.n, partner)
+    intervals = {name: percentile_interval(np.array([draw[name][0] for draw in by_draw])) for name in values}
+    return _compared(values, intervals, group, nulls, rows.n, partner)
 
 
 def _between_names(partner: str) -> list[str]:
@@ -248,21 +269,21 @@ def _between_names(partner: str) -> list[str]:
     return [name for name in BETWEEN if partner != RANDOM or name != "subspace_angle"]
 
 
-def _partners(name: str, groups: ControlledGroups) -> dict[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]:
-    """Partners of a group -> (the partner's neurons, the controls that take the group's place).
+def _partners(name: str, groups: ControlledGroups) -> dict[str, tuple[np.ndarray, ControlledGroup]]:
+    """Partners of a group -> (the partner's neurons, the group with the controls that take its place).
 
     The partner ``random`` is the first random control group; the other ones take the group's place. Groups that are
     tracked backwards have no partner.
     """
     if name.startswith(FINAL_PREFIX):
         return {}
-    controls = groups[name].controls
+    group, controls = groups[name], groups[name].controls
     found = {}
     if PARTNERS.get(name) in groups:
-        found[PARTNERS[name]] = groups[PARTNERS[name]].members, controls
+        found[PARTNERS[name]] = groups[PARTNERS[name]].members, group
     if len(controls.get(RANDOM, [])):
         rest = {kind: drawn[1:] if kind == RANDOM else drawn for kind, drawn in controls.items()}
-        found[RANDOM] = controls[RANDOM][0], rest
+        found[RANDOM] = controls[RANDOM][0], replace(group, controls=rest)
     return found
 
 
@@ -271,13 +292,13 @@ def _partner_estimates(
 ) -> list[Estimate]:
     """The measures between a group and each of its partners; ``reason``: why the group cannot be measured, if so."""
     found, group = [], groups[name]
-    for partner, (other, controls) in _partners(name, groups).items():
+    for partner, (other, compared) in _partners(name, groups).items():
         theirs = why_unknown(activation, other)
         why = reason or (f"{partner}: {theirs}" if theirs else "")
         if why:
             found += _unknown(_between_names(partner), list(group.controls), rows.n, why, partner)
         else:
-            found += _between_estimates(rows, group.members, controls, partner, other)
+            found += _between_estimates(rows, compared, partner, other)
     return found
 
 
@@ -361,7 +382,7 @@ def weight_coordination(output_weight: np.ndarray, groups: ControlledGroups) -> 
         else:
             mine = measured(group.members[None])
             values = {measure: float(mine[measure][0]) for measure in WEIGHT_MEASURES}
-            nulls = {kind: measured(drawn) for kind, drawn in group.controls.items()}
-            estimates = _compared(values, {}, nulls, len(entries), OUTPUT_WEIGHTS)
+            nulls = {kind: measured(drawn) for kind, drawn in _null_groups(group).items()}
+            estimates = _compared(values, {}, group, nulls, len(entries), OUTPUT_WEIGHTS)
         found += [(name, estimate) for estimate in estimates]
     return found

@@ -26,6 +26,7 @@ class Measure:
 # Within a group.
 MEASURES = {
     "effective_dimension": Measure("share of group size", "less"),
+    "counted_dimension": Measure("share of group size", "less"),
     "participation_ratio": Measure("share of group size", "less"),
     "parallel_components": Measure("components", "two-sided"),
     "mean_correlation": Measure("correlation", "greater"),
@@ -33,6 +34,7 @@ MEASURES = {
     "mean_cosine": Measure("cosine", "greater"),
     "coactivation": Measure("share of rows", "greater"),
 }
+COUNTS = ("counted_dimension", "parallel_components")  # whole numbers of components: no interval can be estimated
 # Those that depend on the number of rows most.
 ROW_MEASURES = ("effective_dimension", "participation_ratio", "mean_abs_correlation")
 # Between a group and another one, its partner.
@@ -78,18 +80,22 @@ def pair_mean(matrix: np.ndarray) -> np.ndarray:
 def dimensions(correlation: np.ndarray) -> dict[str, np.ndarray]:
     """Dimension of each group (G,) from its correlations (G, n, n); NaN where one is NaN.
 
-    ``effective_dimension``: fewest principal components of the standardised activations that hold 95 % of their
-    variance, as a share of n (paper section 4). ``participation_ratio``: ``(sum l)^2 / sum l^2 / n``.
-    ``eigenvalues``: (G, n), in falling order.
+    ``counted_dimension``: fewest principal components of the standardised activations that hold 95 % of their
+    variance, as a share of n (paper section 4). ``effective_dimension``: the same with the last of them counted by the
+    part of its variance that is needed, so that it moves continuously. ``participation_ratio``:
+    ``(sum l)^2 / sum l^2 / n``. ``eigenvalues``: (G, n), in falling order.
     """
     n = correlation.shape[-1]
     known = np.isfinite(correlation).all((1, 2))
     eigenvalues = np.full(correlation.shape[:2], np.nan)
     eigenvalues[known] = np.clip(np.linalg.eigvalsh(correlation[known])[:, ::-1], 0, None)
-    share = np.cumsum(eigenvalues, axis=1) / eigenvalues.sum(1, keepdims=True)
-    needed = 1.0 + (share < SHARE_OF_VARIANCE - 1e-12).sum(1)
+    share = eigenvalues / eigenvalues.sum(1, keepdims=True)
+    before = np.cumsum(share, axis=1) - share
+    counted = (before < SHARE_OF_VARIANCE - 1e-12).sum(1)
+    part = np.clip((SHARE_OF_VARIANCE - before) / np.maximum(share, 1e-300), 0, 1).sum(1)
     return {
-        "effective_dimension": np.where(known, needed / n, np.nan),
+        "effective_dimension": np.where(known, part / n, np.nan),
+        "counted_dimension": np.where(known, counted / n, np.nan),
         "participation_ratio": eigenvalues.sum(1) ** 2 / np.square(eigenvalues).sum(1) / n,
         "eigenvalues": eigenvalues,
     }

@@ -38,6 +38,17 @@ class Moments:
             self.together + other.together,
         )
 
+    def __sub__(self, other: "Moments") -> "Moments":
+        """Moments of the rows that are not among the other's, which are a part of them."""
+        return Moments(
+            self.n_rows - other.n_rows,
+            self.shift,
+            self.total - other.total,
+            self.product - other.product,
+            self.active - other.active,
+            self.together - other.together,
+        )
+
 
 @dataclass(frozen=True)
 class Activity:

@@ -42,13 +42,13 @@ def _draw_absence(axis: Axes) -> None:
 def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str, alpha: float) -> Figure:
     """Effective dimension of groups and their controls by training step; one row per group, one column per model.
 
-    Filled markers: the adjusted p against matched groups is at most ``alpha``.
+    Filled markers: the larger p against matched groups and groups of shuffled labels is at most ``alpha``.
 
     Args:
         table: the coordination table over models and checkpoints.
         groups: which groups.
         condition: which condition.
-        alpha: largest adjusted p.
+        alpha: largest p.
     """
     models = models_of(table)
     figure, axes = panels(len(groups), len(models), height=1.25)
@@ -59,7 +59,10 @@ def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str
             for kind in KIND_LINES:
                 compared = rows_of(mine, MEASURE, against=kind)
                 _draw_null(axis, compared["step"], compared, kind)
-            _draw_values(axis, rows_of(mine, MEASURE, against="matched"), group, alpha)
+            compared = pd.concat([rows_of(mine, MEASURE, against=kind) for kind in ("matched", "shuffled")])
+            largest_p = compared.groupby("step")["p_value"].max()
+            value = rows_of(mine, MEASURE, against="matched")
+            _draw_values(axis, value.assign(p_value=value["step"].map(largest_p)), group, alpha)
             steps = table.loc[table["model"] == model, "step"].unique()
             step_axis(axis, list(steps))
             axis.set_title(f"{model}\n{words(group)}")
@@ -71,7 +74,7 @@ def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str
     marker = partial(Line2D, [], [], color="black", marker="o", markersize=3.5, linewidth=1)
     legend_below(
         figure,
-        {f"group, adjusted p ≤ {alpha:g}": marker(), f"group, adjusted p > {alpha:g}": marker(markerfacecolor="white")},
+        {f"group, p ≤ {alpha:g}": marker(), f"group, p > {alpha:g}": marker(markerfacecolor="white")},
     )
     return figure
 
@@ -83,7 +86,7 @@ def _draw_values(axis: Axes, value: pd.DataFrame, group: str, alpha: float) -> N
         value["step"], value["value"], yerr=np.nan_to_num(error), color=colour, capsize=1.5, elinewidth=0.7, linewidth=1
     )
     for significant, fill in ((True, colour), (False, "white")):
-        part = value[(value["q_value"] <= alpha) == significant]
+        part = value[(value["p_value"] <= alpha) == significant]
         axis.plot(part["step"], part["value"], "o", color=colour, markerfacecolor=fill, markersize=3.5, zorder=3)
 
 

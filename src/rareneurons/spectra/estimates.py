@@ -7,15 +7,24 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.evidence import Evidence, Measured
-from rareneurons.groups import ControlledGroups
+from rareneurons.groups import CONTROL_KINDS, ControlledGroups, why_no_controls
 from rareneurons.spectra.group import GroupSpectra, group_spectra
 from rareneurons.spectra.hill_plots import hill_plot_frame
 from rareneurons.spectra.measures import ALTERNATIVES, UNITS, spectrum_measures, standard_rows, why_no_number
 from rareneurons.spectra.tails import power_law_tail, tail_goodness, tail_interval
-from rareneurons.stats import against_controls, frame_of_tests, moved_to, percentile_interval
+from rareneurons.stats import (
+    against_controls,
+    against_permuted,
+    frame_of_tests,
+    log_scale_interval,
+    moved_to,
+    percentile_interval,
+)
 from rareneurons.tables import DIFFERENCE, RATIO, CheckpointName, Draws, Estimate, draws_frame
 
 UNKNOWN = float("nan"), float("nan")
+_, MATCHED, SHUFFLED = CONTROL_KINDS
+COMPARED = (MATCHED, SHUFFLED)  # kinds of controls that differences are taken from
 
 
 @dataclass(frozen=True)
@@ -83,33 +92,37 @@ def spectrum_estimates(
 
     Returns:
         Estimates of the measures in ``UNITS`` against each kind of controls; ``n`` is the group's size. Against matched
-        groups there is also the ``difference`` from their mean and, for exponents, the ``ratio`` to it. Last comes
-        ``tail_fit``: the distance between the spectrum and its fitted tail, with the p-value of "the tail is a power
-        law". Intervals are over the groups that resampled documents choose, except that of ``tail_exponent``, which is
-        over eigenvalues. Draws (B,), moved to the value, of the value and of what is compared with matched groups.
+        and against shuffled groups there is also the ``difference`` from their mean and, for exponents, the ``ratio``
+        to it. Last comes ``tail_fit``: the distance between the spectrum and its fitted tail, with the p-value of "the
+        tail is a power law". Intervals are over the groups that resampled documents choose, except that of
+        ``tail_exponent``, which is over eigenvalues. Draws (B,), moved to the value, of the value and of what is
+        compared with those means.
     """
     own = spectrum_measures(spectra.own[None], spectra.width)
     redrawn = spectrum_measures(spectra.redrawn, spectra.width)
     controls = {kind: spectrum_measures(drawn, spectra.width) for kind, drawn in spectra.controls.items()}
+    permuted = spectrum_measures(spectra.permuted, spectra.width)
     fitted = bool(np.isfinite(own["tail_exponent"][0]))
     estimates: list[Estimate] = []
     draws: list[Draws] = []
     for measure, unit in UNITS.items():
         value = float(own[measure][0])
         reason = "" if np.isfinite(value) else spectra.reason or why_no_number(measure, spectra.own)
-        # Redrawn groups hold neurons that are nearer to the boundary, so their mean is not the value.
-        around = Draws(measure, moved_to(value, redrawn[measure]), part=matrix)
-        low, high = percentile_interval(around.values)
+        values, (low, high) = _about(value, redrawn[measure], unit)
+        around, ends = Draws(measure, values, part=matrix), np.array([low, high])
         if measure == "tail_exponent":
             low, high = tail_interval(spectra.own, n_draws, rng) if fitted else UNKNOWN
         estimate = Estimate(measure, value, unit, spectra.n, low, high, reason=reason, part=matrix)
         for kind, null in controls.items():
             tested = _tested(replace(estimate, against=kind), null[measure])
+            if kind == MATCHED and len(spectra.permuted):
+                tested = against_permuted(tested, permuted[measure], spectra.share_permuted, ALTERNATIVES[measure])
             estimates.append(tested)
-            if kind == "matched":
-                compared = _beside_their_mean(tested, around)
+            if kind in COMPARED and len(null[measure]):
+                compared = _beside_their_mean(tested, around, ends)
                 estimates += [each for each, _ in compared]
-                draws += [around, *(drawn for _, drawn in compared)]
+                draws += [drawn for _, drawn in compared]
+        draws.append(around)
     estimate = Estimate("tail_fit", float("nan"), UNITS["mp_distance"], spectra.n, part=matrix)
     if not fitted:
         reason = spectra.reason or why_no_number("tail_exponent", spectra.own)
@@ -121,19 +134,33 @@ def spectrum_estimates(
 def _tested(estimate: Estimate, null: np.ndarray) -> Estimate:
     """The estimate, which keeps its interval, against the same measure of m control groups (m,)."""
     tested = against_controls(estimate, [], null, ALTERNATIVES[estimate.measure])
-    no_controls = "" if len(null) else f"no {estimate.against} controls: too few other neurons"
+    no_controls = "" if len(null) else why_no_controls(estimate.against)
     return replace(tested, ci_low=estimate.ci_low, ci_high=estimate.ci_high, reason=estimate.reason or no_controls)
 
 
-def _beside_their_mean(tested: Estimate, around: Draws) -> list[tuple[Estimate, Draws]]:
-    """Difference of a value from its controls' mean and, for an exponent, ratio to it, each with its draws."""
-    mean = tested.null_mean
-    compared = [(DIFFERENCE, tested.value - mean, around.values - mean, tested.unit)]
+def _about(value: float, redrawn: np.ndarray, unit: str) -> tuple[np.ndarray, tuple[float, float]]:
+    """Draws (B,) of a measure, moved to its value, and the interval.
+
+    Redrawn groups hold neurons that are nearer to the boundary, so their mean is not the value. The spread of an
+    exponent grows with it: exponents are moved on the logarithmic scale.
+    """
+    if unit == "exponent":
+        return np.exp(moved_to(np.log(value), np.log(redrawn))), log_scale_interval(value, redrawn)
+    moved = moved_to(value, redrawn)
+    return moved, percentile_interval(moved)
+
+
+def _beside_their_mean(tested: Estimate, around: Draws, ends: np.ndarray) -> list[tuple[Estimate, Draws]]:
+    """Difference of a value from its controls' mean and, for an exponent, ratio to it, each with its draws.
+
+    ``ends`` (2,): of the interval of the value.
+    """
+    mean, part, against = tested.null_mean, tested.part, tested.against
+    compared = [(DIFFERENCE, tested.value - mean, ends - mean, around.values - mean, tested.unit)]
     if tested.unit == "exponent":
-        compared.append((RATIO, tested.value / mean, around.values / mean, "ratio"))
+        compared.append((RATIO, tested.value / mean, ends / mean, around.values / mean, "ratio"))
     found = []
-    for quantity, value, drawn, unit in compared:
-        (low, high), part, against = percentile_interval(drawn), tested.part, tested.against
+    for quantity, value, (low, high), drawn, unit in compared:
         estimate = Estimate(tested.measure, value, unit, tested.n, low, high, reason=tested.reason, part=part)
         estimate = replace(estimate, quantity=quantity, against=against)
         found.append((estimate, Draws(tested.measure, drawn, part=part, quantity=quantity, against=against)))

@@ -5,7 +5,7 @@ import pandas as pd
 
 from rareneurons.spectra.group import GroupSpectra
 from rareneurons.spectra.tails import hill_plot, paper_k, stable_window, window_width
-from rareneurons.stats import moved_to, percentile_interval
+from rareneurons.stats import log_scale_interval, percentile_interval
 
 
 def hill_plot_frame(spectra: GroupSpectra) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def hill_plot_frame(spectra: GroupSpectra) -> pd.DataFrame:
     plot = hill_plot(spectra.own[None])
     k, own = np.arange(1, plot.shape[1] + 1)[shown], plot[0, shown]
     redrawn = hill_plot(spectra.redrawn)[:, shown]
-    intervals = np.array([percentile_interval(moved_to(own[i], redrawn[:, i])) for i in range(len(k))])
+    intervals = np.array([log_scale_interval(own[i], redrawn[:, i]) for i in range(len(k))])
     columns = {"n": spectra.n, "k": k, "exponent": own, "ci_low": intervals[:, 0], "ci_high": intervals[:, 1]}
     columns |= _matched_band(hill_plot(spectra.controls["matched"])[:, shown])
     first = int(stable_window(plot)[0][0])
