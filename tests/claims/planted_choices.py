@@ -10,8 +10,9 @@ import pandas as pd
 from planted_layers import controlled, evidence_of, layer_of, measured
 
 from rareneurons.conventions import SELECTIVE, TOP, TOP_SIZE
-from rareneurons.groups import matched_controls, selective_neurons, shuffled_controls
+from rareneurons.groups import selective_neurons, shuffled_controls
 from rareneurons.influence.label_shuffles import label_shuffles
+from rareneurons.matching import resembling_groups
 from rareneurons.regimes.curve import rank_curve
 
 LOUD, N_NEURONS, VOCABULARY, WIDTH = np.arange(40), 120, 32, 12
@@ -73,10 +74,11 @@ def _chosen(logits, activation, weight, unembedding, target, rare, document, dis
     members = {TOP: top, SELECTIVE: selective_neurons(shuffles.own_excess)}
     candidates = np.setdiff1d(np.arange(N_NEURONS), np.concatenate(list(members.values())))
     features = np.column_stack([activation[discovery].mean(0), activation[discovery].std(0)])
+    features = (features - features.mean(0)) / features.std(0)
     shuffled = shuffled_controls(members, shuffles)
     found = {}
     for name, neurons in members.items():
         alike = [each for key, each in shuffled.items() if name in key and len(each) == len(neurons)]
-        matched = matched_controls(neurons, candidates, features, CONTROLS, rng)
+        matched = resembling_groups(neurons, candidates, features, CONTROLS, rng)
         found[name] = controlled(neurons, matched=matched, shuffled=alike)
     return found

@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 from claim_tables import BOUNDS, VIEW, dimension_table, match_table, row_of, tables_for
 
-from rareneurons.claims import decide
-
 
 def decided(plateau=(1, 0), **given) -> pd.Series:
     tables = tables_for(["a"], plateau=plateau) | {"coordination": dimension_table(**given)}
@@ -72,25 +70,25 @@ def test_controls_that_do_not_match_decide_nothing(worst):
     for given in ({}, {"value": 0.56, "gap": (-0.05, 0.05), "q": 0.6}):
         tables = tables_for(["a"], plateau=(1, 0)) | {"coordination": dimension_table(**given)}
         tables["group_match"] = match_table(["a"], worst)
-        row = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
+        row = row_of("C3", tables, VIEW, BOUNDS)
         assert row["verdict"] == "undecided"
         said = f"matched groups differ from these neurons by {-worst:+g} standard deviations in ln variance"
         assert f"there are no controls to compare with, because {said}" in row["sentence"]
         assert said in row["need"]
     missing = tables | {"group_match": match_table(["a"], 0.1, groups=("top_33",))}
-    row = decide(missing, VIEW, BOUNDS).set_index("claim").loc["C3"]
+    row = row_of("C3", missing, VIEW, BOUNDS)
     assert row["verdict"] == "undecided"
     assert "tables/group_match.csv has no row of this group" in row["need"]
     at_random = dimension_table(against="random")
     view = replace(VIEW, controls="random")  # random groups are not meant to match
-    row = decide(missing | {"coordination": at_random}, view, BOUNDS).set_index("claim").loc["C3"]
+    row = row_of("C3", missing | {"coordination": at_random}, view, BOUNDS)
     assert row["verdict"] == "supported"
 
 
 def test_without_groups_of_shuffled_labels_there_is_no_verdict():
     table = dimension_table()
     tables = tables_for(["a"], plateau=(1, 0)) | {"coordination": table[table["against"] == "matched"]}
-    row = decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3"]
+    row = row_of("C3", tables, VIEW, BOUNDS)
     assert row["verdict"] == "undecided"
     assert "no control groups" in row["need"]
 
@@ -116,7 +114,7 @@ def test_need_of_a_dimension():
     assert too_wide == "to contradict it, a group of 80 neurons (20 here)"  # 0.14 must be 0.07: four times as many
     strict = replace(BOUNDS, alpha=0.001)
     tables = tables_for(["a"], plateau=(1, 0)) | {"coordination": dimension_table(gap=(-0.08, 0.02), q=0.005)}
-    few = decide(tables, VIEW, strict).set_index("claim").loc["C3", "need"]
+    few = row_of("C3", tables, VIEW, strict)["need"]
     assert "to support it, 999 control groups (`groups.controls`; 200 here)" in few
     hopeless = decided(value=0.555, gap=(-0.30, 0.29), q=0.9, null=(0.56, 0.2, 0.9))["need"]
     assert "more neurons or held-out documents are unlikely to resolve this" in hopeless

@@ -73,7 +73,7 @@ def test_p_is_adjusted_for_the_other_claims_and_shown_as_it_is():
         found = verdicts(CLEAR, NONE, p=p)
         assert found.loc["C3", "verdict"] == verdict
         assert found.loc["C3", "p_value"] == p
-    assert "other claims (Holm) it is 0.16" in found.loc["C3", "need"]
+    assert "other claims (Holm) it is 0.2" in found.loc["C3", "need"]
     alone = [claim for claim in CLAIMS if claim.name == "C3"]
     assert decide(tables_for(["a"]), VIEW, BOUNDS, alone)["verdict"].tolist() == ["supported"], "0.01, by itself"
 
