@@ -80,7 +80,7 @@ def test_controls_that_do_not_match_decide_nothing(worst):
     assert row["verdict"] == "undecided"
     assert "tables/group_match.csv has no row of this group" in row["need"]
     at_random = dimension_table(against="random")
-    view = replace(VIEW, controls="random")  # random groups are not meant to match
+    view = replace(VIEW, controls="random", group="plateau")  # random groups are not meant to match
     row = row_of("C3", missing | {"coordination": at_random}, view, BOUNDS)
     assert row["verdict"] == "supported"
 
