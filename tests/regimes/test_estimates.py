@@ -152,7 +152,9 @@ def test_more_documents_and_neurons_are_simulated_until_the_power_is_reached():
     loud = powers_wanted(0.8, n=2000, scatter=2.0)
     loud = {part: value for part, value in loud.items() if part not in planted}
     assert loud[name] < 0.8, "errors hide a plateau of many neurons"
-    assert list(loud) == [name, "documents_4", "documents_16"], "errors shrink with the root"
+    assert list(loud)[1] == "documents_4"
+    assert list(loud.values())[-1] >= 0.8, "errors shrink with the root"
+    assert not any(part.startswith("neurons") for part in loud), "more documents are enough"
 
 
 def test_power_is_estimated_for_both_conditions(found):

@@ -427,10 +427,13 @@ def _phases_finding(decision: Decision, view: View) -> str:
     found = decision.evidence
     if isinstance(found, plateau.ShortCurve):
         return f"it was not measured: {_short(found)}"
+    first = f"{'a' if found.curve.found else 'no'} plateau is found on {view.condition} rows"
+    blocks = f"{decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
+    if np.isnan(found.drift.value):
+        return f"{first}; too few ranks lie between the top and the decay to describe them; {blocks}"
     return (
-        f"{'a' if found.curve.found else 'no'} plateau is found on {view.condition} rows; after the top, the "
-        f"exponent's drift is {with_interval(found.drift)}, where 0 is a power law's and 1 a log-normal's; the decay "
-        f"is {with_interval(found.decay)} times as steep; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}"
+        f"{first}; after the top, the exponent's drift is {with_interval(found.drift)}, where 0 is a power law's and 1 "
+        f"a log-normal's; the decay is {with_interval(found.decay)} times as steep; {blocks}"
     )
 
 
@@ -988,7 +991,7 @@ def _(needed: requirements.NothingPromising) -> str:
 
 @requirement.register
 def _(needed: plateau.PlateauSomewhere) -> str:
-    return f"a plateau on {needed.condition} rows (see C1), which the other rows could lack; there are 0 here"
+    return f"a plateau on {needed.condition} rows (see C1), which the other rows could lack"
 
 
 @requirement.register
