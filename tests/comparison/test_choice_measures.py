@@ -88,10 +88,11 @@ def row_of(measured, choice, measure, group, condition="rare", part="", quantity
 
 
 def dimension(activation):
-    """Fewest principal components with 95 % of the variance of standardised columns, over their number."""
+    """Principal components with 95 % of the variance of standardised columns, the last in part, over their number."""
     values = activation.astype(float)
     spectrum = np.linalg.svd((values - values.mean(0)) / values.std(0), compute_uv=False) ** 2
-    return (np.searchsorted(np.cumsum(spectrum) / spectrum.sum(), 0.95) + 1) / values.shape[1]
+    held = np.concatenate([[0], np.cumsum(spectrum) / spectrum.sum()])
+    return np.interp(0.95, held, np.arange(len(held))) / values.shape[1]
 
 
 def top_of(selection, condition, size):
@@ -112,7 +113,8 @@ def top_of(selection, condition, size):
 def test_neurons_are_chosen_and_described_on_the_choice_s_rows(evidence, selection, measured, choice, chosen_on, split):
     activation, _ = evidence.at(chosen_on, split)
     expected = dimension(activation[:, top_of(selection, chosen_on, TOP_SIZE)])
-    found = row_of(measured, choice, "effective_dimension", TOP, chosen_on)
+    against = None if "random" in choice or choice == "all together" else "matched"
+    found = row_of(measured, choice, "effective_dimension", TOP, chosen_on, against=against)
     assert found["value"] == pytest.approx(expected)
     assert found["n"] == len(activation)
     assert found["split"] == split
@@ -139,7 +141,7 @@ def test_random_controls_are_compared_with_and_named(evidence, selection, measur
     assert {choice: list(kinds) for choice, kinds in against.items()} == {
         "input bands": ["matched"],
         "random controls": ["random"],
-        "reused documents": ["matched"],
+        "reused documents": ["matched", "shuffled"],
         "all together": ["random"],
     }
 
@@ -190,7 +192,9 @@ def test_only_what_verdicts_read_is_kept(measured):
     coordination = measured[measured["table"] == "coordination"]
     assert set(coordination["measure"]) == {"effective_dimension"}
     assert set(coordination["quantity"]) == {"value", "difference"}
-    assert set(measured.loc[measured["table"] != "regimes", "part"]) == {""}
+    assert set(measured.loc[measured["table"].isin(["coordination", "organization"]), "part"]) == {""}
+    match = measured[measured["table"] == "group_match"]
+    assert set(match["choice"]) == {"input bands"}  # the others keep the run's groups or look at random ones
     assert set(measured["choice"]) == {
         *("input bands", "fixed cuts", "random controls", "reused documents", "all together")
     }

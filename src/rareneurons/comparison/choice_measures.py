@@ -13,6 +13,7 @@ from rareneurons.coordination.estimates import CoordinationSettings, activation_
 from rareneurons.evidence import Evidence
 from rareneurons.groups import (
     TOP_GROUPS,
+    ControlledGroup,
     ControlledGroups,
     controlled_groups,
     groups_of_influence,
@@ -143,7 +144,8 @@ def _groups(
         features = neuron_features(activation, evidence.last_layer["output_weight"])
         cuts, influence = settings.regimes.cuts, selection.influence
         groups, controls = groups_of_influence(influence, view.condition, cuts, features, settings.controls, rng)
-        quality = match_quality(view.condition, groups, controls, features)
+        if view.controls == MATCHED:
+            quality = match_quality(view.condition, groups, controls, features)
     wanted = TOP_GROUPS if view.group is None else (view.group,)
     found = {}
     for name in wanted:
@@ -174,3 +176,8 @@ def _organization(
         for name, group in groups.items()
         for estimate in group_division(layer, group, settings.organization, rng)
     ]
+
+
+def _without_shuffled(group: ControlledGroup) -> ControlledGroup:
+    """The group without controls that its organization is not compared with."""
+    return replace(group, controls={MATCHED: group.controls[MATCHED]})
