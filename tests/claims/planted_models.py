@@ -142,7 +142,7 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     found_draws = [trending_draws(name, sums, PAIR, REGIMES, np.random.default_rng([seed, 2]))]
     features = neuron_features(planted.discovery, planted.weight)
     influence = influence_frame(name, 1, sums)
-    frame, controls = groups_of_influence(influence, PAIR[0], CUTS, features, 200, np.random.default_rng([seed, 3]))
+    frame, controls = groups_of_influence(influence, PAIR[0], CUTS, features, 400, np.random.default_rng([seed, 3]))
     groups = controlled_groups(frame, controls)
     document = np.arange(ROWS) * BLOCKS // ROWS
     weights = document_weights(BLOCKS, DRAWS, np.random.default_rng([seed, 4]))
