@@ -155,8 +155,8 @@ def measured(name: CheckpointName, planted: Planted, last: bool, seed: int) -> d
     found_draws = [trending_draws(name, sums, PAIR, REGIMES, np.random.default_rng([seed, 2]))]
     features = neuron_features(planted.discovery, planted.weight)
     influence = influence_frame(name, 1, sums)
-    shuffles = shuffles_of(sums, 99, np.random.default_rng([seed, 5]))
-    chosen = influence, PAIR[0], CUTS, features, 199, np.random.default_rng([seed, 3]), shuffles
+    shuffles = shuffles_of(sums, 399, np.random.default_rng([seed, 5]))
+    chosen = influence, PAIR[0], CUTS, features, 399, np.random.default_rng([seed, 3]), shuffles
     frame, controls = groups_of_influence(*chosen)
     groups = controlled_groups(frame, controls)
     document = np.arange(ROWS) * BLOCKS // ROWS

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rareneurons.figures.joint import MOST_LINES, dose_curves, loss_by_frequency
+from rareneurons.figures.joint import MOST_LINES, dose_curves, loss_by_frequency, selectivity
 from rareneurons.tables import MEASURE_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("style")
@@ -56,6 +56,41 @@ def test_dose_curves_without_doses_are_empty():
     table = effects()
     figure = dose_curves(table[table["part"] == ""], PAIR)
     assert len(figure.axes) == 2
+
+
+def compared(model, **excess):
+    """Excess of the top neurons on matched rows, by what it is over, and the difference itself."""
+    names = {"checkpoint": "step8", "step": 8, "condition": "rare-common", "group": "top_33", "measure": "delta_loss"}
+    records = [
+        names
+        | {"model": model, "part": "matched_rows", "quantity": quantity, "against": against}
+        | {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.2}
+        for against, value in excess.items()
+        for quantity in (("difference", "excess") if against == "matched" else ("excess",))
+    ]
+    return pd.DataFrame(records, columns=MEASURE_COLUMNS)
+
+
+def test_selectivity_shows_the_difference_and_what_it_exceeds():
+    joint, dynamics = compared("m", matched=0.3, shuffled=0.1), compared("m", untrained=0.2)
+    figure = selectivity(joint, dynamics, PAIR, 0.02)
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "rare - common",
+        "beyond matched",
+        "beyond shuffled",
+        "beyond untrained",
+    ]
+    points = axis.containers[0].lines[0]
+    np.testing.assert_allclose(points.get_xdata(), [0.3, 0.3, 0.1, 0.2])
+    assert [each.get_label() for each in axis.containers] == ["top 33", "selective 33"]
+
+
+def test_selectivity_of_a_run_without_an_untrained_checkpoint():
+    figure = selectivity(compared("m", matched=0.3), pd.DataFrame(columns=MEASURE_COLUMNS), PAIR, 0.02)
+    np.testing.assert_array_equal(
+        np.isnan(figure.axes[0].containers[0].lines[0].get_xdata()), [False, False, True, True]
+    )
 
 
 def losses(steps, model="m"):

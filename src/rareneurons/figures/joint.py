@@ -93,18 +93,10 @@ def _draw_selectivity(axis: Axes, found: pd.DataFrame, conditions: Sequence[str]
         mine = found[found["group"] == group]
         whole = mine[mine["quantity"] == DIFFERENCE].drop_duplicates("quantity").assign(against=DIFFERENCE)
         mine = pd.concat([whole, mine[mine["quantity"] == EXCESS]]).set_index("against").reindex(list(names))
-        error = np.nan_to_num([mine["value"] - mine["ci_low"], mine["ci_high"] - mine["value"]])
-        places = np.arange(len(names)) + shift
-        label = group.replace("_", " ")
-        axis.errorbar(
-            mine["value"],
-            places,
-            xerr=np.clip(error, 0, None),
-            fmt="o",
-            color=group_colour(group),
-            label=label,
-            markersize=3,
-        )
+        value, low, high = mine[["value", "ci_low", "ci_high"]].to_numpy(dtype=float).T
+        error = np.clip(np.nan_to_num([value - low, high - value]), 0, None)
+        places, label = np.arange(len(names)) + shift, group.replace("_", " ")
+        axis.errorbar(value, places, xerr=error, fmt="o", color=group_colour(group), label=label, markersize=3)
     axis.set_yticks(np.arange(len(names)), list(names.values()))
     axis.set_ylim(len(names) - 0.5, -0.5)
 
