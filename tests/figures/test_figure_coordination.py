@@ -50,7 +50,7 @@ def test_by_step_shows_both_nulls_and_fills_what_is_significant():
     assert filled[1].get_markerfacecolor() == "white"
     assert [text.get_text() for text in figure.axes[2].texts] == ["no such group"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert texts == ["group, p ≤ 0.05", "group, p > 0.05", "random groups", "matched groups", "shuffled groups"]
+    assert texts == ["group, p ≤ 0.05", "group, p > 0.05", "random groups", "matched groups"]
 
 
 def test_by_rows_has_a_place_for_every_part_and_all_rows():
