@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT
 
+from rareneurons.claims.below_controls import null_kinds
 from rareneurons.comparison import choices
 from rareneurons.stats import frame_of_tests
 from rareneurons.tables import DRAW_KEYS, IDENTITY, CheckpointName, Draws, Estimate, draws_frame, measure_frame
@@ -57,7 +58,7 @@ def same_numbers(choice, tables):
     for name, table in tables.items():
         if name in choices.READ:
             rows = table[(table["step"] == 16) & choices.read_by_verdicts(name, table)]
-            rows = rows[rows["against"].isin(["", "matched", "rotation"])]
+            rows = rows[rows["against"].isin(["", "matched", "rotation", *null_kinds(view)[1:]])]
             new = {"condition": {"rare": view.condition}, "against": {"matched": view.controls}}
             rows = rows.replace(new).assign(choice=choice, table=name, split=view.split)
             if view.fixed_cuts:
@@ -121,7 +122,14 @@ def dimension_rows(choice, p, group=None):
     view = NAMES[choice].view(VIEW, "rare-input")
     numbers = "effective_dimension", 0.2, 50, (0.1, 0.3), np.nan, (0.6, 0.5, 0.7), (-0.5, -0.3), p
     group = group or view.group or "plateau"
-    return rows_of(choice, "coordination", [(group, each) for each in compared(*numbers, against=view.controls)])
+    kinds = null_kinds(view)
+    found = rows_of(
+        choice, "coordination", [(group, each) for kind in kinds for each in compared(*numbers, against=kind)]
+    )
+    if choice != "input bands":
+        return found
+    match = Estimate("standardised_difference", 0.1, "sd", 9, part="activation_mean", against="matched")
+    return pd.concat([found, rows_of(choice, "group_match", [(group, match)])])
 
 
 def declared_plateau(choice):
@@ -200,13 +208,13 @@ def test_rows_of_other_models_checkpoints_and_conditions_stay():
     made = made_with("reused documents", tables, dimension_rows("reused documents", 0.3))["coordination"]
     assert len(made) == len(tables["coordination"])
     mine = (made["model"] == "a") & (made["step"] == 16) & (made["condition"] == "rare")
-    assert made.loc[mine, "value"].tolist() == pytest.approx([0.2, -0.4])
-    assert made.loc[mine, "null_mean"].tolist() == pytest.approx([0.6, np.nan], nan_ok=True)
+    assert made.loc[mine, "value"].tolist() == pytest.approx([0.2, -0.4] * 2)
+    assert made.loc[mine, "null_mean"].tolist() == pytest.approx([0.6, np.nan] * 2, nan_ok=True)
     assert made.loc[mine, "split"].eq("discovery").all()
     assert made.loc[~mine, "split"].eq("heldout").all()
     keys = ["model", "step", "condition", "quantity", "value"]
     kept = tables["coordination"].merge(made.loc[~mine, keys], on=keys)
-    assert len(kept) == len(made) - 2
+    assert len(kept) >= len(made) - 4
 
 
 def test_curves_of_other_conditions_groups_and_measures_stay():
@@ -230,12 +238,14 @@ def spectra_run():
     for step, value in zip((1, 2, 3, 4, 6, 8), (2.0, 1.9, 1.8, 1.7, 1.6, 1.4), strict=True):
         name, interval = CheckpointName("a", f"step{step}"), (value - 0.1, value + 0.1)
         estimates = []
-        for kind, null, p in (("random", 2.0, 0.001), ("matched", value, 0.9)):
+        for kind, null, p in (("random", 2.0, 0.001), ("matched", value, 0.9), ("shuffled", value, 0.9)):
             tested = {"null_mean": null, "null_low": null - 0.05, "null_high": null + 0.05, "null_n": 200}
             number = "hill", value, "exponent", 33, *interval, p
             estimates.append(Estimate(*number, part="w_out", against=kind, **tested))
         matched = {"part": "w_out", "against": "matched"}
         estimates += [Estimate("hill", 0.0, "exponent", 33, -0.1, 0.1, quantity="difference", **matched)]
+        shuffled = {"part": "w_out", "against": "shuffled"}
+        estimates += [Estimate("hill", 0.0, "exponent", 33, -0.1, 0.1, quantity="difference", **shuffled)]
         estimates += [Estimate("hill", 1.0, "ratio", 33, 0.9, 1.1, quantity="ratio", **matched)]
         frames.append(frame_of_tests(name, [("rare", "plateau", each) for each in estimates]))
         drawn = Draws("hill", value + np.linspace(-0.01, 0.01, 40), part="w_out")

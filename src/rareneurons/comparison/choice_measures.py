@@ -13,7 +13,6 @@ from rareneurons.coordination.estimates import CoordinationSettings, activation_
 from rareneurons.evidence import Evidence
 from rareneurons.groups import (
     TOP_GROUPS,
-    ControlledGroup,
     ControlledGroups,
     controlled_groups,
     groups_of_influence,
@@ -174,10 +173,7 @@ def _organization(
     return [
         (view.condition, name, estimate)
         for name, group in groups.items()
-        for estimate in group_division(layer, group, settings.organization, rng)
+        for estimate in group_division(
+            layer, replace(group, controls={MATCHED: group.controls[MATCHED]}), settings.organization, rng
+        )
     ]
-
-
-def _without_shuffled(group: ControlledGroup) -> ControlledGroup:
-    """The group without controls that its organization is not compared with."""
-    return replace(group, controls={MATCHED: group.controls[MATCHED]})

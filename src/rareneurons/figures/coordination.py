@@ -24,6 +24,8 @@ def _draw_null(axis: Axes, x: pd.Series, rows: pd.DataFrame, kind: str) -> None:
     """Mean and central 95 % of a kind of control groups; across the panel if there is one place only."""
     known = rows["null_mean"].notna()
     x, null = x[known], rows[known]
+    if null.empty:
+        return
     colour, label = NULL_COLOURS[kind], f"{kind} groups"
     if len(null) == 1:
         low, high, mean = null[["null_low", "null_high", "null_mean"]].iloc[0]
