@@ -76,7 +76,7 @@ def decisions_on(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Cl
         bounds: decision bounds.
         claims: the claims.
     """
-    found = decide_selectivity(tables, view, bounds)
+    found = decide_selectivity(tables, view.premise or view, bounds)
     decisions = _by_rule(tables, replace(view, selected=selected_group(found)), bounds, claims, found)
     adjusted = decisions.get(SELECTIVITY, found)
     if adjusted.verdict != found.verdict:

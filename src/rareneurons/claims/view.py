@@ -49,7 +49,8 @@ class View:
     is called a plateau. None leaves the choice to the run: the ``selected`` group that C8 finds to matter more for rare
     targets, and without one the paper's (:meth:`paper_group`). ``controls``: the kind of control groups. ``split``: the
     documents that neurons are described on.
-    ``shuffled``: beside matched groups, those that shuffled labels choose are controls too.
+    ``shuffled``: beside matched groups, those that shuffled labels choose are controls too. ``premise``: the view
+    that C8 is decided by, where it is not this one.
     """
 
     condition: str
@@ -58,6 +59,7 @@ class View:
     controls: ControlKind = "matched"
     split: Split = "heldout"
     selected: str | None = None
+    premise: "View | None" = None
     shuffled: bool = True
 
     @property

@@ -128,7 +128,7 @@ def effects_of_choices(
     frames = []
     for choice in choices_for(by_input):
         made = tables_with(choice, tables, measured, spectra_draws, own, bounds, rng)
-        verdicts = decide(made, choice.view(own, by_input), bounds)
+        verdicts = decide(made, replace(choice.view(own, by_input), premise=own), bounds)
         touched = verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(models)
         frames.append(verdicts[touched].assign(choice=choice.name))
     found = pd.concat(frames, ignore_index=True).merge(proper, on=keys)
