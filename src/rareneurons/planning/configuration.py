@@ -105,13 +105,14 @@ def _schema_message(error: ValidationError) -> str:
         unknown = sorted({str(key) for key in error.instance} - set(known))  # type: ignore[union-attr]
         shown = ", ".join(map(_shortened, unknown))
         return f"{where}: found the unknown key {shown}; known keys are {', '.join(sorted(known))}"
+    if "expected" in error.schema and error.validator in ("pattern", "oneOf"):  # type: ignore[operator]
+        # The schema says in words what it takes.
+        expected = error.schema["expected"]  # type: ignore[index]
+        return f"{where}: {_shortened(error.instance)} does not match; expected {expected}"
     if error.validator == "oneOf":
         keys = [option["required"][0] for option in error.validator_value]  # type: ignore[union-attr]
         found = [key for key in keys if key in error.instance]  # type: ignore[operator]
         return f"{where}: found {' and '.join(found) or 'neither'}; expected exactly one of {', '.join(keys)}"
-    if error.validator == "pattern":  # the schema says in words what its regular expression means
-        expected = error.schema["expected"]  # type: ignore[index]
-        return f"{where}: {_shortened(error.instance)} does not match; expected {expected}"
     return f"{where}: {error.message.replace(repr(error.instance), _shortened(error.instance), 1)}"
 
 
