@@ -1,12 +1,13 @@
 """Divisions against slow twins, and what the rule of C4 says of planted clusters, factors and noise."""
 
 import itertools
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from claim_tables import BOUNDS, VIEW
+from conftest import PROJECT
 
 from rareneurons.claims.clusters import decide_clusters
 from rareneurons.groups import ControlledGroup
@@ -17,6 +18,9 @@ from rareneurons.organization.estimates import group_division
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.stats import correlation_matrix, document_weights
 from rareneurons.tables import CheckpointName, measure_frame
+
+sys.path.append(str(PROJECT / "tests/claims"))
+from claim_tables import BOUNDS, VIEW
 
 SETTINGS = OrganizationSettings(20, 10, 1, [1.0], 5, rotations=39, plants=12)
 DRAWS = 100
