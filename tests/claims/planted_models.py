@@ -1,4 +1,4 @@
-"""Planted models: one that has all seven properties of the claims and one that has none, through the measures' code.
+"""Planted models: one that has all properties of the claims and one that has none, through the measures' code.
 
 What a forward pass would give is planted: effects on the loss by document, activations, weights, at several training
 steps; and, for attention, a transformer built by hand. Everything after that is what runs on real models.
@@ -83,7 +83,7 @@ def in_common(values: np.ndarray, members: np.ndarray, share: float, rng: np.ran
 
 
 def with_all(strength: float, rng: np.random.Generator) -> Planted:
-    """A checkpoint of the model that has all seven properties, the more the larger ``strength`` (0 to 1) is.
+    """A checkpoint of the model that has all properties, the more the larger ``strength`` (0 to 1) is.
 
     Rare effects have a plateau and common ones none; these are larger, so that shuffled labels choose the neurons that
     matter for common targets. The plateau's neurons share one factor, which is no division into clusters, and a
