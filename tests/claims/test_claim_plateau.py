@@ -123,7 +123,7 @@ def test_three_phases_need_all_three(plateau, power, drift, decay, expected):
     decision = decide_three_phases(last, VIEW, BOUNDS)
     assert decision.verdict == expected
     assert (decision.number.value, decision.power) == (drift[0], power)
-    words = sentences.THREE_PHASES
+    words = sentences.WORDING["P1b"]
     assert f"drift is {drift[0]:.2g}" in words.finding(decision, VIEW)
     assert "three phases" in words.rule(VIEW, BOUNDS)
     assert "drift of the exponent" in words.statistic(decision.statistic)
@@ -137,7 +137,7 @@ def test_two_regimes_are_decided_by_the_difference():
         last = tables_of("a", tables_for(["a"], plateau=plateau))
         two, c2 = (rule(last, VIEW, BOUNDS) for rule in (decide_two_regimes, decide_common_curve))
         assert (two.verdict, two.number) == (c2.verdict, c2.number)
-        assert sentences.TWO_REGIMES.finding(two, VIEW)
+        assert sentences.WORDING["P2"].finding(two, VIEW)
 
 
 def test_need_is_what_simulations_found_enough():

@@ -1181,24 +1181,24 @@ WORDING: dict[str, Wording] = {
         _tails_finding,
         _tails_evidence,
     ),
+    "P1b": Wording(
+        "Rare targets: influence grows in three phases, plateau, power law and decay",
+        _phases_statistic,
+        _phases_rule,
+        _phases_finding,
+        _phases_evidence,
+    ),
+    "P2": Wording(
+        "Rare targets have a plateau and a power law, common targets a power law alone",
+        _curve_statistic,
+        _contrast_rule,
+        _contrast_finding,
+        _contrast_evidence,
+    ),
 }
 
 
 # Claims of the two sibling papers that rest on the curves.
-THREE_PHASES = Wording(
-    "Rare targets: influence grows in three phases, plateau, power law and decay",
-    _phases_statistic,
-    _phases_rule,
-    _phases_finding,
-    _phases_evidence,
-)
-TWO_REGIMES = Wording(
-    "Rare targets have a plateau and a power law, common targets a power law alone",
-    _curve_statistic,
-    _contrast_rule,
-    _contrast_finding,
-    _contrast_evidence,
-)
 
 
 def undecided_introduction() -> str:

@@ -11,7 +11,12 @@ from rareneurons.claims.course import decide_course
 from rareneurons.claims.decision import Decision, Verdict
 from rareneurons.claims.dimension import decide_dimension
 from rareneurons.claims.over_models import over_models
-from rareneurons.claims.plateau import decide_common_curve, decide_rare_curve
+from rareneurons.claims.plateau import (
+    decide_common_curve,
+    decide_rare_curve,
+    decide_three_phases,
+    decide_two_regimes,
+)
 from rareneurons.claims.premise import with_adjusted_p, with_premise
 from rareneurons.claims.routing import decide_routing
 from rareneurons.claims.selectivity import decide_selectivity, selected_group
@@ -35,7 +40,8 @@ class Claim:
     ``rests_on_p``: the verdicts that the rule gives only for a small p. ``has_premise``: whether the claim is about
     rare-token neurons, which C8 must find. ``mean_supports_below``: function of the bounds for a claim whose number
     models can be averaged over; a mean below it supports the claim. ``about_training``: whether checkpoints that the
-    audit left out belong to the evidence.
+    audit left out belong to the evidence. ``secondary``: a claim of a sibling paper, shown beside the others; its p is
+    not among those that are adjusted for one another.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Claim:
     has_premise: bool = False
     mean_supports_below: Callable[[Bounds], float] | None = None
     about_training: bool = False
+    secondary: bool = False
 
 
 # C1 rests on the plateau test, which has a level of its own: regimes.alpha, shared by all checkpoints.
@@ -60,6 +67,8 @@ CLAIMS = (
     Claim("C5", decide_routing, (), has_premise=True),
     Claim("C6", decide_course, (), about_training=True),
     Claim("C7", decide_tails, has_premise=True, about_training=True),
+    Claim("P1b", decide_three_phases, (), secondary=True),  # arXiv 2505.12822
+    Claim("P2", decide_two_regimes, (), secondary=True),  # arXiv 2509.04479
 )
 
 
@@ -94,7 +103,8 @@ def _by_rule(
     found = {
         claim.name: selectivity if claim.name == SELECTIVITY else claim.rule(tables, view, bounds) for claim in claims
     }
-    return with_adjusted_p(found, {claim.name: claim.rests_on_p for claim in claims}, bounds.alpha)
+    rests_on_p = {claim.name: claim.rests_on_p for claim in claims if not claim.secondary}
+    return found | with_adjusted_p({name: found[name] for name in rests_on_p}, rests_on_p, bounds.alpha)
 
 
 def decide(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:

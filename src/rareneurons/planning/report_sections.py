@@ -15,7 +15,7 @@ class Section:
     rules: tuple[str, ...] = ()
 
 
-REGIMES = Section("Regimes of influence", ("C1", "C2"), ("influence", "regimes", "groups", "neuron_types"))
+REGIMES = Section("Regimes of influence", ("C1", "C2", "P1b", "P2"), ("influence", "regimes", "groups", "neuron_types"))
 JOINT = Section("Joint ablation", ("C8",), ("joint",))
 COORDINATION = Section("Coordination", ("C3",), ("coordination", "paper_table_1"))
 ORGANIZATION = Section("Organization", ("C4",), ("organization", "paper_table_3"))
