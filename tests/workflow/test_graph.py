@@ -15,6 +15,7 @@ from conftest import copy_project, snakemake
 from oracles import hooked_delta_loss
 from safetensors.numpy import load_file
 
+from rareneurons.claims import CLAIMS
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.planning.figures import FIGURES
 from rareneurons.planning.tables import MEASURES, TABLES
@@ -77,7 +78,7 @@ def test_everything_promised_is_there(smoke_run):
     assert pictures == {file.stem for file in (results / "figures").glob("*.pdf")}
     claims = pd.read_csv(results / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
-    assert claims["claim"].tolist() == [f"C{n}" for n in range(1, 8)]
+    assert claims["claim"].tolist() == [claim.name for claim in CLAIMS]
     undecided = claims["verdict"] == "undecided"
     assert claims[["rule", "evidence", "sentence"]].notna().all(axis=None)
     assert claims.loc[undecided, "need"].str.contains(r"[0-9]").all()
@@ -138,7 +139,7 @@ def test_a_run_does_not_differ_from_itself_and_an_edited_copy_does(smoke_run, tm
     run = smoke_run / "results/smoke"
     command = [sys.executable, smoke_run / "scripts/compare_runs.py", run]
     same = subprocess.run([*command, run], capture_output=True, text=True, check=True)
-    assert "Verdicts that differ: 0 of 7" in same.stdout
+    assert f"Verdicts that differ: 0 of {len(CLAIMS)}" in same.stdout
     other = tmp_path / "other"
     shutil.copytree(run / "tables", other / "tables")
     claims = pd.read_csv(run / "claims.csv").assign(verdict="supported")
