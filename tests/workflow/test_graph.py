@@ -240,7 +240,7 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
     assert plan["table"] == 1
     assert plan["paper_table"] == 2
     figures = planned_figures(smoke_run, *changed)
-    assert figures == {"coordination", "coordination_rows", "dynamics", "course", "choices"}
+    assert figures == {"coordination", "coordination_rows", "dynamics", "course", "selectivity", "choices"}
     assert plan["figure"] == len(figures)
 
 
@@ -259,7 +259,7 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
     after = {"dynamics", "claims", "report", "all", "choice_measures", "choices", "paper_comparison"}
     assert set(plan) == {"table", "paper_table", "figure", *after}
     assert plan["paper_table"] == 2
-    assert figures == {"organization", "communities", "dynamics", "choices"}
+    assert figures == {"organization", "communities", "dynamics", "course", "selectivity", "choices"}
 
 
 @pytest.mark.parametrize(
@@ -350,8 +350,8 @@ def test_failing_job_shows_its_message_and_keeps_the_rest(tmp_path, smoke_run):
 
 def test_full_reproduction_plans_offline(smoke_run):
     plan = planned(smoke_run)
-    assert plan["influence"] == plan["trace"] == 4 + 6 * 15
-    assert plan["fetch_checkpoint"] == 94
+    assert plan["influence"] == plan["trace"] == 4 + 6 * 24
+    assert plan["fetch_checkpoint"] == 148
 
 
 def test_snakemake_s_own_report_is_one_offline_page(smoke_run):
