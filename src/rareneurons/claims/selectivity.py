@@ -119,7 +119,7 @@ def _statistic(group: str, against: str, view: View) -> Statistic:
 
 
 def _row(name: str, tables: Tables, view: View, quantity: str, against: str) -> pd.Series | None:
-    """A number of a group on matched rows; what is against the untrained model stands in the dynamics table."""
+    """A number of a group on matched rows; what is against the untrained model is in the dynamics table."""
     table = tables.get("dynamics" if against == UNTRAINED else TABLE)
     if table is None:
         return None
