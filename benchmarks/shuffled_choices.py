@@ -26,7 +26,7 @@ from rareneurons.groups import (
     group_frame,
     match_quality,
     neuron_features,
-    order_of_choice,
+    shuffled_controls,
 )
 from rareneurons.influence.label_shuffles import LabelShuffles
 from rareneurons.planning.derived_settings import claim_bounds
@@ -40,9 +40,8 @@ CONTROLS, DRAWS = 400, 100
 
 def chosen_groups(shuffles: LabelShuffles, name: str) -> np.ndarray:
     """The groups (S, n) that each exchange of the labels chooses by a group's rule; shorter ones are left out."""
-    under = zip(shuffles.exchanged.mean, shuffles.exchanged.mean_abs, shuffles.exchanged.excess, strict=True)
-    found = [order_of_choice(name, *each)[:TOP_SIZE] for each in under]
-    return np.array([group for group in found if len(group) == TOP_SIZE])
+    found = shuffled_controls({name: np.arange(TOP_SIZE)}, shuffles)
+    return np.array([group for group in found.values() if len(group) == TOP_SIZE])
 
 
 def verdicts(

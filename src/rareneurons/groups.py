@@ -93,15 +93,15 @@ def regime_groups(mean: np.ndarray, mean_abs: np.ndarray, fixed_cuts: tuple[floa
         Group name -> neuron indices (n,), from the most influential down.
     """
     groups: dict[str, np.ndarray] = {}
-    for sign in SIGNS:
-        curve = rank_curve(mean, mean_abs, sign)
+    curves = {sign: rank_curve(mean, mean_abs, sign) for sign in SIGNS}
+    for sign, curve in curves.items():
         for prefix, cuts in (("", automatic_cuts(curve)), (FIXED_PREFIX, fixed_cuts)):
             if cuts is not None:
                 regime = np.searchsorted(cuts, curve.ln_rank, side="right")
                 named = {prefix + group_name(sign, name): curve.neuron[regime == k] for k, name in enumerate(REGIMES)}
                 groups |= {name: members for name, members in named.items() if len(members)}
     groups.pop(FIXED_PREFIX + "plateau", None)
-    top = rank_curve(mean, mean_abs, "boost").neuron[:TOP_SIZE]
+    top = curves["boost"].neuron[:TOP_SIZE]
     return groups | ({TOP: top} if len(top) else {})
 
 

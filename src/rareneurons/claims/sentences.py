@@ -244,6 +244,13 @@ def _mismatch(match: below_controls.Match) -> str:
     )
 
 
+def _with_reservation(numbers: str, match: below_controls.Match | None, shared: str) -> str:
+    """Numbers after why they say nothing: no controls that match, or a property that is ``shared``, if not empty."""
+    if match is not None and not match.is_good:
+        return f"there are no controls to compare with, because matched groups {_mismatch(match)}; {numbers}"
+    return f"{shared}: {numbers}" if shared else numbers
+
+
 FEATURES = {
     "activation_mean": "mean activation",
     "ln_activation_variance": "ln variance of activations",
@@ -537,11 +544,8 @@ def _dimension_finding(decision: Decision, view: View) -> str:
         f"{percent(relative.ci_low, '+')} to {percent(relative.ci_high, '+')}; {decision.n:,.0f} rows; p = "
         f"{first:.2g}{threshold * (decision.verdict != 'supported')}){_and_shuffled(found)}"
     )
-    if found.match is not None and not found.match.is_good:
-        return f"there are no controls to compare with, because matched groups {_mismatch(found.match)}; {numbers}"
-    if found.shared:
-        return f"these neurons are coordinated, and so are the top neurons of shuffled labels: {numbers}"
-    return numbers
+    shared = "these neurons are coordinated, and so are the top neurons of shuffled labels"
+    return _with_reservation(numbers, found.match, shared * found.shared)
 
 
 def _dimension_evidence(decision: Decision, view: View) -> str:
@@ -792,11 +796,8 @@ def _tails_finding(decision: Decision, view: View) -> str:
         f"{percent(level.relative.ci_low, '+')} to {percent(level.relative.ci_high, '+')}; p = "
         f"{level.measured[view.controls]['p_value']:.2g}){_and_shuffled(level)}, and {_growth(shown, view)}"
     )
-    if level.match is not None and not level.match.is_good:
-        return f"there are no controls to compare with, because matched groups {_mismatch(level.match)}; {numbers}"
-    if shown.shared:
-        return f"the tails are heavier, and so are those of the top neurons of shuffled labels: {numbers}"
-    return numbers
+    shared = "the tails are heavier, and so are those of the top neurons of shuffled labels"
+    return _with_reservation(numbers, level.match, shared * shown.shared)
 
 
 def _tails_evidence(decision: Decision, view: View) -> str:

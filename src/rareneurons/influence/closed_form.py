@@ -78,10 +78,9 @@ def _kind(tensor: torch.Tensor) -> str:
     return "cpu" if tensor.device.type == "cpu" else "accelerator"
 
 
-def _slices(entries: torch.Tensor) -> Iterator[slice]:
+def _slices(entries: torch.Tensor) -> list[slice]:
     """Slices of the last dimension, the vocabulary."""
-    width = ENTRIES_PER_SLICE[_kind(entries)]
-    return (slice(start, start + width) for start in range(0, entries.shape[-1], width))
+    return tiles_of(entries.shape[-1], ENTRIES_PER_SLICE[_kind(entries)])
 
 
 def _prepare_rows(layer: LastLayer, residual: torch.Tensor) -> _Rows:
@@ -266,12 +265,10 @@ def _exact_sums(
 ) -> torch.Tensor:
     """``sum_v p_v expm1(c z_v + e B_v)`` of one row (V,) and its chosen rows of ``b``, block by block."""
     total = torch.zeros(len(chosen), dtype=torch.float64, device=z.device)
-    for first in range(0, len(chosen), PAIRS_PER_BLOCK):
-        part = slice(first, first + PAIRS_PER_BLOCK)
+    for part in tiles_of(len(chosen), PAIRS_PER_BLOCK):
         c_part, e_part = c[part], e[part, None]
         width = max(1, ELEMENTS_PER_BLOCK[_kind(z)] // len(c_part))
-        for start in range(0, len(z), width):
-            entries = slice(start, start + width)
+        for entries in tiles_of(len(z), width):
             h = b[:, entries].index_select(0, chosen[part])
             h.mul_(e_part).addr_(c_part, z[entries])
             total[part] += torch.expm1_(h).mv(p[entries])

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from rareneurons.errors import CheckpointError
+from rareneurons.influence.tiles import tiles_of
 from rareneurons.models.last_layer import LastLayer
 
 # Elements of one block of the sum over the vocabulary. On a CPU a block should stay in a core's second-level cache, on
@@ -169,8 +170,8 @@ def _blocks(n_rows: int, n_entries: int, device: torch.device) -> list[tuple[sli
     kind = "cpu" if device.type == "cpu" else "accelerator"
     height = min(n_rows, ROWS_PER_BLOCK[kind])
     width = max(1, ELEMENTS_PER_BLOCK[kind] // height)
-    slices = [slice(start, min(start + width, n_entries)) for start in range(0, n_entries, width)]
-    return [(slice(start, min(start + height, n_rows)), slices) for start in range(0, n_rows, height)]
+    slices = tiles_of(n_entries, width)
+    return [(here, slices) for here in tiles_of(n_rows, height)]
 
 
 def _expm1_(u: torch.Tensor) -> torch.Tensor:
@@ -256,7 +257,7 @@ def _tiles(layer: LastLayer, rows: AblatedRows, memory_bytes: int) -> list[slice
     closed = layer.no_closed_form is None
     beside = 2 * size * entries * width + 2 * size * ELEMENTS_PER_BLOCK["cpu"] if closed else 0
     per_tile = max(1, (memory_bytes - beside) // ((5 if closed else 7) * size * entries))
-    return [slice(start, start + per_tile) for start in range(0, len(rows), per_tile)]
+    return tiles_of(len(rows), per_tile)
 
 
 @torch.inference_mode()
