@@ -107,7 +107,7 @@ def _strongest(mine: np.ndarray, effect: np.ndarray, loss: np.ndarray) -> int:
 
 
 def stand_ins(population: Sequence[Head], measured: Sequence[Head], sample: Collection[Head]) -> np.ndarray:
-    """Which measured head stands for each head of a population: itself, or for an unmeasured one a sampled one.
+    """Which measured head represents each head of a population: an unmeasured head is represented by a sampled one.
 
     Returns:
         Indices into ``measured``. Sampled heads take turns. Where no head was sampled, unmeasured ones are left out.

@@ -31,7 +31,7 @@ class ConditionPair:
 
     @property
     def n_documents(self) -> int:
-        """Number of documents with a row of either condition."""
+        """How many documents have at least one row of the two conditions."""
         return int((self.rows.sum(0) > 0).sum())
 
     def means(self, sums: np.ndarray) -> np.ndarray:

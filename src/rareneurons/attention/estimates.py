@@ -4,7 +4,7 @@ There are two tables. One lists heads and whole layers. The other lists groups, 
 over the heads that can reach the last MLP. Unreachable heads appear in the table of heads as structural zeros.
 
 All heads are screened on discovery documents. Those that the screen names and a sample of the others are ablated on
-held-out documents, and in numbers over all heads the sampled ones stand for those that were not ablated.
+held-out documents. In numbers over all heads, the sampled ones represent those that were not ablated.
 """
 
 from collections.abc import Sequence
@@ -111,7 +111,7 @@ class _Measurement:
         return heads_of_layers(self.architecture, reachable_layers(self.architecture))
 
     def everyone(self, kind: AblationKind, layers: Sequence[int]) -> np.ndarray | None:
-        """Which ablated heads of some layers stand for all of them, one for each; None where they cannot."""
+        """The ablated head that represents each head of some layers; None where ablated heads cannot."""
         if not self.heads.covers(kind):
             return None
         measured = [head for head in self.heads.measured(kind) if head[0] in layers]

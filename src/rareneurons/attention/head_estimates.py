@@ -65,7 +65,7 @@ def heads_and_mean(
         heads: (layer, head) of H heads.
         named: has the measure, part and unit; its numbers are replaced.
         sums: (H, 2, D) by document.
-        everyone: indices of the heads that stand for all heads, one for each; None gives no mean.
+        everyone: indices of the heads that represent all heads, one for each; None gives no mean.
 
     Returns:
         Estimates with bootstrap intervals. Those of the difference have p-values clustered by document; over heads

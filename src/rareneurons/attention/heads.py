@@ -49,7 +49,7 @@ class ChosenHeads:
     """Heads that are ablated exactly; no head is listed twice.
 
     ``candidates``: ablated in each kind. ``strongest``: the head of a layer with the largest effect, where it is no
-    candidate. ``sample``: random ones among all others, which stand for those that are not ablated. The last two are
+    candidate. ``sample``: random ones among all others, which represent those that are not ablated. The last two are
     ablated in mean ablation alone. ``n_others``: how many heads are left out.
     """
 

@@ -40,7 +40,7 @@ def loss_estimates(
         kind: of ablation, the estimates' part.
         layers: all layers.
         pair: conditions and draws.
-        everyone: indices, among the heads ablated in this kind, of those that stand for all heads, one for each; None
+        everyone: indices, among the heads ablated in this kind, of those that represent all heads, one for each; None
             gives numbers of single heads alone.
         n_permutations: how often heads are permuted.
         rng: permutes them.
@@ -78,7 +78,7 @@ def mediation_estimates(
         group: name of the group.
         layers: layers that can reach the last MLP.
         pair: conditions and draws.
-        everyone: indices, among the ablated heads of these layers, of those that stand for all of them, one for each.
+        everyone: indices, among the ablated heads of these layers, of those that represent all of them, one for each.
     """
     kept = [f"held.{group}", *sorted(name for name in effects.by_document if name.startswith(f"held.{group}.matched_"))]
     heads = effects.places("head", "mean", layers)

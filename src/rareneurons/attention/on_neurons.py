@@ -67,7 +67,7 @@ class GroupEffects:
 
     ``heads``: (layer, head). ``sums`` and ``matched`` (H, 2, D): effect on the group, and on the mean of its matched
     groups, summed over the rows of each document. ``null``: kind of controls -> (H, 2, m), means over rows.
-    ``everyone``: indices of the heads that stand for all heads, one for each (``choice.stand_ins``).
+    ``everyone``: indices of the heads that represent all heads, one for each (``choice.stand_ins``).
     """
 
     name: str
@@ -87,7 +87,7 @@ def group_effects(
     places: np.ndarray,
     everyone: np.ndarray | None = None,
 ) -> GroupEffects:
-    """Effects on a group of the ablations at ``places``, all of one kind; by default each head stands for itself."""
+    """Effects on a group of the ablations at ``places``, all of one kind; by default each head represents itself."""
     by_neuron = effects.by_neuron[places]
     return GroupEffects(
         name,
@@ -150,7 +150,7 @@ def concentration_estimates(
         listed: set[Head] = set()
         for rank, h in enumerate(np.argsort(-means[:, s], kind="stable")):
             place = group.heads[int(all_heads[h])]
-            if place in listed:  # it stands for other heads, too
+            if place in listed:  # it represents other heads, too
                 continue
             listed.add(place)
             one = Estimate("head_effect", float(means[h, s]), SD, n, part=group.kind, against="permuted")

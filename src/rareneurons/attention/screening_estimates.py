@@ -90,7 +90,7 @@ def power_estimate(
 
     The head's effect on rare rows is doubled by routing, so that it makes up ``PLANTED``, one half, of it. It has to
     become a candidate, if it is not ablated anyway, and then to be found (:func:`found_if_planted`). A head that was
-    not ablated is found as often as the sampled head that stands for it.
+    not ablated is found as often as the sampled head that represents it.
     """
     found = found_if_planted(group, pair, bounds, alpha)[group.everyone]
     if choice is not None and len(found) == len(reachable):

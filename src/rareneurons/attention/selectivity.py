@@ -62,7 +62,7 @@ def selectivity_beyond(group: np.ndarray, matched: np.ndarray, everyone: np.ndar
     Args:
         group: (H, 2, ...) effects on the group on rare and on common rows.
         matched: (H, 2, ...) effects on the mean of its matched groups, or of a shape that broadcasts.
-        everyone: indices of the heads that the median is over, where some heads stand for others that were not
+        everyone: indices of the heads that the median is over, where some heads represent others that were not
             measured; by default each head once.
 
     Returns:

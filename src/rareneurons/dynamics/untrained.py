@@ -15,7 +15,7 @@ LAST_UNTRAINED = 1  # steps 0 and 1 have the same weights where warm-up begins a
 def beyond_untrained(table: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:
     """By how much a trained model's groups differ more between the conditions than those of the untrained model.
 
-    Groups are chosen anew at every checkpoint, so the untrained model's say how much of a difference the choice finds
+    Groups are chosen at every checkpoint. Those of the untrained model show how much of a difference the choice finds
     where nothing was learnt. The same documents are drawn at both checkpoints; the interval is normal, with the
     standard deviation of the draws' difference.
 

@@ -280,7 +280,7 @@ def power_of_division(
 ) -> float:
     """Share of planted divisions that the test finds.
 
-    ``BLOCKS`` blocks of equal size, of neurons drawn anew for each plant, are planted into the group's own activations
+    ``BLOCKS`` blocks of equal size, of random neurons, are planted into the group's own activations for each plant
     (:func:`with_blocks`) and go through the same code. The null of all plants is pooled.
 
     Args:
