@@ -87,15 +87,20 @@ def test_c8_that_does_not_hold_after_adjustment_selects_nothing():
 
 
 @pytest.mark.oracle
-def test_holm_equals_its_definition(rng):
+@pytest.mark.parametrize("power", [1, 3, 6])
+def test_holm_equals_its_definition(rng, power):
     """Reject the k-th smallest of m while it is at most alpha / (m - k + 1)."""
-    p = np.append(rng.random(9) ** 3, np.nan)
+    p = np.append(rng.random(9) ** power, np.nan)
     adjusted = holm(p)
     assert np.isnan(adjusted[-1])
-    for alpha in (0.01, 0.05, 0.2, 0.6):
+    for alpha in (0.01, 0.05, 0.2, 0.6, *np.linspace(0.001, 0.99, 200)):
         rejected, order = set(), np.argsort(p[:-1])
         for k, place in enumerate(order):
             if p[place] > alpha / (9 - k):
                 break
             rejected.add(int(place))
         assert rejected == set(np.flatnonzero(adjusted[:-1] <= alpha))
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm(np.array([0.03, 0.01, 0.02, 0.5])), [0.06, 0.04, 0.06, 0.5])
