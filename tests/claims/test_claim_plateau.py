@@ -9,6 +9,7 @@ from claim_tables import BOUNDS, VIEW, frame, reading_table, tables_for
 
 from rareneurons.claims import decide, sentences
 from rareneurons.claims.plateau import decide_common_curve, decide_three_phases, decide_two_regimes
+from rareneurons.claims.requirements import MoreDocuments, Option
 from rareneurons.claims.view import tables_of
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
@@ -130,6 +131,13 @@ def test_three_phases_need_all_three(plateau, power, drift, decay, expected):
     assert "plateau among the boost neurons" in words.evidence(decision, VIEW)
     if expected == "undecided":
         assert sentences.options_text(decision.options)
+
+
+def test_numbers_without_an_interval_ask_for_one_once():
+    unknown = MoreDocuments(float("nan"), "heldout")
+    other = MoreDocuments(float("nan"), "heldout")
+    once = sentences.options_text((Option((unknown,)),))
+    assert sentences.options_text((Option((unknown, other)),)) == once
 
 
 def test_two_regimes_are_decided_by_the_difference():

@@ -905,7 +905,8 @@ def options_text(options: Iterable[Option]) -> str:
 
 def _option(option: Option) -> str:
     nested = any(isinstance(each, requirements.AnyOf) for each in option.requirements)
-    parts = ("; and " if nested else " and ").join(requirement(each) for each in option.requirements)
+    # Two numbers without an interval ask for the same thing.
+    parts = ("; and " if nested else " and ").join(dict.fromkeys(map(requirement, option.requirements)))
     return f"{option.part}{': ' * bool(option.part)}{TOWARDS[option.towards]}{parts}"
 
 
