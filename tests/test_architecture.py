@@ -62,6 +62,7 @@ def test_library_keeps_the_order(copy):
         ("planning/code.py", "from rareneurons.models import schedule", "Imports go one way"),
         ("planning/code.py", "import pandas", "no numpy, pandas or torch"),
         ("planning/code.py", "import torch.nn", "no numpy, pandas or torch"),
+        ("groups.py", "from rareneurons.influence import tiles", "no model takes no torch"),
     ],
 )
 def test_import_against_the_order_fails(copy, module, line, contract):

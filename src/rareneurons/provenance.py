@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-import torch
 
 PACKAGES = (
     "rareneurons",
@@ -25,6 +24,8 @@ PROVENANCE_COLUMNS = ["subject", "item", "value"]
 def device_name(device: str) -> str:
     """Common name of a device: the accelerator's model, or ``cpu`` with the machine's architecture."""
     if device.startswith("cuda"):
+        import torch  # costs a second, and most jobs that read this module have no device
+
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()})" if device == "cpu" else device
 

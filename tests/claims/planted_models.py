@@ -21,14 +21,14 @@ from rareneurons.evidence import Evidence
 from rareneurons.groups import controlled_groups, groups_of_influence, match_quality, neuron_features, with_redrawn
 from rareneurons.influence.label_shuffles import LabelShuffles, label_shuffles
 from rareneurons.influence.sums import InfluenceSums, influence_frame
-from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
+from rareneurons.joint.measures import DELTA_LOSS, MATCHED_ROWS
 from rareneurons.organization.activations import LayerActivations
 from rareneurons.organization.estimates import group_organization
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings, regime_estimates, trending_draws
 from rareneurons.spectra.estimates import SpectraSettings, spectra_estimates
 from rareneurons.stats import document_weights, frame_of_tests
-from rareneurons.tables import DIFFERENCE, CheckpointName, Draws, Estimate, draws_frame, measure_frame
+from rareneurons.tables import DIFFERENCE, EXCESS, CheckpointName, Draws, Estimate, draws_frame, measure_frame
 
 STEPS = (0, 1, 2, 4, 8, 16, 32)
 PAIR = (VIEW.condition, VIEW.contrast)

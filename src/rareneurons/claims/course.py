@@ -16,9 +16,9 @@ from rareneurons.claims.view import Finder, Tables, View, checkpoint_steps
 from rareneurons.conventions import TOP
 from rareneurons.dynamics.rise import LEAST_CHECKPOINTS
 from rareneurons.dynamics.trends import FIRST_STEP
-from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
+from rareneurons.joint.measures import DELTA_LOSS, MATCHED_ROWS
 from rareneurons.regimes.estimates import PLATEAU
-from rareneurons.tables import DIFFERENCE, VALUE, Movement, over_training
+from rareneurons.tables import DIFFERENCE, EXCESS, VALUE, Movement, over_training
 
 Why = Literal["unknown", "small", "unclear", "gradual", "abrupt", "late", "apart", "scattered", "uncertain"]
 # A jump is seen to be narrower than the bound between checkpoints that are at most this many bounds apart.

@@ -13,10 +13,11 @@ from rareneurons.claims.requirements import NothingPromising, Option, more_docum
 from rareneurons.claims.view import Tables, TopGroup, View
 from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.dynamics.untrained import UNTRAINED
+from rareneurons.joint.measures import DELTA_LOSS, MATCHED_ROWS
 from rareneurons.stats import NORMAL_95
 from rareneurons.tables import DIFFERENCE, EXCESS
 
-TABLE, DELTA_LOSS, MATCHED_ROWS = "joint", "delta_loss", "matched_rows"
+TABLE = "joint"
 SHUFFLED, CHOSEN_AGAIN = "shuffled", "chosen_again"
 
 

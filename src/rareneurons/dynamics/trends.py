@@ -7,10 +7,18 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.dynamics.rise import fitted_rise
-from rareneurons.joint.estimates import EXCESS
 from rareneurons.regimes.estimates import PLATEAU
 from rareneurons.stats import percentile_interval, spearman_of_draws, spearman_trend
-from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, MEASURE_COLUMNS, VALUE, Movement, over_training, rows_of
+from rareneurons.tables import (
+    DIFFERENCE,
+    EXCESS,
+    FINAL_PREFIX,
+    MEASURE_COLUMNS,
+    VALUE,
+    Movement,
+    over_training,
+    rows_of,
+)
 
 SERIES_KEYS = ["model", "condition", "group", "measure", "part", "quantity", "against"]
 FIRST_STEP = "first_step"

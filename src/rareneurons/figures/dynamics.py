@@ -17,9 +17,9 @@ from rareneurons.dynamics.rise import rise_at
 from rareneurons.dynamics.top import KEPT, KEPT_ON_SAME_CHECKPOINT
 from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
 from rareneurons.figures.style import SMALLEST_TEXT, label_line, legend_below, models_of, panels, step_axis, words
-from rareneurons.joint.estimates import DELTA_LOSS, EXCESS, MATCHED_ROWS
+from rareneurons.joint.measures import DELTA_LOSS, MATCHED_ROWS
 from rareneurons.regimes.estimates import AUTO, SHARE, top_part
-from rareneurons.tables import FINAL_PREFIX, VALUE, Movement, over_training, rows_of
+from rareneurons.tables import EXCESS, FINAL_PREFIX, VALUE, Movement, over_training, rows_of
 
 RANK_COLOURS = "viridis_r"
 # The top neurons by the fixed cut, as many at all checkpoints: chosen at each checkpoint, and the last one's.

@@ -7,12 +7,15 @@ and its label, so what neurons chosen by exchanged labels have in common cannot 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rareneurons.influence.sums import InfluenceSums
-from rareneurons.influence.tiles import DeltaLoss
 from rareneurons.rows import labels_exchanged
+
+if TYPE_CHECKING:  # the groups of a checkpoint are chosen without torch
+    from rareneurons.influence.tiles import DeltaLoss
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class EffectsAtRows:
         self._place = np.cumsum(mask) - 1
         self.values = np.zeros((int(mask.sum()), n_neurons), dtype=np.float32)
 
-    def add(self, tile: DeltaLoss) -> None:
+    def add(self, tile: "DeltaLoss") -> None:
         """Keep what a tile says of the rows."""
         here = np.flatnonzero(self._mask[tile.rows])
         self.values[self._place[tile.rows][here], tile.neurons] = tile.values[here].cpu().numpy()

@@ -17,24 +17,24 @@ from rareneurons.joint.ablation import AblatedRows, JointEffects, joint_effects
 from rareneurons.joint.excess import excess_over_controls
 from rareneurons.joint.loss_by_frequency import DocumentMeans, loss_by_frequency, rows_of_tenths
 from rareneurons.joint.matched_rows import matched_rows
+from rareneurons.joint.measures import (
+    CLEAN_LOSS,
+    COMPARED,
+    DELTA_LOSS,
+    DIVERGENCE,
+    INTERACTION,
+    MATCHED_ROWS,
+    RANK_CHANGE,
+    STANDARDISED,
+    UNITS,
+    WHOLE,
+)
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.regimes.curve import rank_curve
 from rareneurons.rows import condition_names, in_condition
 from rareneurons.stats import against_controls, frame_of_tests, percentile_interval
 from rareneurons.tables import DIFFERENCE, EXCESS, FINAL_PREFIX, VALUE, Draws, Estimate, draws_frame
 
-DELTA_LOSS, DIVERGENCE, RANK_CHANGE, INTERACTION = "delta_loss", "kl_divergence", "ln_rank_change", "interaction"
-CLEAN_LOSS, STANDARDISED = "clean_loss", "standardised_difference"
-COMPARED = (DELTA_LOSS, DIVERGENCE)  # measures that control groups have, too
-UNITS = {
-    DELTA_LOSS: "nats",
-    DIVERGENCE: "nats",
-    RANK_CHANGE: "ln rank",
-    INTERACTION: "nats",
-    CLEAN_LOSS: "nats",
-    STANDARDISED: "standard deviations",
-}
-WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows; rows matched in clean loss and position
 MATCHED = "matched"  # the kind of controls that doses have
 ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
 
