@@ -189,7 +189,8 @@ def atomic(path: str) -> Iterator[str]:
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         yield str(partial)
-        remove(target)
+        if target.is_dir() or partial.is_dir():
+            remove(target)  # only a file is replaced by a file at once
         os.replace(partial, target)
     finally:
         remove(partial)

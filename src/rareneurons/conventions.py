@@ -3,7 +3,8 @@
 Standard library alone, so that the plan of a run needs no package that computes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rareneurons.errors import ConfigurationError
 
@@ -25,6 +26,11 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
     early = [0, *(2**exponent for exponent in range(10))]
     later = range(every, steps + 1, every)
     return sorted({step for step in [*early, *later, steps] if step <= steps})
+
+
+def neurons_of_mlp(model: Mapping[str, Any]) -> int:
+    """Neurons per layer of a model that is trained here, or per expert, by its entry; 4 d unless it says otherwise."""
+    return model.get("intermediate_size", 4 * model["hidden_size"])
 
 
 def layers_asked_for(asked: Sequence[int] | str, n_layers: int, model: str) -> list[int]:

@@ -32,7 +32,7 @@ rule train_model:
         gpu=accelerators(),
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "checkpoints"),
-        seed=config["seed"],
+        seed=lambda wildcards: MODELS[wildcards.model].get("seed", config["seed"]),
         device=config["device"],
         code=code_of("train_model"),
     script:

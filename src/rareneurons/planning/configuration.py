@@ -324,6 +324,12 @@ def _validate_model(
             raise ConfigurationError(
                 f"{where}.hidden_size: {model['hidden_size']} is not a multiple of n_heads ({model['n_heads']})"
             )
+        experts = model.get("experts")
+        if experts and experts["chosen"] > experts["number"]:
+            raise ConfigurationError(
+                f"{where}.experts.chosen: found {experts['chosen']}, but there are {experts['number']} experts; expected "
+                "at most as many"
+            )
     if model["source"] == "gguf":
         _refuse_absent(model["file"], f"{where}.file", exists)
     if model["source"] == "local":

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rareneurons.conventions import neurons_of_mlp
 from rareneurons.model_folders.config_file import size
 
 MB = 2**20
@@ -113,9 +114,9 @@ class Sizes:
 
 
 def sizes_of_training(model: Mapping, vocabulary: int, input_mb: float) -> Sizes:
-    """Sizes of a model's training, by its entry in the configuration."""
-    width = model["hidden_size"]
-    shape = Shape(model["n_layers"], width, model["n_heads"], vocabulary, 4 * width)
+    """Sizes of a model's training, by its entry in the configuration; neurons of all experts, as if all were chosen."""
+    neurons = neurons_of_mlp(model) * model.get("experts", {"number": 1})["number"]
+    shape = Shape(model["n_layers"], model["hidden_size"], model["n_heads"], vocabulary, neurons)
     return Sizes(input_mb, shape=shape, training=model["training"])
 
 
