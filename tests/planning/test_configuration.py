@@ -185,7 +185,7 @@ def test_impossible_sources_are_refused(wrong):
         check(with_model(**model))
 
 
-@pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml", "smollm2.yaml"])
+@pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml", "smollm2.yaml", "study.yaml"])
 def test_shipped_configurations_pass(overlay):
     config = load(overlay)
     configuration.validate_shape(config, SCHEMA)
@@ -195,7 +195,7 @@ def test_shipped_configurations_pass(overlay):
     check(config)
 
 
-@pytest.mark.parametrize("overlay", [None, "demo.yaml"])
+@pytest.mark.parametrize("overlay", [None, "demo.yaml", "study.yaml"])
 def test_alpha_of_a_plateau_is_5_percent_over_the_checkpoints_of_a_model(overlay):
     config = check(load(overlay))
     most = max(len(configuration.checkpoints_of(model)) for model in config["models"])
@@ -329,6 +329,11 @@ BROKEN = {
         5,
         r"models\[0\]\.hidden_size: 96 is not a multiple of n_heads \(5\)",
     ),
+    "more experts chosen than there are": (
+        ("models", 0, "experts"),
+        {"number": 4, "chosen": 5},
+        r"models\[0\]\.experts\.chosen: found 5, but there are 4 experts; expected at most as many",
+    ),
     "corpus in braces": (
         ("corpora", 0),
         {
@@ -393,6 +398,22 @@ NAMES = [
     *((kind, 0, "repository") for kind in ("corpora", "tokenizers", "models")),
     *((kind, 0, "revision") for kind in ("corpora", "tokenizers")),
 ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("intermediate_size", 0, r"intermediate_size: 0 is less than the minimum of 1"),
+        ("seed", "one", r"seed: 'one' is not of type 'integer'"),
+        ("experts", {"number": 4}, r"experts: .* 'chosen' is a required property"),
+        ("experts", {"number": 1, "chosen": 1}, r"experts\.number: 1 is less than the minimum of 2"),
+    ],
+)
+def test_what_a_trained_model_may_ask_for_is_checked(key, value, message):
+    config = load("demo.yaml")
+    change(config, ("models", 0, key), value)
+    with pytest.raises(ConfigurationError, match=rf"^models\[0\]\.{message}"):
+        check(config)
 
 
 def test_sizes_that_would_fill_the_memory_before_anything_starts_are_refused():

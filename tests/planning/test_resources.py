@@ -86,6 +86,9 @@ def test_training_is_the_configuration_s_entry(tmp_path):
     found = resources.sizes_of_training([tmp_path / "stream.npy"], model, {"vocabulary_size": 512})
     assert found == costs.sizes_of_training(model, 512, 2.0)
     assert resources.sizes_of_training([], model, {}).shape.vocabulary == 0
+    assert found.shape.neurons == 32
+    mixture = model | {"intermediate_size": 10, "experts": {"number": 4, "chosen": 2}}
+    assert resources.sizes_of_training([], mixture, {}).shape.neurons == 40
 
 
 def test_request_is_the_stage_s_formula():

@@ -164,7 +164,9 @@ def _update(training: Training, batch: torch.Tensor, optimisation: Optimisation)
     model, step = training.model, training.step
     objective, loss = _losses(model, batch.to(model.device))
     if not math.isfinite(loss):
-        raise FloatingPointError(f"training diverged at step {step}: loss is {loss}; lower models[].training.learning_rate")
+        raise FloatingPointError(
+            f"training diverged at step {step}: loss is {loss}; lower models[].training.learning_rate"
+        )
     training.optimiser.zero_grad(set_to_none=True)
     objective.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -175,7 +177,7 @@ def _update(training: Training, batch: torch.Tensor, optimisation: Optimisation)
 
 
 def _losses(model: PreTrainedModel, batch: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """What training minimises, and the cross-entropy in nats per token, which differs from it in mixtures of experts."""
+    """What training minimises, and the cross-entropy in nats per token; in mixtures of experts the two differ."""
     if not isinstance(model, MixtralForCausalLM):
         loss = model(input_ids=batch, labels=batch).loss
         return loss, loss.item()

@@ -327,8 +327,8 @@ def _validate_model(
         experts = model.get("experts")
         if experts and experts["chosen"] > experts["number"]:
             raise ConfigurationError(
-                f"{where}.experts.chosen: found {experts['chosen']}, but there are {experts['number']} experts; expected "
-                "at most as many"
+                f"{where}.experts.chosen: found {experts['chosen']}, but there are {experts['number']} experts; "
+                "expected at most as many"
             )
     if model["source"] == "gguf":
         _refuse_absent(model["file"], f"{where}.file", exists)
