@@ -405,7 +405,7 @@ NAMES = [
     [
         ("intermediate_size", 0, r"intermediate_size: 0 is less than the minimum of 1"),
         ("seed", "one", r"seed: 'one' is not of type 'integer'"),
-        ("experts", {"number": 4}, r"experts: .* 'chosen' is a required property"),
+        ("experts", {"number": 4}, r"experts: 'chosen' is a required property"),
         ("experts", {"number": 1, "chosen": 1}, r"experts\.number: 1 is less than the minimum of 2"),
     ],
 )
