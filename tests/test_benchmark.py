@@ -62,6 +62,12 @@ def test_ratios_from_a_busy_machine_say_so(benchmark):
     assert marked == ["300", "20 (busy machine)", "1", "300 (busy machine)", "1 (busy machine)"]
 
 
+def test_ratios_of_attention_from_a_busy_machine_say_so(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "benchmarks")
+    table = pd.DataFrame({"ratio_to_ours": [38.04, 1.0], "other_cores": [0.05, 0.5]})
+    assert loaded("attention").with_marked_ratios(table)["ratio_to_ours"].tolist() == ["38", "1 (busy machine)"]
+
+
 def test_other_processes_are_what_remains_of_the_machine(benchmark, monkeypatch):
     """In 10 s the machine was busy for 15 core-seconds: 4 of this process, 8 of its children, 3 of others."""
     fields = "user system idle iowait steal guest"
