@@ -14,7 +14,7 @@ os.environ.update(PYTHONPATH=str(BASE / "src"))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from rareneurons.errors import ConfigurationError
-from rareneurons.model_folders import folders
+from rareneurons.model_folders import branches, folders
 from rareneurons.model_folders.tokenizer_files import tokenizer_files
 from rareneurons.planning import configuration, derived_settings, own_files
 from rareneurons.planning.captions import CaptionFile
@@ -187,8 +187,7 @@ def checkpoint_folder(wildcards):
 
 def revision_of(wildcards):
     """Branch or, where the configuration pins it, commit of a hub model's checkpoint."""
-    pinned = MODELS[wildcards.model].get("commits", {})
-    return pinned.get(wildcards.checkpoint, wildcards.checkpoint)
+    return branches.revision_of(MODELS[wildcards.model], wildcards.checkpoint)
 
 
 def folders_of(wildcards):

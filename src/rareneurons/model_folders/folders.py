@@ -9,8 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ITSELF = "."  # the folder itself, among the names of its sub-folders
-# What comes before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...
-STEP_FOLDER = re.compile(r"((?:(?:step|global_step|checkpoint|ckpt|iter)[-_]?)?)(\d+)")
+# What comes before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...; and
+# OLMo's names, such as stage1-step10000-tokens21B.
+STEP_FOLDER = re.compile(
+    r"((?:(?:stage\d+-(?:ingredient\d+-)?)?(?:step|global_step|checkpoint|ckpt|iter)[-_]?)?)(\d+)(?:-tokens\d+B)?"
+)
 ADAPTER = "adapter_config.json"
 
 

@@ -20,7 +20,7 @@ from rareneurons.conventions import (
     layers_asked_for,
 )
 from rareneurons.errors import ConfigurationError
-from rareneurons.model_folders import folders
+from rareneurons.model_folders import branches, folders
 from rareneurons.model_folders.config_file import too_long
 from rareneurons.planning.local_models import refuse_local_models
 from rareneurons.planning.packages import with_path
@@ -30,8 +30,6 @@ RESERVED_MODEL_NAMES = {
     *("inputs", "tables", "figures", "logs", "benchmarks"),
     *("claims.csv", "claims.md", "report.html", "missing.md"),
 }
-PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
-
 
 PATH_KEYS = {"file", "folder", "folders"}
 WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
@@ -105,7 +103,7 @@ def _schema_message(error: ValidationError) -> str:
         unknown = sorted({str(key) for key in error.instance} - set(known))  # type: ignore[union-attr]
         shown = ", ".join(map(_shortened, unknown))
         return f"{where}: found the unknown key {shown}; known keys are {', '.join(sorted(known))}"
-    if "expected" in error.schema and error.validator in ("pattern", "oneOf"):  # type: ignore[operator]
+    if "expected" in error.schema and error.validator in ("pattern", "oneOf", "const"):  # type: ignore[operator]
         # The schema says in words what it takes.
         expected = error.schema["expected"]  # type: ignore[index]
         return f"{where}: {_shortened(error.instance)} does not match; expected {expected}"
@@ -198,7 +196,7 @@ def _expanded_model(
         if known is None:
             raise ConfigurationError(
                 f"{where}.checkpoints: found 'all', but without `schedule` nobody can know a hub model's steps; "
-                "list the steps, or add `schedule: pythia` if it has Pythia's"
+                f"list the steps, or add `schedule` if it has one of {', '.join(branches.SCHEDULES)}"
             )
         return {**model, "checkpoints": sorted(known)}
     if "folder" not in model:
@@ -220,9 +218,8 @@ def available_steps(model: Mapping[str, Any]) -> set[int] | None:
     """Training steps of a model, or None where the configuration cannot know (a hub model without a schedule)."""
     if model["source"] == "train":
         return set(checkpoint_steps(model["training"]["steps"], model["training"]["save_every"]))
-    if model.get("schedule") == "pythia":
-        return PYTHIA_STEPS
-    return None
+    schedule = branches.schedule_of(model)
+    return None if schedule is None else set(schedule.steps)
 
 
 def checkpoint_name(step: int | str) -> str:
@@ -264,7 +261,7 @@ def validate_sense(
         if counts["source"] == "corpus":
             _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
     for number, model in enumerate(models.values()):
-        _validate_model(model, f"models[{number}]", tokenizers, exists)
+        _validate_model(model, f"models[{number}]", models, tokenizers, exists)
         if model["source"] == "train" and model["training"]["block_length"] < config["rows"]["block_length"]:
             limit, name = model["training"]["block_length"], f"models[{number}] ({model['name']})"
             raise ConfigurationError(too_long(config["rows"]["block_length"], limit, name))
@@ -304,6 +301,7 @@ def _refer(name: str, known: Mapping[str, Any], key: str) -> None:
 def _validate_model(
     model: Mapping[str, Any],
     where: str,
+    models: Iterable[str],
     tokenizers: Mapping[str, Mapping[str, Any]],
     exists: Callable[[str], bool],
 ) -> None:
@@ -314,6 +312,11 @@ def _validate_model(
             f"{where}.name: {ALL_MODELS!r} is the name for all models in claims.csv; choose another"
         )
     _refer(model["tokenizer"], tokenizers, f"{where}.tokenizer")
+    if model.get("replicate_of") in (*models, ALL_MODELS):
+        raise ConfigurationError(
+            f"{where}.replicate_of: {model['replicate_of']!r} is a model's own name or that of all models; choose "
+            "another for what the replicates have in common, which gets a row of its own in claims.csv"
+        )
     if model["source"] == "train":
         if tokenizers[model["tokenizer"]]["source"] != "train":
             raise ConfigurationError(
