@@ -8,7 +8,7 @@ OLMO = {"source": "hub", "revision": "stage1-step{step}-tokens{tokens}B"}
 
 
 def test_mistral_crfm_s_schedule():
-    """609 of the 610 steps that its configuration names; its files say 10 and 20000 rather than 0."""
+    """Every 10 steps to 100, 50 to 2,000, 100 to 20,000 and 1,000 to 400,000."""
     steps = sorted(branches.SCHEDULES["mistral-crfm"].steps)
     by_hand = [
         step
@@ -19,7 +19,9 @@ def test_mistral_crfm_s_schedule():
         or (step > 20000 and step % 1000 == 0)
     ]
     assert steps == by_hand
-    assert {10, 30, 100, 150, 950, 2000, 9900, 20000, 99000, 212000, 400000} <= set(steps), "branches there are"
+    assert {10, 30, 100, 150, 950, 2000, 9900, 20000, 99000, 212000, 400000} <= set(steps), (
+        "some that its repositories have"
+    )
     assert not {5, 110, 2050, 20100} & set(steps)
 
 

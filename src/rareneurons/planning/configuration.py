@@ -23,6 +23,7 @@ from rareneurons.errors import ConfigurationError
 from rareneurons.model_folders import branches, folders
 from rareneurons.model_folders.config_file import too_long
 from rareneurons.planning.local_models import refuse_local_models
+from rareneurons.planning.own_files import refuse_empty_folders
 from rareneurons.planning.packages import with_path
 
 # Names beside the model folders in results/<run>/.
@@ -50,6 +51,7 @@ def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     written_out = expanded(config, folders.models_in)
     validate_sense(written_out, os.path.exists)
     refuse_local_models(written_out)
+    refuse_empty_folders(written_out)
     return in_fixed_order(written_out)
 
 
@@ -246,13 +248,15 @@ def validate_sense(
     for number, corpus in enumerate(corpora.values()):
         if corpus["source"] == "file":
             _refuse_absent(corpus["file"], f"corpora[{number}].file", exists)
+        elif "folder" in corpus:
+            _refuse_absent_folder(corpus["folder"], f"corpora[{number}].folder", exists)
     _refer(config["rows"]["corpus"], corpora, "rows.corpus")
     for number, tokenizer in enumerate(tokenizers.values()):
         where = f"tokenizers[{number}]"
         if tokenizer["source"] == "train":
             _refer(tokenizer["corpus"], corpora, f"{where}.corpus")
-        elif tokenizer["source"] == "local" and not exists(tokenizer["folder"]):
-            raise ConfigurationError(f"{where}.folder: {tokenizer['folder']!r} is not there; give an existing folder")
+        elif tokenizer["source"] == "local":
+            _refuse_absent_folder(tokenizer["folder"], f"{where}.folder", exists)
         elif tokenizer["source"] == "gguf":
             _refuse_absent(tokenizer["file"], f"{where}.file", exists)
         counts = tokenizer["counts"]
@@ -291,6 +295,11 @@ def _by_name(entries: list[Mapping[str, Any]], key: str) -> dict[str, Mapping[st
 def _refuse_absent(file: str, key: str, exists: Callable[[str], bool]) -> None:
     if not exists(file):
         raise ConfigurationError(f"{key}: {file!r} is not there; give an existing file")
+
+
+def _refuse_absent_folder(folder: str, key: str, exists: Callable[[str], bool]) -> None:
+    if not exists(folder):
+        raise ConfigurationError(f"{key}: {folder!r} is not there; give an existing folder")
 
 
 def _refer(name: str, known: Mapping[str, Any], key: str) -> None:
@@ -337,10 +346,7 @@ def _validate_model(
         _refuse_absent(model["file"], f"{where}.file", exists)
     if model["source"] == "local":
         for checkpoint, folder in model["folders"].items():
-            if not exists(folder):
-                raise ConfigurationError(
-                    f"{where}.folders.{checkpoint}: {folder!r} is not there; give an existing folder"
-                )
+            _refuse_absent_folder(folder, f"{where}.folders.{checkpoint}", exists)
     names = [checkpoint_name(step) for step in model.get("checkpoints", [])]
     for name in model.get("commits", {}):
         if name not in names:
