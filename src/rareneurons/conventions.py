@@ -25,8 +25,9 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
 
     Biderman et al. 2023 (arXiv 2304.01373), section 2; ``checkpoint_steps(143000, 1000)`` are their 154 steps.
 
-    >>> checkpoint_steps(3000, 1000)
-    [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000, 3000]
+    Examples:
+        >>> checkpoint_steps(3000, 1000)
+        [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000, 3000]
     """
     early = [0, *(2**exponent for exponent in range(10))]
     later = range(every, steps + 1, every)

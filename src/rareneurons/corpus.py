@@ -47,8 +47,9 @@ def docstrings(source: str) -> list[str]:
     Raises:
         SyntaxError: the text is not Python.
 
-    >>> docstrings('def double(x):\\n    \\'\\'\\'Twice a number.\\'\\'\\'\\n    return 2 * x')
-    ['Twice a number.']
+    Examples:
+        >>> docstrings('def double(x):\\n    \\'\\'\\'Twice a number.\\'\\'\\'\\n    return 2 * x')
+        ['Twice a number.']
     """
     if '"""' not in source and "'''" not in source:
         return []
@@ -368,10 +369,11 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
     Raises:
         CorpusError: nothing is left, or no document is left for training though some should be.
 
-    >>> build_corpus(["a document", "short", "a document", "another one"], 8, 1).documents
-       document         text   partition
-    0         0   a document  evaluation
-    1         1  another one  evaluation
+    Examples:
+        >>> build_corpus(["a document", "short", "a document", "another one"], 8, 1).documents
+           document         text   partition
+        0         0   a document  evaluation
+        1         1  another one  evaluation
     """
     kept = sorted({text for text in texts if len(text) >= min_characters and text.strip()})
     if not kept:

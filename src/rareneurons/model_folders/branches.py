@@ -27,8 +27,9 @@ def spaced_steps(*spacings: tuple[int, int]) -> list[int]:
     Args:
         spacings: ``(every, until)``, in the order of ``until``.
 
-    >>> spaced_steps((10, 30), (50, 150))
-    [10, 20, 30, 50, 100, 150]
+    Examples:
+        >>> spaced_steps((10, 30), (50, 150))
+        [10, 20, 30, 50, 100, 150]
     """
     steps, done = [], 0
     for every, until in spacings:
@@ -73,8 +74,9 @@ def revision_of(model: Mapping[str, Any], checkpoint: str) -> str:
 def branches_like(revision: str, names: Iterable[str]) -> list[str]:
     """The names that a revision stands for, with any letters, digits and dots in place of its open parts.
 
-    >>> branches_like("stage1-step10000-tokens{tokens}B", ["main", "stage1-step10000-tokens21B"])
-    ['stage1-step10000-tokens21B']
+    Examples:
+        >>> branches_like("stage1-step10000-tokens{tokens}B", ["main", "stage1-step10000-tokens21B"])
+        ['stage1-step10000-tokens21B']
     """
     fixed = map(re.escape, FIELD.split(revision))
     pattern = re.compile("[A-Za-z0-9.]+".join(fixed))

@@ -40,11 +40,12 @@ def step_of(name: str) -> tuple[str, int] | None:
 
     ``checkpoint-500`` is step 500. ``llama-7b``, ``run2`` and ``v1`` are no steps.
 
-    >>> step_of("checkpoint-500")
-    ('checkpoint-', 500)
-    >>> step_of("stage1-step10000-tokens21B")
-    ('stage1-step', 10000)
-    >>> step_of("llama-7b")
+    Examples:
+        >>> step_of("checkpoint-500")
+        ('checkpoint-', 500)
+        >>> step_of("stage1-step10000-tokens21B")
+        ('stage1-step', 10000)
+        >>> step_of("llama-7b")
     """
     found = STEP_FOLDER.fullmatch(name)
     return (found[1], int(found[2])) if found else None
