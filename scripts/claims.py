@@ -9,7 +9,7 @@ from rareneurons.claims import Bounds, View, claims_markdown, decide
 
 def main(job):
     tables = {Path(file).stem: read_table(file) for file in job.input}
-    claims = decide(tables, View(*job.params.pair), Bounds(**job.params.bounds))
+    claims = decide(tables, View(*job.params.pair), Bounds(**job.params.bounds), replicate_of=job.params.replicate_of)
     write_csv(claims, job.output.csv)
     write_text(claims_markdown(claims), job.output.markdown)
 

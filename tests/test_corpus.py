@@ -1,15 +1,19 @@
 """Documents: extraction, reading, deduplication, partitions."""
 
 import ast
+import csv
 import gzip
 import json
 import logging
+import sys
+import tomllib
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from conftest import PROJECT
 
 from rareneurons import corpus
 from rareneurons.errors import CorpusError
@@ -68,10 +72,114 @@ def test_every_format_gives_the_same_documents(tmp_path):
     (tmp_path / "a.jsonl").write_text(lines)
     with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
         file.write(lines)
+    half = len(lines) // 2
+    (tmp_path / "a.jsonl.zst").write_bytes(zst(lines))
+    (tmp_path / "frames.jsonl.zst").write_bytes(zst(lines[:half]) + zst(lines[half:]))  # as tools with threads write
     (tmp_path / "a.txt").write_text("\n\n".join(texts))
-    pd.DataFrame({"text": texts}).to_parquet(tmp_path / "a.parquet")
-    for name in ("a.jsonl", "a.jsonl.gz", "a.txt", "a.parquet"):
-        assert corpus.read_texts(str(tmp_path / name)).documents == texts
+    table = pd.DataFrame({"text": texts, "n, of them": range(3)})
+    table.to_parquet(tmp_path / "a.parquet")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "windows.csv").write_bytes(table.to_csv(index=False).replace("\n", "\r\n").encode("utf-8-sig"))
+    for file in tmp_path.iterdir():
+        assert corpus.read_texts(str(file)).documents == texts, file.name
+
+
+def zst(text: str) -> bytes:
+    written = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(written, "zstd") as compressed:
+        compressed.write(text.encode())
+    return written.getvalue().to_pybytes()
+
+
+def test_a_long_zst_file_is_read_to_its_end_and_a_cut_one_refused(tmp_path, rng):
+    texts = [" ".join(map(str, rng.integers(0, 10**9, 60))) for _ in range(3000)]
+    compressed = zst("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    file = tmp_path / "a.jsonl.zst"
+    file.write_bytes(compressed)
+    assert corpus.read_texts(str(file)).documents == texts
+    file.write_bytes(compressed[: len(compressed) // 2])
+    with pytest.raises(CorpusError, match=r"a\.jsonl\.zst: damaged, or not what its name says"):
+        corpus.read_texts(str(file))
+    file.write_text('{"text": "no zst at all"}')
+    with pytest.raises(CorpusError, match=r"a\.jsonl\.zst: damaged, or not what its name says"):
+        corpus.read_texts(str(file))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("body,n\nx,1\n", r"a\.csv: no column 'text'; found body, n\. Set corpora"),
+        ("text,text\nx,1\n", "two columns 'text'"),
+        ("", "no column 'text'; found "),
+        (
+            "text,n\nfine,1\none, two,1\n",
+            r"row that ends in line 3: found 3 fields, expected 2 \(text, n\); put double",
+        ),
+        ('text\n"open', r"a\.csv, line 2: no CSV \(unexpected end of data\)"),
+        ("text\n", "holds no text"),
+    ],
+)
+def test_csv_files_that_cannot_be_read_say_where(tmp_path, content, message):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(CorpusError, match=message):
+        corpus.read_texts(str(tmp_path / "a.csv"))
+
+
+def test_csv_fields_may_be_long_and_lines_blank(tmp_path):
+    limit = csv.field_size_limit()
+    (tmp_path / "a.csv").write_text("text\n" + "x" * 200_000 + "\n\nshort\n")
+    assert list(map(len, corpus.read_texts(str(tmp_path / "a.csv")).documents)) == [200_000, 5]
+    assert csv.field_size_limit() == limit
+
+
+def test_files_of_a_folder_are_read_one_after_the_other(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n\ntwo")
+    (tmp_path / "b.jsonl").write_text('{"text": "three"}\n{"text": null}\n')
+    read = corpus.read_files([str(tmp_path / "a.txt"), str(tmp_path / "b.jsonl")])
+    assert (read.documents, read.n_null) == (["one", "two", "three"], 1)
+
+
+def test_a_data_set_gives_the_same_documents_as_its_file(tmp_path):
+    pytest.importorskip("datasets")
+    texts = ["first document", "second\ndocument", None, "third – ünïcode", "fourth"]
+    pd.DataFrame({"body": texts, "n": range(5)}).to_parquet(tmp_path / "train.parquet")
+    pd.DataFrame({"body": ["held out"], "n": [0]}).to_parquet(tmp_path / "test.parquet")
+    folder = str(tmp_path)
+    assert corpus.dataset_texts(folder, "train", 100, "body") == texts
+    plain = corpus.read_texts(str(tmp_path / "train.parquet"), "body")
+    assert [text for text in texts if text is not None] == plain.documents
+    assert corpus.dataset_texts(folder, "train", 2, "body") == texts[:2]
+    assert corpus.dataset_texts(folder, "test", 2, "body") == ["held out"]
+    for wrong, message in {
+        ("valid", "body"): r"split 'valid' cannot be read \(Bad split: valid\. Available splits: \['train', 'test'\]",
+        ("train", "text"): "no column 'text'; found body, n",
+        ("train", "n"): "train, row 0: 'n' holds an integer, expected text",
+    }.items():
+        with pytest.raises(CorpusError, match=message):
+            corpus.dataset_texts(folder, wrong[0], 5, wrong[1])
+    with pytest.raises(CorpusError, match="subset 'small', split 'train' cannot be read"):
+        corpus.dataset_texts(folder, "train", 5, "body", subset="small")
+    with pytest.raises(CorpusError, match="'lab/nothing', subset None, split 'train' cannot be read"):
+        corpus.dataset_texts("lab/nothing", "train", 5, "body", revision="main")
+
+
+def test_subsets_of_a_data_set(tmp_path):
+    pytest.importorskip("datasets")
+    for subset in ("en", "de"):
+        (tmp_path / subset).mkdir()
+        (tmp_path / subset / "train.jsonl").write_text(json.dumps({"text": f"in {subset}"}))
+    (tmp_path / "README.md").write_text(
+        "---\nconfigs:\n- {config_name: en, data_files: en/*.jsonl}\n- {config_name: de, data_files: de/*.jsonl}\n---\n"
+    )
+    assert corpus.dataset_texts(str(tmp_path), "train", 5, "text", subset="de") == ["in de"]
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(CorpusError, match=r"needs the package datasets, .* pip install 'rareneurons\[datasets\]'"):
+        corpus.dataset_texts("lab/texts", "train", 5, "text")
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "datasets" in extras["datasets"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +187,7 @@ def test_every_format_gives_the_same_documents(tmp_path):
     [
         ("a.jsonl", '{"text": "x"}\n{"body": "y"}\n', "line 2"),
         ("b.jsonl", "not json\n", "line 1"),
-        ("c.csv", "text\nx\n", "cannot read"),
+        ("c.tsv", "text\nx\n", "cannot read"),
     ],
 )
 def test_unreadable_files_say_where(tmp_path, name, content, message):

@@ -11,6 +11,8 @@ from rareneurons.errors import ConfigurationError
 FIRST_POSITION = 3  # positions 0-2 have too little context; the paper leaves them out too
 SHUFFLED_PREFIX = "shuffled_"  # begins the name of a condition whose labels were shuffled
 NOISE = "noise"  # the condition of neurons whose true effects are zero
+# How the names of files end that documents are read from.
+READABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz", ".csv", ".txt", ".parquet")
 ALL_MODELS = "all"  # in place of a model's name where a row of claims is about all models
 TOP_SIZE = 33  # neurons before the paper's first fixed cut, ln rank 3.5
 TOP = "top_33"  # the TOP_SIZE neurons with the largest influence on rare rows
@@ -22,6 +24,10 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
     """Pythia's spacing: 0, 1, 2, 4, ... 512, then every ``every`` steps, and the last step.
 
     Biderman et al. 2023 (arXiv 2304.01373), section 2; ``checkpoint_steps(143000, 1000)`` are their 154 steps.
+
+    Examples:
+        >>> checkpoint_steps(3000, 1000)
+        [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000, 3000]
     """
     early = [0, *(2**exponent for exponent in range(10))]
     later = range(every, steps + 1, every)

@@ -1,27 +1,29 @@
 """Documents: read, extracted from installed packages, deduplicated, set aside for evaluation."""
 
 import ast
+import csv
 import gzip
 import hashlib
 import importlib.util
+import io
 import json
 import logging
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from rareneurons.conventions import READABLE_SUFFIXES
 from rareneurons.errors import CorpusError
 
-READABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".json.gz", ".txt", ".parquet")
 LEAST_DOCUMENTS = 2  # for evaluation: one for each split
 KINDS = {
     type(None): "null",
@@ -35,6 +37,7 @@ KINDS = {
 }
 
 STATEMENT_LISTS = ("body", "orelse", "finalbody", "handlers", "cases")
+LONGEST_FIELD = 2**31 - 1  # characters of a field of a CSV file, in place of csv's 131,072
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -43,6 +46,10 @@ def docstrings(source: str) -> list[str]:
 
     Raises:
         SyntaxError: the text is not Python.
+
+    Examples:
+        >>> docstrings('def double(x):\\n    \\'\\'\\'Twice a number.\\'\\'\\'\\n    return 2 * x')
+        ['Twice a number.']
     """
     if '"""' not in source and "'''" not in source:
         return []
@@ -98,9 +105,10 @@ class Texts:
 
 
 def read_texts(file: str, text_column: str = "text") -> Texts:
-    """Documents of a file: JSON lines (optionally gzipped), Parquet, or plain text with blank lines between documents.
+    """Documents of a file: JSON lines (optionally compressed), CSV, Parquet, or plain text with blank lines between.
 
-    A line of white space alone is blank. A byte order mark at the beginning of a file is no part of its text.
+    A line of white space alone is blank. A byte order mark at the beginning of a file is no part of its text. A CSV
+    file is as RFC 4180 has it: commas, a first row of names, double quotes around what holds either or a line's end.
 
     Raises:
         CorpusError: unknown suffix, damaged file, missing column, a line that is not JSON, or a value that is no text;
@@ -116,6 +124,8 @@ def read_texts(file: str, text_column: str = "text") -> Texts:
             found = list(_texts_of_parquet(file, text_column))
         elif file.endswith(".txt"):
             found = list(_texts_between_blank_lines(file))
+        elif file.endswith(".csv"):
+            found = list(_texts_of_csv(file, text_column))
         else:
             found = [_text_of_line(line, place, text_column) for place, line in _lines(file) if line.strip()]
     n_null = found.count(None)
@@ -127,9 +137,57 @@ def read_texts(file: str, text_column: str = "text") -> Texts:
     return Texts([text for text in found if text is not None], n_null)
 
 
+def read_files(files: Iterable[str], text_column: str = "text") -> Texts:
+    """Documents of several files, one after the other; see :func:`read_texts`."""
+    read = [read_texts(file, text_column) for file in files]
+    return Texts([text for each in read for text in each.documents], sum(each.n_null for each in read))
+
+
+def dataset_texts(
+    dataset: str, split: str, documents: int, text_column: str, subset: str | None = None, revision: str | None = None
+) -> list[str | None]:
+    """The first documents of a Hugging Face data set, None for null; it is streamed, so that no more of it is read.
+
+    Args:
+        dataset: ``owner/name`` on the hub, or a folder of data files.
+        split: such as ``train``.
+        documents: how many at most, from the split's beginning.
+        text_column: the column that holds the text.
+        subset: name of the configuration, where the data set has several.
+        revision: branch, tag or commit of a data set on the hub.
+
+    Raises:
+        CorpusError: the package ``datasets`` is not installed; no such data set, subset, split or column; a value that
+            is no text; or the hub cannot be reached.
+    """
+    try:
+        import datasets  # an optional dependency
+    except ImportError as error:
+        raise CorpusError(
+            "corpora[].source: 'datasets' needs the package datasets, which is not installed; install the extra of "
+            "this name: pip install 'rareneurons[datasets]'"
+        ) from error
+    try:
+        stream = datasets.load_dataset(dataset, subset, split=split, revision=revision, streaming=True)
+        records = list(stream.take(documents))
+    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CorpusError(
+            f"corpora[]: {dataset!r}, subset {subset!r}, split {split!r} cannot be read ({reason}); correct these "
+            "keys, or run where the hub can be reached"
+        ) from error
+    if not records:
+        raise CorpusError(f"corpora[].split: {split!r} of {dataset!r} holds no document; name another split")
+    _refuse_other_columns(dataset, list(records[0]), text_column)
+    return [
+        _text_of(record[text_column], f"{dataset}, {split}, row {row}", text_column)
+        for row, record in enumerate(records)
+    ]
+
+
 def _refuse_no_file_of_its_own(file: str) -> None:
     if Path(file).is_dir():
-        raise CorpusError(f"{file}: a folder, expected one file; join the files in it")
+        raise CorpusError(f"{file}: a folder, expected one file; `source: folder` reads the files in it")
     with open(file, "rb") as handle:
         if handle.read(30).startswith(b"version https://git-lfs"):
             raise CorpusError(f"{file}: a Git LFS pointer, not the file itself; run `git lfs pull` in its folder")
@@ -149,10 +207,22 @@ def _named_damage(file: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _opened(file: str) -> Iterator[TextIO]:
+    """A text file, decompressed by what its name ends in."""
+    how: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape"}
+    if file.endswith(".zst"):
+        with pa.input_stream(file, compression="zstd") as binary, io.TextIOWrapper(binary, **how) as text:
+            yield text
+    else:
+        opener = gzip.open if file.endswith(".gz") else open
+        with opener(file, "rt", **how) as text:
+            yield text
+
+
 def _lines(file: str) -> Iterator[tuple[str, str]]:
     """Place (file and line number) and text of each line; a line's end of any system becomes a line feed."""
-    opener = gzip.open if file.endswith(".gz") else open
-    with opener(file, "rt", encoding="utf-8-sig", errors="surrogateescape") as lines:
+    with _opened(file) as lines:
         for number, line in enumerate(lines, 1):
             place = f"{file}, line {number}"
             start = _surrogate(line)  # a byte that is not UTF-8 is read as one
@@ -173,12 +243,38 @@ def _texts_between_blank_lines(file: str) -> Iterator[str]:
             yield "".join(part).strip()
 
 
+def _texts_of_csv(file: str, text_column: str) -> Iterator[str | None]:
+    rows = csv.reader((line for _, line in _lines(file)), strict=True)
+    shorter = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        columns = next(rows, [])
+        _refuse_other_columns(file, columns, text_column)
+        place = columns.index(text_column)
+        for row in rows:
+            if len(row) not in (0, len(columns)):
+                raise CorpusError(
+                    f"{file}, row that ends in line {rows.line_num}: found {len(row)} fields, expected {len(columns)} "
+                    f"({', '.join(columns)}); put double quotes around a text that holds a comma"
+                )
+            if row:  # a blank line is none
+                yield _text_of(row[place], f"{file}, line {rows.line_num}", text_column)
+    except csv.Error as error:
+        raise CorpusError(
+            f"{file}, line {rows.line_num}: no CSV ({error}); write the file again, for instance with pandas' to_csv"
+        ) from error
+    finally:
+        csv.field_size_limit(shorter)
+
+
+def _refuse_other_columns(file: str, columns: Sequence[str], text_column: str) -> None:
+    if columns.count(text_column) != 1:
+        found = "two columns" if text_column in columns else "no column"
+        raise CorpusError(f"{file}: {found} {text_column!r}; found {', '.join(columns)}. Set corpora[].text_column")
+
+
 def _texts_of_parquet(file: str, text_column: str) -> Iterator[str | None]:
     with pa.parquet.ParquetFile(file) as parquet:
-        columns = parquet.schema_arrow.names
-        if columns.count(text_column) != 1:
-            found = "two columns" if text_column in columns else "no column"
-            raise CorpusError(f"{file}: {found} {text_column!r}; found {', '.join(columns)}. Set corpora[].text_column")
+        _refuse_other_columns(file, parquet.schema_arrow.names, text_column)
         row = 0
         for batch in parquet.iter_batches(columns=[text_column]):
             for value in _python_values(batch.column(0), f"{file}, rows {row} to {row + len(batch) - 1}"):
@@ -272,6 +368,12 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
 
     Raises:
         CorpusError: nothing is left, or no document is left for training though some should be.
+
+    Examples:
+        >>> build_corpus(["a document", "short", "a document", "another one"], 8, 1).documents
+           document         text   partition
+        0         0   a document  evaluation
+        1         1  another one  evaluation
     """
     kept = sorted({text for text in texts if len(text) >= min_characters and text.strip()})
     if not kept:

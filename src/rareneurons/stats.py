@@ -129,6 +129,10 @@ def empirical_p(value: float, null: np.ndarray, alternative: Alternative) -> flo
     """Share of null values at least as extreme, ``(b + 1) / (m + 1)`` (Davison & Hinkley 1997, 4.2.3).
 
     ``two-sided`` doubles the smaller tail, at most 1. NaN where the value or every null value is NaN.
+
+    Examples:
+        >>> empirical_p(5.0, np.array([1.0, 2.0, 3.0]), "greater")
+        0.25
     """
     null = null[np.isfinite(null)]
     if not np.isfinite(value) or len(null) == 0:
@@ -207,7 +211,12 @@ def against_permuted(estimate: Estimate, permuted: np.ndarray, share: float, alt
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Adjusted p-values that control the false discovery rate (Benjamini & Hochberg 1995); NaN stays NaN."""
+    """Adjusted p-values that control the false discovery rate (Benjamini & Hochberg 1995); NaN stays NaN.
+
+    Examples:
+        >>> benjamini_hochberg(np.array([0.125, 0.5, np.nan, 0.25])).tolist()
+        [0.375, 0.5, nan, 0.375]
+    """
     adjusted = np.full(len(p_values), np.nan)
     known = np.flatnonzero(np.isfinite(p_values))
     falling = known[np.argsort(-p_values[known], kind="stable")]
@@ -218,7 +227,12 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Adjusted p-values that control the chance of any false rejection (Holm 1979); NaN stays NaN."""
+    """Adjusted p-values that control the chance of any false rejection (Holm 1979); NaN stays NaN.
+
+    Examples:
+        >>> holm(np.array([0.125, 0.5, np.nan, 0.25])).tolist()
+        [0.375, 0.5, nan, 0.5]
+    """
     adjusted = np.full(len(p_values), np.nan)
     known = np.flatnonzero(np.isfinite(p_values))
     rising = known[np.argsort(p_values[known], kind="stable")]

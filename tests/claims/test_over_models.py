@@ -8,7 +8,7 @@ from claim_tables import BOUNDS, VIEW
 
 from rareneurons.claims.decision import Decision, Premise, Statistic
 from rareneurons.claims.interval import Interval
-from rareneurons.claims.over_models import SHARE_OF_MODELS, MoreModelsLikeThese, over_models
+from rareneurons.claims.over_models import SHARE_OF_MODELS, MoreModelsLikeThese, over_models, summaries
 from rareneurons.claims.sentences import claim_texts
 from rareneurons.conventions import ALL_MODELS
 from rareneurons.stats import random_effects
@@ -156,3 +156,86 @@ def test_as_many_models_as_are_asked_for_decide():
         n = needed.needed
         decided.append(over_models(drawn(min(n, 200), 0.02), 0.1).verdict == "supported")
     assert np.mean(decided) >= 0.7
+
+
+def seeds_of(kinds: dict[str, dict[str, Decision]]) -> tuple[dict[str, Decision], dict[str, str]]:
+    """Decisions of models named ``<kind>-m<seed>``, and the kind of each."""
+    decisions = {f"{kind}-{model}": each for kind, seeds in kinds.items() for model, each in seeds.items()}
+    return decisions, {model: model.rsplit("-", 1)[0] for model in decisions}
+
+
+def test_seeds_are_summed_up_first_and_a_kind_counts_once():
+    values = {"14m": [0.02, 0.04, 0.03], "70m": [0.05, 0.06, 0.04]}
+    decisions, kind_of = seeds_of({kind: models("uuu", each, half=0.01) for kind, each in values.items()})
+    decisions["gpt2"] = models("u", [0.03], half=0.02)["m0"]
+    found = summaries(decisions, 0.1, kind_of)
+    assert list(found) == ["14m", "70m", ALL_MODELS]
+    for kind, each in values.items():
+        assert found[kind] == over_models(
+            {f"{kind}-{model}": one for model, one in models("uuu", each, half=0.01).items()}, 0.1, "seed"
+        )
+    halves = [(found[kind].number.ci_high - found[kind].number.ci_low) / 2 for kind in values] + [0.02]
+    means = [found["14m"].number.value, found["70m"].number.value, 0.03]
+    by_hand = random_effects(np.array(means), np.array(halves) / 1.96, 0.1)
+    over = found[ALL_MODELS]
+    assert (over.n, over.number.value) == (3, pytest.approx(by_hand.mean, abs=1e-4))
+    assert over.number.ci_high == pytest.approx(by_hand.ci_high, abs=1e-3)
+    assert over.evidence.contradicted_above == 0.1
+    said = claim_texts("C4", ALL_MODELS, "", over, VIEW, BOUNDS)
+    assert "supported in 2 of 3 kinds of models, contradicted in 0, undecided in 1;" in said["sentence"]
+    assert "(95 % interval for kinds of models like these" in said["sentence"]
+    assert said["rule"].endswith(
+        "models that differ in their seed alone are one kind, with the verdict and number over its seeds"
+    )
+    said = claim_texts("C4", "70m", "", found["70m"], VIEW, BOUNDS)
+    assert said["sentence"].startswith("Supported over the 3 seeds of 70m: supported in 0 of 3 seeds")
+
+
+def test_nine_seeds_that_agree_are_one_kind_and_not_nine_models():
+    decisions, kind_of = seeds_of({"70m": models("y" * 9), "160m": models("y" * 9), "410m": models("yyyyyyyyn")})
+    found = summaries(decisions, None, kind_of)
+    assert [found[kind].verdict for kind in ("70m", "160m", "410m")] == ["supported", "supported", "undecided"]
+    over = found[ALL_MODELS]
+    assert (over.verdict, over.number.value) == ("undecided", pytest.approx(2 / 3))
+    need = claim_texts("C1", ALL_MODELS, "", over, VIEW, BOUNDS)["need"]
+    assert need.startswith(
+        "the verdict supported for 1 more of 410m (see their rows) and 1 more kinds of models, for at"
+    )
+    need = claim_texts("C1", "410m", "", found["410m"], VIEW, BOUNDS)["need"]
+    assert need.startswith("more seeds, to see how often each happens: 410m-m0, ")
+    assert over_models(models("y" * 27), None).verdict == "supported", "as models they would be enough"
+
+
+def test_a_share_of_seeds_is_never_averaged_as_if_it_were_the_number():
+    unknown = models("yyy", [np.nan] * 3)
+    decisions, kind_of = seeds_of(
+        {"a": unknown, "b": models("yyy", [0.01, 0.02, 0.03]), "c": models("yyy", [0.02] * 3)}
+    )
+    over = summaries(decisions, 0.1, kind_of)[ALL_MODELS]
+    assert over.n == 2
+    assert over.number.value == pytest.approx(0.02, abs=2e-3)
+
+
+def test_seeds_of_one_kind_alone_and_single_models_have_no_further_row():
+    decisions, kind_of = seeds_of({"a": models("yyyy")})
+    assert list(summaries(decisions, None, kind_of)) == ["a"]
+    assert summaries(models("y"), None, {}) == {}
+    assert summaries(models("yy"), None, {"m0": "a"}) == {ALL_MODELS: over_models(models("yy"), None)}
+
+
+@pytest.mark.calibration
+def test_interval_over_kinds_holds_their_mean_where_that_over_all_models_does_not():
+    """Five kinds of four seeds, kinds 0.1 apart, seeds 0.02: the true mean is within the interval in at least 92 %."""
+    rng = np.random.default_rng(5)
+    nested, pooled, decided = [], [], []
+    for _ in range(100):
+        values = 0.1 * rng.normal(size=(5, 1)) + 0.02 * rng.normal(size=(5, 4)) + 0.01 * rng.normal(size=(5, 4))
+        decisions, kind_of = seeds_of({f"k{k}": models("uuuu", row, half=0.0196) for k, row in enumerate(values)})
+        found = summaries(decisions, 0.3, kind_of)[ALL_MODELS]
+        nested.append(found.number.ci_low <= 0 <= found.number.ci_high)
+        decided.append(found.verdict == "supported")
+        own = random_effects(values.flatten(), np.full(20, 0.01), 0.3)
+        pooled.append(own.ci_low <= 0 <= own.ci_high)
+    assert np.mean(nested) >= 0.92
+    assert np.mean(pooled) < 0.8
+    assert np.mean(decided) >= 0.8

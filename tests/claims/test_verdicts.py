@@ -29,6 +29,14 @@ def test_one_row_a_claim_and_model_and_one_over_the_models():
     assert alone["model"].tolist() == ["a"] * len(CLAIMS), "of one model it would say the same again"
 
 
+def test_seeds_of_a_kind_of_model_have_a_row_together():
+    claims = decide(tables_for(["a1", "a2", "b"]), VIEW, BOUNDS, replicate_of={"a1": "a", "a2": "a"})
+    assert claims["model"].tolist() == ["a1", "a2", "b", "a", ALL_MODELS] * len(CLAIMS)
+    over = claims[claims["model"] == ALL_MODELS].set_index("claim")
+    assert (over.loc[["C1", "C5"], "n"] == 2).all(), "kinds, not models"
+    assert "over the 2 seeds of a: " in claims_markdown(claims)
+
+
 def test_undecided_rows_alone_say_what_would_decide_them_with_a_number():
     claims = decide(tables_for(["a", "b"], power=(0.1, 0.9)), VIEW, BOUNDS)
     undecided = claims["verdict"] == "undecided"

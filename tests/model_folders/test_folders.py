@@ -38,6 +38,8 @@ def found_in(folder: str, main_is_left_out: bool = False) -> dict[str, str]:
         ("global_step500", "global_step1000"),
         ("iter_0000500", "iter_0001000"),
         ("500", "1000"),
+        ("stage1-step500-tokens2B", "stage1-step1000-tokens3B"),
+        ("step500-tokens2B", "step1000-tokens3B"),
     ],
 )
 def test_names_that_training_programs_give_are_steps(tmp_path, first, second):

@@ -88,10 +88,28 @@ def test_listing_names_commits_files_and_what_is_not_there(hub):
     assert len(first["files"]["model.safetensors"]["sha256"]) == 64
     assert first["files"]["model.safetensors"] != other["files"]["model.safetensors"]
     missing = client.listed_checkpoint("lab/neox", "step9")["missing"]
-    assert missing == "lab/neox has no branch 'step9'; its branches and tags are main, step0, step512"
+    assert missing == (
+        "lab/neox has no branch 'step9'; its branches and tags with the most similar names are step0, step512, main. "
+        "If steps have other names there, set models[].revision"
+    )
     pinned = client.listed_checkpoint("lab/neox", other["commit"])
     assert pinned["files"] == other["files"]
     assert not hub.sent, "a listing downloads nothing"
+
+
+def test_parts_in_braces_are_filled_in_from_the_repository_s_branches(monkeypatch, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_text("weights")
+    names = ["main", "stage1-step0-tokens0B", "stage1-step1000-tokens3B", "a1-step5", "a2-step5"]
+    with served(Hub({"lab/olmo": dict.fromkeys(names, tmp_path)})) as hub:
+        point_at(hub.url, monkeypatch)
+        found = client.listed_checkpoint("lab/olmo", "stage1-step1000-tokens{tokens}B")
+        assert found["revision"] == "stage1-step1000-tokens3B"
+        assert found["commit"] == hub.commit("lab/olmo", "stage1-step1000-tokens3B")
+        several = client.listed_checkpoint("lab/olmo", "a{part}-step5")["missing"]
+        assert several.startswith("lab/olmo has 2 branches that 'a{part}-step5' stands for: a1-step5, a2-step5. Write")
+        none = client.listed_checkpoint("lab/olmo", "stage1-step2000-tokens{tokens}B")["missing"]
+        assert "names are stage1-step1000-tokens3B, stage1-step0-tokens0B" in none
 
 
 @pytest.mark.oracle

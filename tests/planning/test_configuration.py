@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections import Counter
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from conftest import PROJECT
 from snakemake.utils import update_config
 
 from rareneurons.errors import ConfigurationError
-from rareneurons.planning import configuration
+from rareneurons.planning import configuration, derived_settings
 
 
 def load(overlay: str | None = None) -> dict:
@@ -134,6 +135,31 @@ WRONG_MODELS = {
     "all of unknown steps": (HUB | {"checkpoints": "all"}, r"models\[0\]\.checkpoints: found 'all', but without"),
     "another word": (HUB | {"checkpoints": "some"}, r"models\[0\]\.checkpoints: 'all' was expected"),
     "no owner": (HUB | {"repository": "gpt2", "checkpoints": [1]}, r"models\[0\]\.repository: 'gpt2' does not match"),
+    "a branch in place of a step": (
+        HUB | {"checkpoints": ["stage1-step10000-tokens21B"]},
+        r"models\[0\]\.checkpoints\[0\]: 'stage1-step10000-tokens21B' does not match; expected main, or a training "
+        r"step as a number\. .* `revision: stage1-step\{step\}-tokens\{tokens\}B`",
+    ),
+    "a pattern without a step": (
+        HUB | {"checkpoints": [1], "revision": "checkpoint-400"},
+        r"models\[0\]\.revision: 'checkpoint-400' does not match; expected the name of a branch with \{step\} in place",
+    ),
+    "a schedule nobody knows": (
+        HUB | {"checkpoints": [1], "schedule": "olmo"},
+        r"models\[0\]\.schedule: 'olmo' is not one of \['pythia', 'mistral-crfm'\]",
+    ),
+    "a step that Mistral's models lack": (
+        HUB | {"checkpoints": [110], "schedule": "mistral-crfm"},
+        r"models\[0\]\.checkpoints\[0\]: mine has no checkpoint at 110; its steps are 10, 20, .*, \.\.\., .* 400000",
+    ),
+    "replicates named as a model": (
+        HUB | {"checkpoints": [1], "replicate_of": "mine"},
+        r"models\[0\]\.replicate_of: 'mine' is a model's own name",
+    ),
+    "replicates named as all": (
+        HUB | {"checkpoints": [1], "replicate_of": "all"},
+        r"models\[0\]\.replicate_of: 'all' is a model's own name or that of all models",
+    ),
     "pinned but not used": (
         HUB | {"checkpoints": ["main"], "commits": {"step4": "a" * 40}},
         r"models\[0\]\.commits\.step4: .* not among `checkpoints`; those are main",
@@ -185,7 +211,7 @@ def test_impossible_sources_are_refused(wrong):
         check(with_model(**model))
 
 
-@pytest.mark.parametrize("overlay", [None, "demo.yaml", "smoke.yaml", "smollm2.yaml", "study.yaml"])
+@pytest.mark.parametrize("overlay", [None, *sorted(file.name for file in (PROJECT / "config").glob("*.yaml"))])
 def test_shipped_configurations_pass(overlay):
     config = load(overlay)
     configuration.validate_shape(config, SCHEMA)
@@ -195,12 +221,22 @@ def test_shipped_configurations_pass(overlay):
     check(config)
 
 
-@pytest.mark.parametrize("overlay", [None, "demo.yaml", "study.yaml"])
+@pytest.mark.parametrize("overlay", [None, "demo.yaml", "study.yaml", "polypythias.yaml", "olmo.yaml"])
 def test_alpha_of_a_plateau_is_5_percent_over_the_checkpoints_of_a_model(overlay):
     config = check(load(overlay))
     most = max(len(configuration.checkpoints_of(model)) for model in config["models"])
     assert config["regimes"]["alpha"] * most == pytest.approx(0.05, rel=0.02)
     assert (config["regimes"]["null_curves"] + 1) * config["regimes"]["alpha"] > 1, "a p as small must be possible"
+
+
+def test_polypythias_are_nine_seeds_of_each_size():
+    config = check(load("polypythias.yaml"))
+    sizes = Counter(derived_settings.replicate_of(config).values())
+    assert sizes == {f"pythia-{size}": 9 for size in ("14m", "31m", "70m", "160m", "410m")}
+    for model in config["models"]:
+        assert model["repository"] == f"EleutherAI/{model['name']}"
+        assert model["name"].startswith(f"{model['replicate_of']}-seed")
+    assert len({model["repository"] for model in config["models"]}) == 45
 
 
 def change(config: dict, path: tuple, value) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from rareneurons.corpus import READABLE_SUFFIXES
+from rareneurons.conventions import READABLE_SUFFIXES
 from rareneurons.errors import ConfigurationError
 from rareneurons.planning import configuration
 
@@ -46,12 +46,12 @@ FILE = {"name": "mine", "source": "file", "text_column": "text", "min_characters
 HUB = {"name": "mine", "source": "hub", "repository": "a/b", "revision": "main"}
 
 
-@pytest.mark.parametrize("suffix", [".jsonl.zst", ".csv", ".json", ".JSONL", ".txt.gz", ".arrow", ""])
+@pytest.mark.parametrize("suffix", [".csv.zst", ".tsv", ".json", ".JSONL", ".txt.gz", ".arrow", ""])
 @pytest.mark.parametrize("source", ["file", "hub"])
 def test_another_format_is_refused_in_words(suffix, source):
     config = yaml.safe_load((PROJECT / "config.yaml").read_text())
     config["corpora"] = [FILE | {"file": f"texts{suffix}"} | (HUB if source == "hub" else {})]
-    words = r"that ends in \.jsonl, \.jsonl\.gz, \.json\.gz, \.txt or \.parquet"
+    words = r"that ends in \.jsonl, \.jsonl\.gz, \.jsonl\.zst, \.json\.gz, \.csv, \.txt or \.parquet"
     found = re.escape(repr(f"texts{suffix}"))
     with pytest.raises(
         ConfigurationError, match=rf"^corpora\[0\]\.file: {found} does not match; expected a path .*{words}"

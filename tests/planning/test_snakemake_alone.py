@@ -1,6 +1,7 @@
 """A run can be planned where Snakemake alone is installed."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,20 @@ def test_plan_needs_no_package_that_computes(tmp_path, overlay):
     done = without_packages(tmp_path, project, "-m", "snakemake", "-n", *overlay)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\ntotal " in done.stdout
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("run", "target", "jobs"),
+    [
+        ("polypythias", "tables/audit.csv", {"list_files": 360, "audit_hub": 45}),  # its whole plan takes a minute
+        ("olmo", "olmo2-1b/step10000/influence.parquet", {"list_files": 1, "fetch_corpus": 2, "token_stream": 1}),
+    ],
+)
+def test_overlays_of_models_on_the_hub_are_planned_without_it(tmp_path, run, target, jobs):
+    project = copy_project(tmp_path)
+    command = ("-m", "snakemake", "-n", "--quiet", "rules", "--configfile", f"config/{run}.yaml", "--")
+    done = without_packages(tmp_path, project, *command, f"results/{run}/{target}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rule, number in jobs.items():
+        assert re.search(rf"^{rule} +{number}$", done.stdout + done.stderr, flags=re.M)

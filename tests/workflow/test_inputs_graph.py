@@ -1,5 +1,6 @@
 """Files that a user gives: one that is rewritten in place is seen, and one that cannot serve is named."""
 
+import importlib.util
 import json
 import os
 import re
@@ -7,6 +8,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from conftest import copy_project, snakemake
@@ -150,3 +153,42 @@ def test_counts_may_come_from_another_corpus_than_the_rows(project):
     configure(project, {"source": "corpus", "corpus": "more"}, "texts.jsonl", second)
     snakemake(project, COUNTS, *MINE)
     assert np.load(project / COUNTS).sum() > 3 * counted
+
+
+def test_a_folder_a_compressed_file_and_a_data_set_give_the_documents_of_their_plain_twin(tmp_path):
+    project = copy_project(tmp_path)
+    words = [f"document number {number}" for number in range(40)]
+    lines = [json.dumps({"text": text}) + "\n" for text in words]
+    (project / "plain.jsonl").write_text("".join(lines))
+    with pa.CompressedOutputStream(pa.OSFile(str(project / "plain.jsonl.zst"), "wb"), "zstd") as compressed:
+        compressed.write("".join(lines).encode())
+    (project / "folder/more").mkdir(parents=True)
+    (project / "folder/a.jsonl").write_text("".join(lines[:10]))
+    (project / "folder/more/b.txt").write_text("\n\n".join(words[10:]))
+    (project / "split").mkdir()
+    (project / "split/train.jsonl").write_text("".join(lines))
+    sources = {
+        "plain": {"source": "file", "file": "plain.jsonl"},
+        "zst": {"source": "file", "file": "plain.jsonl.zst"},
+        "folder": {"source": "folder", "folder": "folder"},
+        "data": {"source": "datasets", "folder": "split", "split": "train", "documents": 1000},
+    }
+    if importlib.util.find_spec("datasets") is None:
+        del sources["data"]
+    every = {"text_column": "text", "min_characters": 5, "evaluation_share": 0.5}
+    config = {"corpora": [{"name": name} | source | every for name, source in sources.items()]}
+    config["rows"] = {"corpus": "plain"}
+    config["tokenizers"] = yaml.safe_load((project / "config/smoke.yaml").read_text())["tokenizers"]
+    config["tokenizers"][0] |= {"corpus": "plain", "counts": {"source": "corpus", "corpus": "plain"}}
+    (project / "mine.yaml").write_text(yaml.safe_dump(config))
+    files = {name: f"results/smoke/inputs/corpora/{name}/documents.parquet" for name in sources}
+    overlays = ("--configfile", "config/smoke.yaml", "mine.yaml")
+    snakemake(project, *files.values(), *overlays)
+    read = {name: pd.read_parquet(project / file) for name, file in files.items()}
+    assert len(read["plain"]) == 40
+    for name, documents in read.items():
+        pd.testing.assert_frame_equal(documents, read["plain"], obj=name)
+    (project / "folder/more/c.txt").write_text("one more document")
+    plan = snakemake(project, "-n", *files.values(), *overlays).stdout
+    assert re.findall(r"^(\w+) +\d+$", plan.partition("Job stats:")[2], flags=re.M)[:1] == ["corpus"]
+    assert "wildcards: corpus=folder" in plan

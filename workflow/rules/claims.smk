@@ -21,6 +21,7 @@ rule claims:
     params:
         pair=CONDITION_PAIR,
         bounds=CLAIM_BOUNDS,
+        replicate_of=derived_settings.replicate_of(config),
         code=code_of("claims"),
     script:
         "../../scripts/claims.py"

@@ -14,7 +14,7 @@ os.environ.update(PYTHONPATH=str(BASE / "src"))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from rareneurons.errors import ConfigurationError
-from rareneurons.model_folders import folders
+from rareneurons.model_folders import branches, folders
 from rareneurons.model_folders.tokenizer_files import tokenizer_files
 from rareneurons.planning import configuration, derived_settings, own_files
 from rareneurons.planning.captions import CaptionFile
@@ -187,8 +187,7 @@ def checkpoint_folder(wildcards):
 
 def revision_of(wildcards):
     """Branch or, where the configuration pins it, commit of a hub model's checkpoint."""
-    pinned = MODELS[wildcards.model].get("commits", {})
-    return pinned.get(wildcards.checkpoint, wildcards.checkpoint)
+    return branches.revision_of(MODELS[wildcards.model], wildcards.checkpoint)
 
 
 def folders_of(wildcards):
@@ -238,8 +237,8 @@ def tokenizer_input(name):
 def states_of_own_files(corpus=None, tokenizer=None):
     """File -> what it holds, of the user's own files: Snakemake does not see that an older copy took a file's place."""
     files = []
-    if corpus is not None and CORPORA[corpus]["source"] == "file":
-        files.append(CORPORA[corpus]["file"])
+    if corpus is not None:
+        files += own_files.of_corpus(CORPORA[corpus])
     if tokenizer is not None:
         entry = TOKENIZERS[tokenizer]
         files += tokenizer_input(tokenizer) if entry["source"] == "local" else []
@@ -255,13 +254,13 @@ def rows_of_model(file):
     )
 
 
-def corpus_file(wildcards):
-    entry = CORPORA[wildcards.corpus]
+def corpus_files(wildcards):
+    entry, folder = CORPORA[wildcards.corpus], f"inputs/downloads/{wildcards.corpus}"
     if entry["source"] == "hub":
-        return [
-            in_run(f"inputs/downloads/{wildcards.corpus}/{Path(entry['file']).name}")
-        ]
-    return [entry["file"]] if entry["source"] == "file" else []
+        return [in_run(f"{folder}/{Path(entry['file']).name}")]
+    if entry["source"] == "datasets":
+        return [in_run(f"{folder}/documents.parquet")]
+    return own_files.of_corpus(entry)
 
 
 def counted_by(source):

@@ -4,6 +4,7 @@
 # Local rules run where snakemake was started. Only there do the retries of a rule not multiply.
 localrules:
     fetch_corpus,
+    fetch_dataset,
     fetch_tokenizer,
     fetch_counts,
 
@@ -31,9 +32,34 @@ rule fetch_corpus:
         "../../scripts/fetch_corpus.py"
 
 
+rule fetch_dataset:
+    input:
+        lambda wildcards: own_files.of_corpus(CORPORA[wildcards.corpus]),
+    output:
+        in_run("inputs/downloads/{corpus}/documents.parquet"),
+    log:
+        in_run("logs/fetch_dataset/{corpus}.log"),
+    benchmark:
+        in_run("benchmarks/fetch_dataset/{corpus}.tsv")
+    wildcard_constraints:
+        corpus=one_of(named(CORPORA, "datasets")),
+    retries: 2
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        corpus=lambda wildcards: CORPORA[wildcards.corpus],
+        files=lambda wildcards: states_of_own_files(corpus=wildcards.corpus),
+        code=code_of("fetch_dataset"),
+    script:
+        "../../scripts/fetch_dataset.py"
+
+
 rule corpus:
     input:
-        corpus_file,
+        corpus_files,
     output:
         documents=in_run("inputs/corpora/{corpus}/documents.parquet"),
         manifest=in_run("inputs/corpora/{corpus}/manifest.json"),

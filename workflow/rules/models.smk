@@ -31,7 +31,9 @@ rule train_model:
         **needs("train_model"),
         gpu=accelerators(),
     params:
-        model=lambda wildcards: without(MODELS[wildcards.model], "checkpoints"),
+        model=lambda wildcards: without(
+            MODELS[wildcards.model], "checkpoints", "replicate_of"
+        ),
         seed=lambda wildcards: MODELS[wildcards.model].get("seed", config["seed"]),
         device=config["device"],
         code=code_of("train_model"),

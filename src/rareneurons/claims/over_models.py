@@ -1,4 +1,7 @@
-"""What holds over a run's models: the mean of a claim's number where it has one, or at least four that agree."""
+"""What holds over a run's models: the mean of a claim's number where it has one, or at least four that agree.
+
+Models that differ in their seed alone are no sample of models. They are summed up first, as one kind of model.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,9 +12,11 @@ import numpy as np
 from rareneurons.claims.decision import Decision, Statistic, Verdict
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
+from rareneurons.conventions import ALL_MODELS
 from rareneurons.stats import NORMAL_95, RandomEffects, random_effects
 
 Decisions = Mapping[str, Decision]  # by model
+Unit = Literal["model", "seed", "kind"]  # what is counted: models, seeds of one kind of model, or kinds of models
 LEAST_AGREEING = 4  # models that must agree where no mean decides: two or three are no sample of models
 SHARE_OF_MODELS = "share_of_models"
 MEAN_OVER_MODELS = "mean_over_models"
@@ -19,9 +24,10 @@ MEAN_OVER_MODELS = "mean_over_models"
 
 @dataclass(frozen=True)
 class Tally:
-    """Evidence: each verdict and the models that have it."""
+    """Evidence: each verdict and the models that have it; they count as ``unit``."""
 
     models: Mapping[Verdict, tuple[str, ...]]
+    unit: Unit
 
     @property
     def n(self) -> int:
@@ -62,6 +68,7 @@ class MoreModels:
     """Requirement: ``n`` more models, so that at least ``LEAST_AGREEING`` can agree."""
 
     n: int
+    unit: Unit
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class ModelsBetween:
 
     supporting: tuple[str, ...]
     contradicting: tuple[str, ...]
+    unit: Unit
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,38 @@ class MoreModelsLikeThese:
     needed: int | None
     here: int
     most: int
+    unit: Unit
 
 
-def over_models(decisions: Decisions, supported_below: float | None) -> Decision:
+def summaries(
+    decisions: Decisions, supported_below: float | None, replicate_of: Mapping[str, str]
+) -> dict[str, Decision]:
+    """The decisions on a claim over the seeds of each kind of model, and over all models; none of a single model.
+
+    Seeds are nested in kinds: a kind's verdict and number are those over its seeds, and the models' are those over
+    kinds. Seeds of one kind differ less than kinds do, so taking all models as one sample would give an interval that
+    is too narrow.
+
+    Args:
+        decisions: the decision for each model.
+        supported_below: as :func:`over_models` takes it.
+        replicate_of: model -> name of its kind, of models that others repeat with another seed.
+
+    Returns:
+        By the name of a kind with several seeds; ``ALL_MODELS`` where there are several kinds.
+    """
+    kinds: dict[str, dict[str, Decision]] = {}
+    for model, decision in decisions.items():
+        kinds.setdefault(replicate_of.get(model, model), {})[model] = decision
+    over_seeds = {kind: over_models(seeds, supported_below, "seed") for kind, seeds in kinds.items() if len(seeds) > 1}
+    if len(kinds) == 1:
+        return over_seeds
+    alone = {model: decision for seeds in kinds.values() if len(seeds) == 1 for model, decision in seeds.items()}
+    unit: Unit = "kind" if over_seeds else "model"
+    return over_seeds | {ALL_MODELS: over_models(alone | over_seeds, supported_below, unit)}
+
+
+def over_models(decisions: Decisions, supported_below: float | None, unit: Unit = "model") -> Decision:
     """The decision on a claim over all models.
 
     The interval of the mean decides, or ``LEAST_AGREEING`` models and more than half of all that agree; either way no
@@ -91,25 +128,28 @@ def over_models(decisions: Decisions, supported_below: float | None) -> Decision
         decisions: the decision for each of at least two models.
         supported_below: the claim's number speaks for it below this, and against it above its ``bound``; None for a
             claim without a number that models can be averaged over.
+        unit: what the decisions are about; kinds of models may be decisions of this function.
     """
     numbers = {
         model: decision.number
         for model, decision in decisions.items()
-        if decision.number.is_known
+        if not isinstance(decision.evidence, Tally)  # its number is a share of seeds
+        and decision.number.is_known
         and decision.number.ci_high > decision.number.ci_low
         and (decision.premise is None or decision.premise.answer == "met")
     }
     if supported_below is None or len(numbers) < 2:
-        return _counted(decisions)
-    return _averaged(decisions, numbers, supported_below)
+        return _counted(decisions, unit)
+    return _averaged(decisions, numbers, supported_below, unit)
 
 
-def _tally(decisions: Decisions) -> Tally:
+def _tally(decisions: Decisions, unit: Unit) -> Tally:
     return Tally(
         {
             verdict: tuple(model for model, decision in decisions.items() if decision.verdict == verdict)
             for verdict in get_args(Verdict)
-        }
+        },
+        unit,
     )
 
 
@@ -130,11 +170,11 @@ def _statistic(decisions: Decisions, quantity: str) -> Statistic:
     return replace(next(iter(decisions.values())).statistic, quantity=quantity)
 
 
-def _counted(decisions: Decisions) -> Decision:
+def _counted(decisions: Decisions, unit: Unit) -> Decision:
     """Share of models that support the claim, with Clopper and Pearson's interval and the sign test of the decided."""
     from scipy.special import bdtrc, betaincinv  # scipy.stats takes longer to load than all verdicts
 
-    tally = _tally(decisions)
+    tally = _tally(decisions, unit)
     yes, no, n = tally.count("supported"), tally.count("contradicted"), tally.n
     most = max(yes, no)
     low = betaincinv(yes, n - yes + 1, 0.025) if yes else 0.0
@@ -155,17 +195,18 @@ def _lacking(tally: Tally) -> Option:
     """Verdicts or models that lack for enough models that agree, without a contradiction."""
     yes, no, undecided = (tally.models[verdict] for verdict in get_args(Verdict))
     if yes and no:
-        return Option((ModelsBetween(yes, no),))
+        return Option((ModelsBetween(yes, no, tally.unit),))
     lacking = _agreeing(tally.n) - len(yes or no)
     from_here = min(lacking, len(undecided))
     side: Literal["supported", "contradicted", ""] = "supported" if yes else "contradicted" if no else ""
     here = (MoreVerdicts(side, from_here, undecided),) if from_here else ()
-    return Option((*here, *((MoreModels(lacking - from_here),) if lacking > from_here else ())))
+    further = (MoreModels(lacking - from_here, tally.unit),) if lacking > from_here else ()
+    return Option((*here, *further))
 
 
-def _averaged(decisions: Decisions, numbers: Mapping[str, Interval], supported_below: float) -> Decision:
+def _averaged(decisions: Decisions, numbers: Mapping[str, Interval], supported_below: float, unit: Unit) -> Decision:
     """The claim's number averaged over the models that have an interval."""
-    tally, bound = _tally(decisions), next(iter(decisions.values())).bound
+    tally, bound = _tally(decisions, unit), _contradicted_above(decisions)
     values = np.array([number.value for number in numbers.values()])
     errors = np.array([number.ci_high - number.ci_low for number in numbers.values()]) / (2 * NORMAL_95)
     found, n = random_effects(values, errors, supported_below), len(numbers)
@@ -178,7 +219,7 @@ def _averaged(decisions: Decisions, numbers: Mapping[str, Interval], supported_b
         _verdict(tally, says),
         _statistic(decisions, MEAN_OVER_MODELS),
         Mean(tally, found.spread, found.heterogeneity, tally.n - n, bound),
-        (_lacking(tally), Option((_more_models(found, n, supported_below, bound),))),
+        (_lacking(tally), Option((_more_models(found, n, supported_below, bound, unit),))),
         Interval(found.mean, found.ci_low, found.ci_high),
         found.p_value,
         n,
@@ -186,7 +227,13 @@ def _averaged(decisions: Decisions, numbers: Mapping[str, Interval], supported_b
     )
 
 
-def _more_models(found: RandomEffects, n: int, supported_below: float, bound: float) -> MoreModelsLikeThese:
+def _contradicted_above(decisions: Decisions) -> float:
+    """The bound on the other side; a mean over seeds keeps that of its models as evidence."""
+    first = next(decision for decision in decisions.values() if not isinstance(decision.evidence, Tally))
+    return first.evidence.contradicted_above if isinstance(first.evidence, Mean) else first.bound
+
+
+def _more_models(found: RandomEffects, n: int, supported_below: float, bound: float, unit: Unit) -> MoreModelsLikeThese:
     """Models until the mean's interval clears the nearer bound, if mean and scatter stay."""
     from scipy.special import stdtrit
 
@@ -194,4 +241,4 @@ def _more_models(found: RandomEffects, n: int, supported_below: float, bound: fl
     k = np.arange(n + 1, n * MOST_TIMES)
     reach = (stdtrit(k - 1, 0.975) + stdtrit(k - 1, CHANCE)) * scatter / np.sqrt(k)
     enough = k[reach < max(supported_below - found.mean, found.mean - bound)]
-    return MoreModelsLikeThese(int(enough[0]) if len(enough) else None, n, n * MOST_TIMES)
+    return MoreModelsLikeThese(int(enough[0]) if len(enough) else None, n, n * MOST_TIMES, unit)

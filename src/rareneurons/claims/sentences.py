@@ -66,7 +66,7 @@ def claim_texts(
 
     Args:
         claim: its id.
-        model: name of the model, or ``ALL_MODELS``.
+        model: name of the model or kind of model, or ``ALL_MODELS``.
         checkpoint: the model's last checkpoint.
         decision: the decision.
         view: what it looks at.
@@ -74,8 +74,9 @@ def claim_texts(
         note: what else belongs to the evidence.
     """
     wording = WORDING[claim]
-    if model == ALL_MODELS:
-        about, statistic = "over all models", _statistic_over_models(wording, decision)
+    if isinstance(decision.evidence, over_models.Mean | over_models.Tally):
+        about = "over all models" if model == ALL_MODELS else f"over the {_tally(decision).n} seeds of {model}"
+        statistic = _statistic_over_models(wording, decision)
         rule, finding = _rule_over_models(decision), _finding_over_models(wording, decision)
         evidence = _evidence_over_models(decision)
     else:
@@ -828,31 +829,39 @@ def _growths(matrix: tails.Matrix) -> str:
 
 # Over models
 
+ONE: dict[over_models.Unit, str] = {"model": "model", "seed": "seed", "kind": "kind of model"}
+UNITS: dict[over_models.Unit, str] = {"model": "models", "seed": "seeds", "kind": "kinds of models"}
+
 
 def _statistic_over_models(wording: Wording, decision: Decision) -> str:
+    units = UNITS[_tally(decision).unit]
     if isinstance(decision.evidence, over_models.Mean):
-        return f"random-effects mean over models: {wording.effect}"
-    return "share of models that support it"
+        return f"random-effects mean over {units}: {wording.effect}"
+    return f"share of {units} that support it"
 
 
 def _rule_over_models(decision: Decision) -> str:
     evidence, either, above, below = decision.evidence, "", "", ""
+    unit = _tally(decision).unit
+    one, units = ONE[unit], UNITS[unit]
     value = (
-        "the value is the share of models that support it, with the interval of Clopper and Pearson; p is that of the "
-        "sign test among decided models"
+        f"the value is the share of {units} that support it, with the interval of Clopper and Pearson; p is that of "
+        f"the sign test among decided {units}"
     )
     if isinstance(evidence, over_models.Mean):
         bound, either = f"{decision.bound:g}", "either "
         above = f" or the interval of their mean lies below {bound}"
         below = f", or the interval lies above {evidence.contradicted_above:g}"
         value = (
-            "the value is the random-effects mean (Paule-Mandel), with the interval of Hartung and Knapp for models "
-            "like these, which is no narrower than errors that all models share would make it; p is that of a mean of "
-            f"{bound}"
+            f"the value is the random-effects mean (Paule-Mandel), with the interval of Hartung and Knapp for {units} "
+            f"like these, which is no narrower than errors that all {units} share would make it; p is that of a mean "
+            f"of {bound}"
         )
+    nested = "; models that differ in their seed alone are one kind, with the verdict and number over its seeds"
     return (
-        f"supported if no model contradicts it and {either}at least {over_models.LEAST_AGREEING} models, and more than "
-        f"half, support it{above}; contradicted the other way round{below}; {value}; n counts models"
+        f"supported if no {one} contradicts it and {either}at least {over_models.LEAST_AGREEING} {units}, and more "
+        f"than half, support it{above}; contradicted the other way round{below}; {value}; n counts {units}"
+        f"{nested * (unit == 'kind')}"
     )
 
 
@@ -863,15 +872,16 @@ def _tally(decision: Decision) -> over_models.Tally:
 
 def _finding_over_models(wording: Wording, decision: Decision) -> str:
     tally, mean, evidence = _tally(decision), decision.number, decision.evidence
+    units = UNITS[tally.unit]
     counts = (
-        f"supported in {tally.count('supported')} of {tally.n} models, contradicted in {tally.count('contradicted')}, "
+        f"supported in {tally.count('supported')} of {tally.n} {units}, contradicted in {tally.count('contradicted')}, "
         f"undecided in {tally.count('undecided')}"
     )
     if not isinstance(evidence, over_models.Mean):
         return counts
     return (
-        f"{counts}; {wording.effect} is {mean.value:+.2g} on average (95 % interval for models like these "
-        f"{mean.ci_low:+.2g} to {mean.ci_high:+.2g}; {decision.n:.0f} models), and models differ from one another by "
+        f"{counts}; {wording.effect} is {mean.value:+.2g} on average (95 % interval for {units} like these "
+        f"{mean.ci_low:+.2g} to {mean.ci_high:+.2g}; {decision.n:.0f} {units}), and {units} differ from one another by "
         f"{evidence.spread:.2g}"
     )
 
@@ -885,7 +895,8 @@ def _evidence_over_models(decision: Decision) -> str:
         return tally
     left_out = f"; {evidence.left_out} without an interval or a premise left out of the mean" * (evidence.left_out > 0)
     heterogeneity = f"I squared {100 * evidence.heterogeneity:.0f} %"
-    return f"standard deviation between models {evidence.spread:.2g}, {heterogeneity}; {tally}{left_out}"
+    spread = f"standard deviation between {UNITS[evidence.tally.unit]} {evidence.spread:.2g}"
+    return f"{spread}, {heterogeneity}; {tally}{left_out}"
 
 
 # What would decide it
@@ -1106,11 +1117,16 @@ def _(needed: over_models.MoreVerdicts) -> str:
 
 @requirement.register
 def _(needed: over_models.MoreModels) -> str:
-    return f"{needed.n} more models, for at least {over_models.LEAST_AGREEING} that agree"
+    return f"{needed.n} more {UNITS[needed.unit]}, for at least {over_models.LEAST_AGREEING} that agree"
 
 
 @requirement.register
 def _(needed: over_models.ModelsBetween) -> str:
+    if needed.unit == "seed":
+        return (
+            f"more seeds, to see how often each happens: {', '.join(needed.supporting)} support it, and "
+            f"{', '.join(needed.contradicting)} contradict it"
+        )
     return (
         f"models between {', '.join(needed.supporting)} (supported) and {', '.join(needed.contradicting)} "
         "(contradicted) in size or training, to see where it turns"
@@ -1120,8 +1136,8 @@ def _(needed: over_models.ModelsBetween) -> str:
 @requirement.register
 def _(needed: over_models.MoreModelsLikeThese) -> str:
     if needed.needed is None:
-        return f"more than {needed.most:,} models: their mean is too close to the bound"
-    return f"{needed.needed:,} models like these ({needed.here} here)"
+        return f"more than {needed.most:,} {UNITS[needed.unit]}: their mean is too close to the bound"
+    return f"{needed.needed:,} {UNITS[needed.unit]} like these ({needed.here} here)"
 
 
 WORDING: dict[str, Wording] = {

@@ -1,6 +1,6 @@
 """Every claim's rule applied to every model, and over the models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -10,7 +10,7 @@ from rareneurons.claims.clusters import decide_clusters
 from rareneurons.claims.course import decide_course
 from rareneurons.claims.decision import Decision, Verdict
 from rareneurons.claims.dimension import decide_dimension
-from rareneurons.claims.over_models import over_models
+from rareneurons.claims.over_models import summaries
 from rareneurons.claims.plateau import (
     decide_common_curve,
     decide_rare_curve,
@@ -23,7 +23,6 @@ from rareneurons.claims.selectivity import decide_selectivity, selected_group
 from rareneurons.claims.sentences import claim_texts
 from rareneurons.claims.tails import decide_tails
 from rareneurons.claims.view import Tables, View, tables_of
-from rareneurons.conventions import ALL_MODELS
 from rareneurons.models.audit import left_out_note
 from rareneurons.tables import CLAIM_COLUMNS
 
@@ -31,6 +30,7 @@ Rule = Callable[[Tables, View, Bounds], Decision]
 
 
 SELECTIVITY = "C8"
+NO_REPLICATES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,27 @@ def _by_rule(
     return found | with_adjusted_p({name: found[name] for name in rests_on_p}, rests_on_p, bounds.alpha)
 
 
-def decide(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
+def decide(
+    tables: Tables,
+    view: View,
+    bounds: Bounds,
+    claims: Sequence[Claim] = CLAIMS,
+    replicate_of: Mapping[str, str] = NO_REPLICATES,
+) -> pd.DataFrame:
     """One row per claim and model, at the model's last checkpoint, and one over all models where there are several.
+
+    Models that differ in their seed alone are one kind of model. It has a row, too, and counts once over all models.
 
     Args:
         tables: name of a measure -> its table over all models and checkpoints.
         view: which neurons, controls, rows and documents.
         bounds: decision bounds.
         claims: the claims to decide. The p of a model are adjusted for one another, so fewer claims are adjusted less.
+        replicate_of: model -> name of its kind, of models that others repeat with another seed.
 
     Returns:
-        ``CLAIM_COLUMNS``; ``model`` is ``ALL_MODELS`` over models. ``value`` is NaN where nothing is measured.
+        ``CLAIM_COLUMNS``; ``model`` is the kind's name over seeds and ``ALL_MODELS`` over models. ``value`` is NaN
+        where nothing is measured.
     """
     by_model = {str(model): tables_of(model, tables) for model in tables["regimes"]["model"].unique()}
     checkpoints = {model: str(mine["regimes"]["checkpoint"].iloc[0]) for model, mine in by_model.items()}
@@ -125,9 +135,8 @@ def decide(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] =
     rows = []
     for claim in claims:
         decisions = {model: mine[claim.name] for model, mine in found.items()}
-        if len(decisions) > 1:
-            below = claim.mean_supports_below
-            decisions[ALL_MODELS] = over_models(decisions, None if below is None else below(bounds))
+        below = claim.mean_supports_below
+        decisions |= summaries(decisions, None if below is None else below(bounds), replicate_of)
         for model, decision in decisions.items():
             note = left_out_note(tables["audit"], model) if claim.about_training else ""
             checkpoint = checkpoints.get(model, "")

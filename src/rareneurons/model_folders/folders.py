@@ -9,8 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ITSELF = "."  # the folder itself, among the names of its sub-folders
-# What comes before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...
-STEP_FOLDER = re.compile(r"((?:(?:step|global_step|checkpoint|ckpt|iter)[-_]?)?)(\d+)")
+# What comes before the step in the name of a checkpoint's folder: by Pythia, DeepSpeed, transformers, Megatron ...; and
+# OLMo's names, such as stage1-step10000-tokens21B.
+STEP_FOLDER = re.compile(
+    r"((?:(?:stage\d+-(?:ingredient\d+-)?)?(?:step|global_step|checkpoint|ckpt|iter)[-_]?)?)(\d+)(?:-tokens\d+B)?"
+)
 ADAPTER = "adapter_config.json"
 
 
@@ -36,6 +39,13 @@ def step_of(name: str) -> tuple[str, int] | None:
     """Prefix and training step of a checkpoint's folder by its name; None for any other name.
 
     ``checkpoint-500`` is step 500. ``llama-7b``, ``run2`` and ``v1`` are no steps.
+
+    Examples:
+        >>> step_of("checkpoint-500")
+        ('checkpoint-', 500)
+        >>> step_of("stage1-step10000-tokens21B")
+        ('stage1-step', 10000)
+        >>> step_of("llama-7b")
     """
     found = STEP_FOLDER.fullmatch(name)
     return (found[1], int(found[2])) if found else None

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from rareneurons.errors import HubError
+from rareneurons.model_folders.branches import branches_like, nearest_branches
 from rareneurons.model_folders.folders import adapter_in, weight_files
 from rareneurons.models.weights import sha256_of
 
@@ -94,19 +95,25 @@ def listed_checkpoint(repository: str, revision: str) -> dict[str, Any]:
 
     Args:
         repository: ``owner/name``.
-        revision: branch, tag or commit.
+        revision: branch, tag or commit; parts in braces (``{tokens}``) are filled in from the repository's branches.
 
     Raises:
         HubError: no such repository, or the hub cannot be reached.
     """
-    names = {"repository": repository, "revision": revision}
     with hub_errors(repository):
         refs = HfApi().list_repo_refs(repository)
-    known = sorted(ref.name for ref in [*refs.branches, *refs.tags])
-    if revision in known or is_commit(revision):
-        return names | repository_files(repository, revision)
-    shown = ", ".join(known[:NAMES_SHOWN]) + ", ..." * (len(known) > NAMES_SHOWN)
-    return names | {"missing": f"{repository} has no branch {revision!r}; its branches and tags are {shown}"}
+    known = [ref.name for ref in [*refs.branches, *refs.tags]]
+    found = [revision] if is_commit(revision) else branches_like(revision, known)
+    if len(found) == 1:
+        return {"repository": repository, "revision": found[0]} | repository_files(repository, found[0])
+    missing = (
+        f"{repository} has {len(found)} branches that {revision!r} stands for: {', '.join(found)}. Write the part in "
+        "braces as the one that is meant has it (models[].revision)"
+        if found
+        else f"{repository} has no branch {revision!r}; its branches and tags with the most similar names are "
+        f"{nearest_branches(revision, known)}. If steps have other names there, set models[].revision"
+    )
+    return {"repository": repository, "revision": revision, "missing": missing}
 
 
 def is_commit(revision: str) -> bool:

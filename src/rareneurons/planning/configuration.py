@@ -20,9 +20,10 @@ from rareneurons.conventions import (
     layers_asked_for,
 )
 from rareneurons.errors import ConfigurationError
-from rareneurons.model_folders import folders
+from rareneurons.model_folders import branches, folders
 from rareneurons.model_folders.config_file import too_long
 from rareneurons.planning.local_models import refuse_local_models
+from rareneurons.planning.own_files import refuse_empty_folders
 from rareneurons.planning.packages import with_path
 
 # Names beside the model folders in results/<run>/.
@@ -30,8 +31,6 @@ RESERVED_MODEL_NAMES = {
     *("inputs", "tables", "figures", "logs", "benchmarks"),
     *("claims.csv", "claims.md", "report.html", "missing.md"),
 }
-PYTHIA_STEPS = set(checkpoint_steps(143000, 1000))
-
 
 PATH_KEYS = {"file", "folder", "folders"}
 WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
@@ -52,6 +51,7 @@ def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     written_out = expanded(config, folders.models_in)
     validate_sense(written_out, os.path.exists)
     refuse_local_models(written_out)
+    refuse_empty_folders(written_out)
     return in_fixed_order(written_out)
 
 
@@ -105,7 +105,7 @@ def _schema_message(error: ValidationError) -> str:
         unknown = sorted({str(key) for key in error.instance} - set(known))  # type: ignore[union-attr]
         shown = ", ".join(map(_shortened, unknown))
         return f"{where}: found the unknown key {shown}; known keys are {', '.join(sorted(known))}"
-    if "expected" in error.schema and error.validator in ("pattern", "oneOf"):  # type: ignore[operator]
+    if "expected" in error.schema and error.validator in ("pattern", "oneOf", "const"):  # type: ignore[operator]
         # The schema says in words what it takes.
         expected = error.schema["expected"]  # type: ignore[index]
         return f"{where}: {_shortened(error.instance)} does not match; expected {expected}"
@@ -198,7 +198,7 @@ def _expanded_model(
         if known is None:
             raise ConfigurationError(
                 f"{where}.checkpoints: found 'all', but without `schedule` nobody can know a hub model's steps; "
-                "list the steps, or add `schedule: pythia` if it has Pythia's"
+                f"list the steps, or add `schedule` if it has one of {', '.join(branches.SCHEDULES)}"
             )
         return {**model, "checkpoints": sorted(known)}
     if "folder" not in model:
@@ -220,9 +220,8 @@ def available_steps(model: Mapping[str, Any]) -> set[int] | None:
     """Training steps of a model, or None where the configuration cannot know (a hub model without a schedule)."""
     if model["source"] == "train":
         return set(checkpoint_steps(model["training"]["steps"], model["training"]["save_every"]))
-    if model.get("schedule") == "pythia":
-        return PYTHIA_STEPS
-    return None
+    schedule = branches.schedule_of(model)
+    return None if schedule is None else set(schedule.steps)
 
 
 def checkpoint_name(step: int | str) -> str:
@@ -249,13 +248,15 @@ def validate_sense(
     for number, corpus in enumerate(corpora.values()):
         if corpus["source"] == "file":
             _refuse_absent(corpus["file"], f"corpora[{number}].file", exists)
+        elif "folder" in corpus:
+            _refuse_absent_folder(corpus["folder"], f"corpora[{number}].folder", exists)
     _refer(config["rows"]["corpus"], corpora, "rows.corpus")
     for number, tokenizer in enumerate(tokenizers.values()):
         where = f"tokenizers[{number}]"
         if tokenizer["source"] == "train":
             _refer(tokenizer["corpus"], corpora, f"{where}.corpus")
-        elif tokenizer["source"] == "local" and not exists(tokenizer["folder"]):
-            raise ConfigurationError(f"{where}.folder: {tokenizer['folder']!r} is not there; give an existing folder")
+        elif tokenizer["source"] == "local":
+            _refuse_absent_folder(tokenizer["folder"], f"{where}.folder", exists)
         elif tokenizer["source"] == "gguf":
             _refuse_absent(tokenizer["file"], f"{where}.file", exists)
         counts = tokenizer["counts"]
@@ -264,7 +265,7 @@ def validate_sense(
         if counts["source"] == "corpus":
             _refer(counts["corpus"], corpora, f"{where}.counts.corpus")
     for number, model in enumerate(models.values()):
-        _validate_model(model, f"models[{number}]", tokenizers, exists)
+        _validate_model(model, f"models[{number}]", models, tokenizers, exists)
         if model["source"] == "train" and model["training"]["block_length"] < config["rows"]["block_length"]:
             limit, name = model["training"]["block_length"], f"models[{number}] ({model['name']})"
             raise ConfigurationError(too_long(config["rows"]["block_length"], limit, name))
@@ -296,6 +297,11 @@ def _refuse_absent(file: str, key: str, exists: Callable[[str], bool]) -> None:
         raise ConfigurationError(f"{key}: {file!r} is not there; give an existing file")
 
 
+def _refuse_absent_folder(folder: str, key: str, exists: Callable[[str], bool]) -> None:
+    if not exists(folder):
+        raise ConfigurationError(f"{key}: {folder!r} is not there; give an existing folder")
+
+
 def _refer(name: str, known: Mapping[str, Any], key: str) -> None:
     if name not in known:
         raise ConfigurationError(f"{key}: {name!r} is not defined; defined are {', '.join(known)}")
@@ -304,6 +310,7 @@ def _refer(name: str, known: Mapping[str, Any], key: str) -> None:
 def _validate_model(
     model: Mapping[str, Any],
     where: str,
+    models: Iterable[str],
     tokenizers: Mapping[str, Mapping[str, Any]],
     exists: Callable[[str], bool],
 ) -> None:
@@ -314,6 +321,11 @@ def _validate_model(
             f"{where}.name: {ALL_MODELS!r} is the name for all models in claims.csv; choose another"
         )
     _refer(model["tokenizer"], tokenizers, f"{where}.tokenizer")
+    if model.get("replicate_of") in (*models, ALL_MODELS):
+        raise ConfigurationError(
+            f"{where}.replicate_of: {model['replicate_of']!r} is a model's own name or that of all models; choose "
+            "another for what the replicates have in common, which gets a row of its own in claims.csv"
+        )
     if model["source"] == "train":
         if tokenizers[model["tokenizer"]]["source"] != "train":
             raise ConfigurationError(
@@ -334,10 +346,7 @@ def _validate_model(
         _refuse_absent(model["file"], f"{where}.file", exists)
     if model["source"] == "local":
         for checkpoint, folder in model["folders"].items():
-            if not exists(folder):
-                raise ConfigurationError(
-                    f"{where}.folders.{checkpoint}: {folder!r} is not there; give an existing folder"
-                )
+            _refuse_absent_folder(folder, f"{where}.folders.{checkpoint}", exists)
     names = [checkpoint_name(step) for step in model.get("checkpoints", [])]
     for name in model.get("commits", {}):
         if name not in names:

@@ -34,6 +34,11 @@ def claim_bounds(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def replicate_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Model -> what it repeats with another seed, of the models whose entry says so."""
+    return {model["name"]: model["replicate_of"] for model in config["models"] if "replicate_of" in model}
+
+
 def trained_models(config: Mapping[str, Any]) -> list[str]:
     """Names of the models that the workflow trains."""
     return [model["name"] for model in config["models"] if model["source"] == "train"]
