@@ -94,4 +94,5 @@ format: $(INSTALLED)
 	$(BIN)/snakefmt Snakefile workflow
 
 clean:
-	rm -rf results/* .snakemake .site site
+	find results -mindepth 1 -maxdepth 1 ! -name .gitkeep ! -name reference -exec rm -rf {} +
+	rm -rf .snakemake .site site
