@@ -145,13 +145,15 @@ def _exchanged(
     np.put_along_axis(outside, drawn, np.array(False), axis=1)
     order: np.ndarray = np.argsort(outside, axis=1, kind="stable")  # the group first, then the others
     gap = values[drawn].mean(1) - target
+    distance = np.square(gap).sum(1)
     for _ in range(min(EXCHANGES * n, MOST_EXCHANGES)):
         own, other = rng.integers(n, size=(m,)), rng.integers(n, len(values), size=(m,))
         leaves, comes = order[everyone, own], order[everyone, other]
-        after = gap + (values[comes] - values[leaves]) / n
-        rise = (np.square(after) - np.square(gap)).sum(1) / (2 * WIDTH**2)
-        accepted = rng.random(m) < np.exp(-np.clip(rise, 0, 700))
-        gap[accepted] = after[accepted]
-        order[everyone[accepted], own[accepted]] = comes[accepted]
-        order[everyone[accepted], other[accepted]] = leaves[accepted]
+        after = gap + (values.take(comes, axis=0) - values.take(leaves, axis=0)) / n
+        farther = np.square(after).sum(1)
+        worse = np.maximum(farther - distance, 0) / (2 * WIDTH**2)
+        accepted = np.flatnonzero(rng.random(m) < np.exp(-worse))
+        gap[accepted], distance[accepted] = after[accepted], farther[accepted]
+        order[accepted, own[accepted]] = comes[accepted]
+        order[accepted, other[accepted]] = leaves[accepted]
     return np.asarray(rng.permuted(order[:, :n], axis=1))

@@ -166,10 +166,10 @@ def rows_of(
     A value has one row per kind of controls. With ``against`` None, each checkpoint, condition and group keeps its
     first row.
     """
-    found = table[(table["measure"] == measure) & (table["part"] == part) & (table["quantity"] == quantity)]
+    here = (table["measure"] == measure) & (table["part"] == part) & (table["quantity"] == quantity)
     if against is None:
-        return found.drop_duplicates([*IDENTITY, "condition", "group"])
-    return found[found["against"] == against]
+        return table[here].drop_duplicates([*IDENTITY, "condition", "group"])
+    return table[here & (table["against"] == against)]
 
 
 def beside_controls(table: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:

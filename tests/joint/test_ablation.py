@@ -172,14 +172,14 @@ def test_non_finite_effects_are_refused(cap, rng):
 
 @pytest.mark.parametrize("cap", ["None", "30.0"])
 def test_memory_stays_within_its_budget(cap):
-    """Arrays over all rows and the vocabulary would need 200 MB each in float32."""
+    """Arrays over all rows and the vocabulary would need 96 MB each in float32."""
     setup = f"""
 import numpy as np, torch
 from rareneurons.joint.ablation import AblatedRows, joint_effects
 from rareneurons.models.last_layer import LastLayer, Norm
 torch.set_num_threads(1)
 g = torch.Generator().manual_seed(0)
-d, n, v, t = 16, 100, 20000, 2500
+d, n, v, t = 16, 100, 20000, 1200
 layer = LastLayer(torch.randn(n, d, generator=g) * 0.05, torch.randn(v, d, generator=g), torch.zeros(v),
                   Norm("rms_norm", torch.ones(d), torch.zeros(d), 1e-5), {{}}, None, {cap})
 x, a = np.random.default_rng(0).normal(size=(t, d)), np.random.default_rng(1).normal(size=(t, n))

@@ -51,12 +51,18 @@ def test_planning_needs_no_package_that_computes(tmp_path, file):
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("overlay", [(), ("--configfile", "config/demo.yaml")], ids=["full", "demo"])
-def test_plan_needs_no_package_that_computes(tmp_path, overlay):
+@pytest.mark.parametrize(
+    ("overlay", "checkpoints", "fetched"),
+    [((), 4 + 6 * 24, 148), (("--configfile", "config/demo.yaml"), 2 * 7, 0)],
+    ids=["full", "demo"],
+)
+def test_plan_needs_no_package_that_computes_and_no_network(tmp_path, overlay, checkpoints, fetched):
     project = copy_project(tmp_path)
     done = without_packages(tmp_path, project, "-m", "snakemake", "-n", *overlay)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "\ntotal " in done.stdout
+    plan = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.M))
+    assert int(plan["influence"]) == int(plan["trace"]) == checkpoints
+    assert int(plan.get("fetch_checkpoint", 0)) == fetched
 
 
 @pytest.mark.workflow

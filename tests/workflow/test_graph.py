@@ -28,19 +28,19 @@ SMOKE = ("--configfile", "config/smoke.yaml")
 JOINED_TABLES = [table.name for table in TABLES.values() if table.joined and table.section.title != "More"]
 
 
-def planned(project, *arguments) -> dict[str, int]:
-    """Rule -> number of jobs that a dry run would start."""
+def plan_of(project, *arguments) -> tuple[dict[str, int], set[str]]:
+    """Rule -> number of jobs that a dry run would start, and the figures that it would draw."""
     output = snakemake(project, "-n", *arguments).stdout
     if "Nothing to be done" in output:
-        return {}
+        return {}, set()
     stats = output.split("Job stats:")[1].split("total")[0]
-    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M)}
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M)}
+    return jobs, set(re.findall(r"^rule figure:\n(?:    .*\n)*?    wildcards: figure=(\w+)$", output, flags=re.M))
 
 
-def planned_figures(project, *arguments) -> set[str]:
-    """The figures that a dry run would draw."""
-    output = snakemake(project, "-n", *arguments).stdout
-    return set(re.findall(r"^rule figure:\n(?:    .*\n)*?    wildcards: figure=(\w+)$", output, flags=re.M))
+def planned(project, *arguments) -> dict[str, int]:
+    """The jobs of :func:`plan_of`."""
+    return plan_of(project, *arguments)[0]
 
 
 def test_everything_promised_is_there(smoke_run):
@@ -83,6 +83,8 @@ def test_everything_promised_is_there(smoke_run):
     assert claims[["rule", "evidence", "sentence"]].notna().all(axis=None)
     assert claims.loc[undecided, "need"].str.contains(r"[0-9]").all()
     assert claims.loc[~undecided, "need"].isna().all()
+    why_not = claims["evidence"].str.contains("no power: |no power$|power unknown|not measured: ")
+    assert (claims["power"].notna() | why_not).all()
 
 
 def test_every_job_left_a_log_with_its_duration_and_a_benchmark(smoke_run):
@@ -231,7 +233,7 @@ def test_new_model_leaves_the_old_one_alone(smoke_run):
 
 def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
     changed = overlay(smoke_run, "boot.yaml", coordination={"bootstrap": 25})
-    plan = planned(smoke_run, *changed)
+    plan, figures = plan_of(smoke_run, *changed)
     assert plan.pop("measure") == 2
     assert set(plan) == {
         *("table", "figure", "paper_table", "dynamics", "claims", "report", "all"),
@@ -239,7 +241,6 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
     }
     assert plan["table"] == 1
     assert plan["paper_table"] == 2
-    figures = planned_figures(smoke_run, *changed)
     assert figures == {"coordination", "coordination_rows", "dynamics", "course", "selectivity", "choices"}
     assert plan["figure"] == len(figures)
 
@@ -251,8 +252,7 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         module.write_text("# a comment\n" + original)
         assert planned(smoke_run, *SMOKE) == {}
         module.write_text(original.replace("share - 0.5", "1.0 * share - 0.5"))
-        plan = planned(smoke_run, *SMOKE)
-        figures = planned_figures(smoke_run, *SMOKE)
+        plan, figures = plan_of(smoke_run, *SMOKE)
     finally:
         module.write_text(original)
     assert plan.pop("organization") == 2
@@ -276,8 +276,7 @@ def test_figure_edit_redraws_that_figure_and_makes_the_report_again(smoke_run, f
     original = (smoke_run / file).read_text()
     try:
         (smoke_run / file).write_text(original.replace(old, new))
-        plan = planned(smoke_run, *SMOKE)
-        figures = planned_figures(smoke_run, *SMOKE)
+        plan, figures = plan_of(smoke_run, *SMOKE)
     finally:
         (smoke_run / file).write_text(original)
     assert original.count(old)
@@ -346,12 +345,6 @@ def test_failing_job_shows_its_message_and_keeps_the_rest(tmp_path, smoke_run):
     assert (project / "results/smoke/inputs/corpora/docstrings/documents.parquet").exists()
     assert not (project / "results/smoke/inputs/tokenizers/docstrings-512").exists()
     assert not list((project / "results").rglob("*.partial"))
-
-
-def test_full_reproduction_plans_offline(smoke_run):
-    plan = planned(smoke_run)
-    assert plan["influence"] == plan["trace"] == 4 + 6 * 24
-    assert plan["fetch_checkpoint"] == 148
 
 
 def test_snakemake_s_own_report_is_one_offline_page(smoke_run):

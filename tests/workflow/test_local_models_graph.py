@@ -55,7 +55,6 @@ def test_a_file_that_changes_in_place_is_computed_again(project):
     saved(project, "other", seed=1)
     targets = (*overlay(project, local("model")), "--", *(f"results/smoke/mine/{part}" for part in PARTS))
     snakemake(project, *targets)
-    assert planned(project, *targets) == set()
     weights, new = project / "model/model.safetensors", project / "other/model.safetensors"
     before = weights.stat().st_mtime
     weights.write_bytes(new.read_bytes())  # cat new > model.safetensors

@@ -49,6 +49,7 @@ class Wording:
     ``title``: the claim. ``statistic``: name of the number that its verdict rests on. ``rule``: how it is decided.
     ``finding``: the rest of the sentence that begins with the verdict; it needs no knowledge of the rule.
     ``evidence``: the numbers that went into the verdict. ``effect``: name of the number where models are averaged.
+    ``without_power``: why its test has no power, where it never has one.
     """
 
     title: str
@@ -57,6 +58,10 @@ class Wording:
     finding: Callable[[Decision, View], str]
     evidence: Callable[[Decision, View], str]
     effect: str = ""
+    without_power: str = ""
+
+
+NEGATIVE_BY_INTERVAL = "a negative result rests on an interval that excludes a relevant reduction"
 
 
 def claim_texts(
@@ -79,14 +84,17 @@ def claim_texts(
         statistic = _statistic_over_models(wording, decision)
         rule, finding = _rule_over_models(decision), _finding_over_models(wording, decision)
         evidence = _evidence_over_models(decision)
+        without_power = "the verdict rests on those of the models"
     else:
         about, statistic = f"for {model} at {checkpoint}", wording.statistic(decision.statistic)
         rule = wording.rule(view, bounds)
         finding, evidence = _finding_and_evidence(wording, decision, view)
+        without_power = wording.without_power
+    no_power = f"no power: {without_power}" if without_power and np.isnan(decision.power) else ""
     return {
         "statistic": statistic,
         "rule": rule,
-        "evidence": "; ".join(part for part in (evidence, note) if part),
+        "evidence": "; ".join(part for part in (evidence, no_power, note) if part),
         "sentence": f"{decision.verdict.capitalize()} {about}: {finding}.",
         "need": options_text(decision.options) if decision.verdict == "undecided" else "",
     }
@@ -1169,6 +1177,7 @@ WORDING: dict[str, Wording] = {
         _dimension_finding,
         _dimension_evidence,
         "relative difference in effective dimension from the control groups",
+        without_power=NEGATIVE_BY_INTERVAL,
     ),
     "C4": Wording(
         "The top neurons form no discrete clusters",
@@ -1191,6 +1200,7 @@ WORDING: dict[str, Wording] = {
         _course_rule,
         _course_finding,
         _course_evidence,
+        without_power="the verdict rests on the interval of the width",
     ),
     "C7": Wording(
         "The top neurons' weights have heavier-tailed spectra, increasingly so",
@@ -1198,6 +1208,7 @@ WORDING: dict[str, Wording] = {
         _tails_rule,
         _tails_finding,
         _tails_evidence,
+        without_power=NEGATIVE_BY_INTERVAL,
     ),
     "P1b": Wording(
         "Rare targets: influence grows in three phases, plateau, power law and decay",
