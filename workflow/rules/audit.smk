@@ -2,11 +2,6 @@
 # Also the origin of every number of the run.
 
 
-localrules:
-    list_files,
-    audit_hub,
-
-
 rule list_files:
     output:
         in_run("{model}/{checkpoint}/hub_files.json"),
@@ -19,6 +14,7 @@ rule list_files:
     # All models are listed and audited before the first download.
     priority: 20
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -48,6 +44,7 @@ rule audit_hub:
         model=one_of(named(MODELS, "hub")),
     priority: 20
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1

@@ -3,10 +3,6 @@
 
 rule paper_comparison:
     input:
-        # relative, so that a copy of the project finds it unchanged
-        numbers=os.path.relpath(
-            Path(workflow.basedir) / "workflow/resources/paper_numbers.csv"
-        ),
         tables=expand(
             in_run("tables/{table}.csv"),
             table=["regimes", "coordination", "organization"],

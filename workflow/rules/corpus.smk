@@ -2,12 +2,6 @@
 
 
 # Local rules run where snakemake was started. Only there do the retries of a rule not multiply.
-localrules:
-    fetch_corpus,
-    fetch_tokenizer,
-    fetch_counts,
-
-
 rule fetch_corpus:
     output:
         in_run("inputs/downloads/{corpus}/{file}"),
@@ -19,6 +13,7 @@ rule fetch_corpus:
         corpus=one_of(named(CORPORA, "hub")),
         file="[^/]+",
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -91,6 +86,7 @@ rule fetch_tokenizer:
     wildcard_constraints:
         tokenizer=one_of(named(TOKENIZERS, "hub")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -106,7 +102,7 @@ rule fetch_tokenizer:
 
 rule unpack_gguf_tokenizer:
     input:
-        file=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["file"],
+        file=lambda wildcards: own(TOKENIZERS[wildcards.tokenizer]["file"]),
     output:
         folder=directory(in_run("inputs/tokenizers/{tokenizer}")),
     log:
@@ -148,7 +144,7 @@ rule token_stream:
     resources:
         **needs("token_stream"),
     params:
-        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        tokenizer=tokenizer_folder,
         files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         code=code_of("count_tokens"),
     script:
@@ -165,6 +161,7 @@ rule fetch_counts:
     wildcard_constraints:
         tokenizer=one_of(counted_by("url")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1

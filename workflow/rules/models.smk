@@ -1,10 +1,6 @@
 # Checkpoints: trained by the workflow, fetched from the hub, or unpacked from a GGUF file. Local folders are used in place.
 
 
-localrules:
-    fetch_checkpoint,
-
-
 rule train_model:
     input:
         stream=lambda wildcards: in_run(
@@ -57,6 +53,7 @@ rule fetch_checkpoint:
     wildcard_constraints:
         model=one_of(named(MODELS, "hub")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -72,7 +69,7 @@ rule fetch_checkpoint:
 
 rule unpack_gguf:
     input:
-        file=lambda wildcards: MODELS[wildcards.model]["file"],
+        file=lambda wildcards: own(MODELS[wildcards.model]["file"]),
     output:
         folder=directory(in_run("inputs/gguf/{model}")),
     log:

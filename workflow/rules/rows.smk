@@ -21,7 +21,7 @@ rule rows:
     resources:
         **needs("rows"),
     params:
-        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        tokenizer=tokenizer_folder,
         files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         rows=config["rows"],
         pair=CONDITION_PAIR,
