@@ -23,4 +23,4 @@ rule claims:
         bounds=CLAIM_BOUNDS,
         code=code_of("claims"),
     script:
-        "../../scripts/claims.py"
+        address("../../scripts/claims.py")

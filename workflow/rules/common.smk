@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from snakemake.sourcecache import LocalGitFile
 
 # Beside these rules, or where there are none: this file may come from a repository, see source_file.
 SOURCE = Path(f"{workflow.current_basedir}").parents[1] / "src"
@@ -24,6 +25,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 def source_file(path):
     """A file of the workflow, by its path from workflow/; fetched by Snakemake if these rules are from a repository."""
     return Path(workflow.source_path(f"../{path}"))
+
+
+def address(path):
+    """A script, by its path from the rule files.
+
+    Where the rules come from a git+file repository, Snakemake (9.27) takes a script's full address only.
+    """
+    basedir = workflow.current_basedir
+    if isinstance(basedir, LocalGitFile):
+        return basedir.join(path).get_path_or_uri(secret_free=True)
+    return path
 
 
 try:

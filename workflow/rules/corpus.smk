@@ -23,7 +23,7 @@ rule fetch_corpus:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
         code=code_of("fetch_corpus"),
     script:
-        "../../scripts/fetch_corpus.py"
+        address("../../scripts/fetch_corpus.py")
 
 
 rule corpus:
@@ -46,7 +46,7 @@ rule corpus:
         files=lambda wildcards: states_of_own_files(corpus=wildcards.corpus),
         code=code_of("build_corpus"),
     script:
-        "../../scripts/build_corpus.py"
+        address("../../scripts/build_corpus.py")
 
 
 rule train_tokenizer:
@@ -73,7 +73,7 @@ rule train_tokenizer:
         ],
         code=code_of("train_tokenizer"),
     script:
-        "../../scripts/train_tokenizer.py"
+        address("../../scripts/train_tokenizer.py")
 
 
 rule fetch_tokenizer:
@@ -97,7 +97,7 @@ rule fetch_tokenizer:
         revision=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["revision"],
         code=code_of("fetch_tokenizer"),
     script:
-        "../../scripts/fetch_tokenizer.py"
+        address("../../scripts/fetch_tokenizer.py")
 
 
 rule unpack_gguf_tokenizer:
@@ -120,7 +120,7 @@ rule unpack_gguf_tokenizer:
         states=lambda wildcards, input: own_files.states_of([input.file]),
         code=code_of("unpack_gguf_tokenizer"),
     script:
-        "../../scripts/unpack_gguf_tokenizer.py"
+        address("../../scripts/unpack_gguf_tokenizer.py")
 
 
 rule token_stream:
@@ -148,7 +148,7 @@ rule token_stream:
         files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         code=code_of("count_tokens"),
     script:
-        "../../scripts/count_tokens.py"
+        address("../../scripts/count_tokens.py")
 
 
 rule fetch_counts:
@@ -172,4 +172,4 @@ rule fetch_counts:
         sha256=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["counts"]["sha256"],
         code=code_of("fetch_counts"),
     script:
-        "../../scripts/fetch_counts.py"
+        address("../../scripts/fetch_counts.py")

@@ -32,7 +32,7 @@ rule train_model:
         device=config["device"],
         code=code_of("train_model"),
     script:
-        "../../scripts/train_model.py"
+        address("../../scripts/train_model.py")
 
 
 rule fetch_checkpoint:
@@ -64,7 +64,7 @@ rule fetch_checkpoint:
         block_length=config["rows"]["block_length"],
         code=code_of("fetch_checkpoint"),
     script:
-        "../../scripts/fetch_checkpoint.py"
+        address("../../scripts/fetch_checkpoint.py")
 
 
 rule unpack_gguf:
@@ -88,4 +88,4 @@ rule unpack_gguf:
         block_length=config["rows"]["block_length"],
         code=code_of("unpack_gguf"),
     script:
-        "../../scripts/unpack_gguf.py"
+        address("../../scripts/unpack_gguf.py")

@@ -26,7 +26,7 @@ rule neuron_pages:
         models=list(MODELS),
         code=code_of("neuron_pages"),
     script:
-        "../../scripts/neuron_pages.py"
+        address("../../scripts/neuron_pages.py")
 
 
 rule report:
@@ -54,4 +54,4 @@ rule report:
         neuron_pages={model: f"neurons/{model}.html" for model in MODELS},
         code=code_of("report"),
     script:
-        "../../scripts/report.py"
+        address("../../scripts/report.py")
