@@ -7,8 +7,10 @@ from pathlib import Path
 import yaml
 from snakemake.sourcecache import LocalGitFile
 
-# Beside these rules, or where there are none: this file may come from a repository, see source_file.
-SOURCE = Path(f"{workflow.current_basedir}").parents[1] / "src"
+RULE_FILES = (
+    workflow.current_basedir
+)  # this folder, maybe one of a repository elsewhere
+SOURCE = Path(f"{RULE_FILES}").parents[1] / "src"
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
     # Jobs import the library from this checkout, too, whichever environment they run in.
@@ -32,9 +34,8 @@ def address(path):
 
     Where the rules come from a git+file repository, Snakemake (9.27) takes a script's full address only.
     """
-    basedir = workflow.current_basedir
-    if isinstance(basedir, LocalGitFile):
-        return basedir.join(path).get_path_or_uri(secret_free=True)
+    if isinstance(RULE_FILES, LocalGitFile):
+        return RULE_FILES.join(path).get_path_or_uri(secret_free=True)
     return path
 
 
@@ -43,7 +44,7 @@ try:
     import rareneurons_jobs
 except ImportError:
     raise WorkflowError(
-        f"{workflow.current_basedir}: these rules need the library rareneurons in the environment that Snakemake runs "
+        f"{RULE_FILES}: these rules need the library rareneurons in the environment that Snakemake runs "
         "in; install it from the same repository, at the same tag or commit: pip install 'git+<its address>@<tag>'"
     ) from None
 VERSION = re.search(
@@ -51,7 +52,7 @@ VERSION = re.search(
 )[1]
 if VERSION != rareneurons.__version__:
     raise WorkflowError(
-        f"{workflow.current_basedir}: these rules are of version {VERSION}, but the library rareneurons that is "
+        f"{RULE_FILES}: these rules are of version {VERSION}, but the library rareneurons that is "
         f"installed here is of version {rareneurons.__version__}; install the same: pip install 'git+<its address>@<tag>'"
     )
 
