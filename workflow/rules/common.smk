@@ -7,9 +7,8 @@ from pathlib import Path
 import yaml
 from snakemake.sourcecache import LocalGitFile
 
-RULE_FILES = (
-    workflow.current_basedir
-)  # this folder, maybe one of a repository elsewhere
+# This folder, or one of a repository elsewhere.
+RULE_FILES = workflow.current_basedir
 SOURCE = Path(f"{RULE_FILES}").parents[1] / "src"
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
