@@ -76,7 +76,10 @@ def test_rules_of_another_version_than_the_library_are_refused(tmp_path, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(PROJECT / "src"))
     user = user_folder(tmp_path, remote_of(tmp_path, another_version))
     done = snakemake(user, "-n", check=False)
-    assert "these rules are of version 9.9.9, but the library rareneurons that is installed here" in done.stderr
+    assert (
+        "these rules are of version 9.9.9, but the library rareneurons that is installed here"
+        in done.stdout + done.stderr
+    )
 
 
 def test_config_yaml_of_a_deployment_is_the_project_s():

@@ -13,10 +13,10 @@ SOURCE = Path(f"{RULE_FILES}").parents[1] / "src"
 if SOURCE.is_dir():
     sys.path.insert(0, str(SOURCE))
     # Jobs import the library from this checkout, too, whichever environment they run in.
-    first, *others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if first != str(SOURCE):
-        os.environ["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(SOURCE), first, *others])
+    search = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if search[0] != str(SOURCE):
+        os.environ.update(
+            PYTHONPATH=os.pathsep.join(filter(None, [str(SOURCE), *search]))
         )
 # A thread that waits for others sleeps. By default it spins, and if another program uses a core, the thread that all
 # wait for may be the one that the spinning ones keep from running.
