@@ -18,7 +18,8 @@ HEAD = """# Configuration reference
 
 Printed by `python docs/configuration.py` from `workflow/schemas/config.schema.yaml` (types, ranges, units) and
 `config.yaml` (values of the full reproduction, explanations). Overlays replace keys of `config.yaml`
-([how](../config/README.md)). The result must contain every key, and a key that is not in this list is refused."""
+([how](../config/README.md)). A key that is left out has the value of `config.yaml`, which is also its default in the
+schema. A key that is not in this list is refused."""
 # Lists of the configuration, each with the definition of its entries in the schema.
 ENTRIES = {"corpora": "corpus", "tokenizers": "tokenizer", "models": "model"}
 BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pandas as pd
-from checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
-from job import announce, checkpoint_name, progress_of, run, shared_generator
-from measure_job import own_groups, write_measured
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.models.spread import refuse_several_devices
 from rareneurons.rows import rows_of_conditions, rows_of_documents
+from rareneurons_jobs.checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
+from rareneurons_jobs.job import announce, checkpoint_name, progress_of, run, shared_generator
+from rareneurons_jobs.measure_job import own_groups, write_measured
 
 
 def read_attention_evidence(job):
@@ -20,7 +20,7 @@ def read_attention_evidence(job):
     refuse_several_devices(architecture.model, "ablation of attention heads")
     rows = rows_of_conditions(pd.read_parquet(job.input.rows), job.params.conditions)
     heldout, discovery = (
-        rows_of_documents(rows, split, job.params.documents, shared_generator(job))
+        rows_of_documents(rows, split, job.params.documents, shared_generator(job, "attention"))
         for split in ("heldout", "discovery")
     )
     return AttentionEvidence(
@@ -65,7 +65,7 @@ def main(job):
             evidence,
             groups,
             replace(settings, batch_size=batch_size),
-            shared_generator(job),  # the same draws of documents at every checkpoint
+            shared_generator(job, "attention"),  # the same draws of documents at every checkpoint
             progress(job, documents, batch_size),
         ),
         settings.batch_size,

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from audit_job import write_findings
-from job import progress, run
-
 from rareneurons.errors import CheckpointError
 from rareneurons.model_folders.folders import weight_files
 from rareneurons.models.audit import StoredCheckpoint
 from rareneurons.models.weight_sample import weight_sample
 from rareneurons.models.weights import sha256_of, stored_places
 from rareneurons.tables import CheckpointName
+from rareneurons_jobs.audit_job import write_findings
+from rareneurons_jobs.job import progress, run
 
 
 def stored(name: CheckpointName, folder: Path) -> StoredCheckpoint:

@@ -5,15 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from audit_job import write_findings
-from job import progress_of, run
-
 from rareneurons.errors import CheckpointError
 from rareneurons.model_folders.config_file import config_of, differing_sizes
 from rareneurons.models.audit import StoredCheckpoint
 from rareneurons.models.hub import opened_on_hub
 from rareneurons.models.weight_sample import weight_sample
 from rareneurons.tables import CheckpointName
+from rareneurons_jobs.audit_job import write_findings
+from rareneurons_jobs.job import progress_of, run
 
 CONNECTIONS = 8
 

@@ -5,9 +5,8 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from multiprocessing import get_context
 
-from job import run, write_json, write_parquet
-
 from rareneurons import corpus
+from rareneurons_jobs.job import run, write_json, write_parquet
 
 
 def main(job):

@@ -1,7 +1,6 @@
 """What the verdicts read of a checkpoint, measured again under each of the authors' choices."""
 
 import pandas as pd
-from job import checkpoint_name, generator, read_array, run, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.comparison.choice_measures import ChoiceSettings, Selection, choice_measures
@@ -11,6 +10,7 @@ from rareneurons.evidence import Evidence
 from rareneurons.influence.sums import sums_of_arrays
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings
+from rareneurons_jobs.job import checkpoint_name, generator, read_array, run, write_parquet
 
 
 def main(job):
@@ -33,7 +33,7 @@ def main(job):
         sums_of_arrays(load_file(job.input.by_document)),
     )
     selection = Selection(*(pd.read_parquet(job.input[name]) for name in ("influence", "groups", "controls")))
-    write_parquet(choice_measures(evidence, selection, settings, generator(job)), job.output[0])
+    write_parquet(choice_measures(evidence, selection, settings, generator(job, "choice_measures")), job.output[0])
 
 
 run(main, snakemake)

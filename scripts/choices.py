@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from job import generator, read_table, run, write_csv, write_text
 
 from rareneurons.claims import Bounds, View
 from rareneurons.comparison.choices import choices_markdown, effects_of_choices, input_condition
 from rareneurons.models.audit import training_part
+from rareneurons_jobs.job import generator, read_table, run, write_csv, write_text
 
 
 def main(job):
@@ -23,7 +23,7 @@ def main(job):
         input_condition(job.params.conditions),
         View(*job.params.pair),
         Bounds(**job.params.bounds),
-        generator(job),
+        generator(job, "choices"),
     )
     write_csv(choices, job.output.csv)
     write_text(choices_markdown(choices), job.output.markdown)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from job import read_table, run, write_csv, write_text
-
 from rareneurons.claims import Bounds, View, claims_markdown, decide
+from rareneurons_jobs.job import read_table, run, write_csv, write_text
 
 
 def main(job):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from job import atomic, run
 
 from rareneurons.corpus import training_texts
 from rareneurons.tokens import open_tokenizer, token_counts, token_stream
+from rareneurons_jobs.job import atomic, run
 
 
 def main(job):

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from job import generator, read_table, run, write_csv
 
 from rareneurons.dynamics.top import turnover
 from rareneurons.dynamics.trends import first_plateau_steps, measure_trends
 from rareneurons.dynamics.untrained import beyond_untrained
 from rareneurons.models.audit import training_part
+from rareneurons_jobs.job import generator, read_table, run, write_csv
 
 
 def main(job):
@@ -19,7 +19,7 @@ def main(job):
         for files in (job.input.draws, job.input.influence)
     )
     found = [
-        measure_trends(tables.values(), draws, job.params.permutations, generator(job)),
+        measure_trends(tables.values(), draws, job.params.permutations, generator(job, "dynamics")),
         first_plateau_steps(training_part(read_table(job.input.regimes), audit)),
         turnover(influence, job.params.top),
         beyond_untrained(tables["joint"], draws),

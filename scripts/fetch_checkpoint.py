@@ -4,12 +4,11 @@ import json
 import os
 from pathlib import Path
 
-from job import remove, run, write_json
-
 from rareneurons.errors import HubError
 from rareneurons.model_folders.config_file import refuse_longer_rows
 from rareneurons.models.checkpoints import checked_config
 from rareneurons.models.hub import download
+from rareneurons_jobs.job import remove, run, write_json
 
 
 def main(job):

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
-from job import atomic, run
 
 from rareneurons.models.hub import hub_errors
+from rareneurons_jobs.job import atomic, run
 
 
 def main(job):

@@ -5,9 +5,8 @@ import shutil
 import urllib.request
 from pathlib import Path
 
-from job import FORBIDDEN, FULL, atomic, run
-
 from rareneurons.errors import CorpusError
+from rareneurons_jobs.job import FORBIDDEN, FULL, atomic, run
 
 
 def main(job):

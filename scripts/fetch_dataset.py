@@ -1,9 +1,9 @@
 """Stream the first documents of a Hugging Face data set into a file."""
 
 import pandas as pd
-from job import run, write_parquet
 
 from rareneurons.corpus import dataset_texts
+from rareneurons_jobs.job import run, write_parquet
 
 
 def main(job):

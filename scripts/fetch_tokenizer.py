@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from job import atomic, run
 
 from rareneurons.model_folders.tokenizer_files import TOKENIZER_FILES
 from rareneurons.models.hub import hub_errors
 from rareneurons.tokens import open_tokenizer
+from rareneurons_jobs.job import atomic, run
 
 
 def main(job):

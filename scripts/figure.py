@@ -5,11 +5,11 @@ from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
-from job import atomic, read_table, run
 from safetensors.numpy import load_file
 
 from rareneurons.figures import style
 from rareneurons.tables import last_checkpoints
+from rareneurons_jobs.job import atomic, read_table, run
 
 SELECTED = {
     "all": lambda table: table,

@@ -1,11 +1,11 @@
 """History of each model's final top neurons: their rank at every checkpoint, and when each entered for good."""
 
 import pandas as pd
-from job import run, write_csv
 
 from rareneurons.dynamics.top import final_top
 from rareneurons.groups import TOP_GROUPS
 from rareneurons.models.audit import training_part
+from rareneurons_jobs.job import run, write_csv
 
 
 def main(job):

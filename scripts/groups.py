@@ -1,7 +1,6 @@
 """Name the neuron groups of a checkpoint from its discovery documents, and draw their controls."""
 
 import pandas as pd
-from job import checkpoint_name, generator, read_array, read_arrays, run, write_parquet
 
 from rareneurons.groups import (
     chosen_by_shuffled_labels,
@@ -13,6 +12,7 @@ from rareneurons.groups import (
 from rareneurons.influence.label_shuffles import LabelShuffles
 from rareneurons.rows import in_condition
 from rareneurons.tables import measure_frame
+from rareneurons_jobs.job import checkpoint_name, generator, read_array, read_arrays, run, write_parquet
 
 
 def main(job):
@@ -27,7 +27,7 @@ def main(job):
         tuple(job.params.cuts),
         features,
         job.params.controls,
-        generator(job),
+        generator(job, "groups"),
         LabelShuffles.from_arrays(read_arrays(job.input.label_shuffles)),
     )
     write_parquet(name.labelled(groups), job.output.groups)

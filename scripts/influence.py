@@ -4,14 +4,22 @@ import logging
 
 import pandas as pd
 import torch
-from device import device_of
-from job import checkpoint_name, generator, progress_of, run, shared_generator, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
 from rareneurons.influence import last_mlp, sums
 from rareneurons.influence.label_shuffles import EffectsAtRows, label_shuffles
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.rows import condition_split_masks, labels_of
+from rareneurons_jobs.device import device_of
+from rareneurons_jobs.job import (
+    checkpoint_name,
+    generator,
+    progress_of,
+    run,
+    shared_generator,
+    write_arrays,
+    write_parquet,
+)
 
 
 def main(job):
@@ -36,7 +44,7 @@ def main(job):
         by_document, pairs = last_mlp.influence_by_document(
             layer.to(device_of(job.params.device, float64=True), torch.float32),
             trace,
-            last_mlp.reference_values(trace, settings["reference"], document, generator(job)),
+            last_mlp.reference_values(trace, settings["reference"], document, generator(job, "influence")),
             rows["target"].to_numpy(),
             document,
             condition_split_masks(rows),
@@ -56,7 +64,7 @@ def main(job):
     write_parquet(sums.with_experts(table, layer.expert), job.output.table)
     write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)
     shuffles = label_shuffles(
-        at_rows.values, document[chosen_on], labels[chosen_on], job.params.shuffles, shared_generator(job)
+        at_rows.values, document[chosen_on], labels[chosen_on], job.params.shuffles, shared_generator(job, "influence")
     )
     write_arrays(shuffles.arrays(), job.output.label_shuffles)
 

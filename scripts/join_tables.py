@@ -1,7 +1,8 @@
 """Put the tables of all checkpoints under one another."""
 
 import pandas as pd
-from job import run, write_csv
+
+from rareneurons_jobs.job import run, write_csv
 
 
 def main(job):

@@ -2,24 +2,26 @@
 
 import pandas as pd
 import torch
-from device import device_of
-from job import generator, progress, run, shared_generator
-from measure_job import read_evidence, read_groups, write_measured
 from safetensors.numpy import load_file
 
 from rareneurons.bands import rank_fraction_of
 from rareneurons.influence.last_mlp import reference_values
 from rareneurons.joint.estimates import JointEvidence, JointSettings, curve_of_doses, joint_estimates
 from rareneurons.stats import document_weights
+from rareneurons_jobs.device import device_of
+from rareneurons_jobs.job import generator, progress, run, shared_generator
+from rareneurons_jobs.measure_job import read_evidence, read_groups, write_measured
 
 
 def main(job):
     torch.set_num_threads(job.threads)
-    rng, settings = generator(job), dict(job.params.joint)
+    rng, settings = generator(job, "joint"), dict(job.params.joint)
     base, trace = vars(read_evidence(job)), load_file(job.input.trace)
     rows = base["rows"]
     heldout = rows.loc[rows["split"] == "heldout", "document"]
-    weights = {"all/heldout": document_weights(heldout.nunique(), settings.pop("bootstrap"), shared_generator(job))}
+    weights = {
+        "all/heldout": document_weights(heldout.nunique(), settings.pop("bootstrap"), shared_generator(job, "joint"))
+    }
     groups = read_groups(job)
     evidence = JointEvidence(
         **base | {"weights": weights},

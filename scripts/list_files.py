@@ -1,8 +1,7 @@
 """Commit and files of a checkpoint on the hub; nothing is downloaded."""
 
-from job import run, write_json
-
 from rareneurons.models.hub import listed_checkpoint
+from rareneurons_jobs.job import run, write_json
 
 
 def main(job):

@@ -2,12 +2,12 @@
 
 import pandas as pd
 import torch
-from device import device_of
-from job import generator, progress, read_array, run
-from measure_job import read_evidence, read_groups, write_measured
 
 from rareneurons.bands import read_counts
 from rareneurons.neuron_types.estimates import NeuronEvidence, NeuronTypeSettings, neuron_type_estimates
+from rareneurons_jobs.device import device_of
+from rareneurons_jobs.job import generator, progress, read_array, run
+from rareneurons_jobs.measure_job import read_evidence, read_groups, write_measured
 
 
 def main(job):
@@ -24,7 +24,7 @@ def main(job):
         device_of(job.params.device, float64=True),
         progress(f"neuron types {job.wildcards.model}/{job.wildcards.checkpoint}"),
     )
-    write_measured(neuron_type_estimates(evidence, read_groups(job), settings, generator(job)), job)
+    write_measured(neuron_type_estimates(evidence, read_groups(job), settings, generator(job, "neuron_types")), job)
 
 
 run(main, snakemake)

@@ -2,10 +2,10 @@
 
 import pandas as pd
 import torch
-from checkpoint_job import open_job_checkpoint, read_blocks
-from job import checkpoint_name, generator, progress, run, write_parquet
 
 from rareneurons.influence.other_layers import OtherLayersSettings, influence_of_layers
+from rareneurons_jobs.checkpoint_job import open_job_checkpoint, read_blocks
+from rareneurons_jobs.job import checkpoint_name, generator, progress, run, write_parquet
 
 
 def main(job):
@@ -18,7 +18,7 @@ def main(job):
         settings.pop("layers"),
         job.params.reference,
         OtherLayersSettings(**settings),
-        generator(job),
+        generator(job, "other_layers"),
         lambda what: progress(f"{what} of {job.wildcards.model}/{job.wildcards.checkpoint}"),
     )
     write_parquet(influence, job.output.influence)

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-from job import generator, read_array, read_table, run, write_csv
-
-from rareneurons.comparison.paper import line_table, paper_comparison, placed
+from rareneurons.comparison.paper import line_table, paper_comparison, paper_numbers, placed
 from rareneurons.influence.sums import FIELDS, InfluenceSums
+from rareneurons_jobs.job import generator, read_array, read_table, run, write_csv
 
 
 def main(job):
@@ -16,8 +14,8 @@ def main(job):
 
     tables = {Path(file).stem: read_table(file) for file in job.input.tables}
     given = job.params
-    numbers = placed(pd.read_csv(job.input.numbers), tables["regimes"], given.presets, tuple(given.pair))
-    lines = line_table(numbers, sums_of, given.bootstrap, generator(job))
+    numbers = placed(paper_numbers(), tables["regimes"], given.presets, tuple(given.pair))
+    lines = line_table(numbers, sums_of, given.bootstrap, generator(job, "paper_comparison"))
     write_csv(paper_comparison(numbers, tables, lines), job.output[0])
 
 

@@ -2,7 +2,7 @@
 
 from pkgutil import resolve_name
 
-from job import read_table, run, write_csv
+from rareneurons_jobs.job import read_table, run, write_csv
 
 
 def main(job):

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from job import run, write_csv
 
 from rareneurons.provenance import elbow_reasons, package_versions, provenance_frame, quantised_models
+from rareneurons_jobs.job import run, write_csv
 
 
 def main(job):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from job import run, write_text
 
 from rareneurons.report.run_report import SHOWN_WHOLE, TABLE_ROWS, run_report
+from rareneurons_jobs.job import run, write_text
 
 
 def first_rows(file):

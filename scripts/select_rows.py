@@ -2,16 +2,16 @@
 
 import numpy as np
 import pandas as pd
-from job import announce, atomic, generator, run, write_parquet
 
 from rareneurons import rows as selection
 from rareneurons.bands import ElbowRule, bands, frequency_table, read_counts
 from rareneurons.corpus import evaluation_documents
 from rareneurons.tokens import document_blocks, open_tokenizer, special_ids, visible_tokens
+from rareneurons_jobs.job import announce, atomic, generator, run, write_parquet
 
 
 def main(job):
-    settings, rng = job.params.rows, generator(job)
+    settings, rng = job.params.rows, generator(job, "rows")
     tokenizer = open_tokenizer(job.params.tokenizer)
     counts = read_counts(job.input.counts, len(tokenizer))
     frequencies = frequency_table(counts, special_ids(tokenizer), len(tokenizer))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
-from job import progress, run, write_arrays, write_json
 
 from rareneurons.models.spread import computing_devices
 from rareneurons.provenance import device_name
 from rareneurons.trace import trace_rows
+from rareneurons_jobs.checkpoint_job import open_job_checkpoint, read_blocks, smaller_batch_if_needed
+from rareneurons_jobs.job import progress, run, write_arrays, write_json
 
 
 def main(job):

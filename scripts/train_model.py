@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from device import device_of
-from job import announce, atomic, generator, progress, remove, run, write_csv
 
 from rareneurons.conventions import checkpoint_steps, neurons_of_mlp
 from rareneurons.models import training
 from rareneurons.models.training import Experts, Optimisation, Shape
+from rareneurons_jobs.device import device_of
+from rareneurons_jobs.job import announce, atomic, generator, progress, remove, run, write_csv
 
 
 def main(job):
@@ -23,7 +23,7 @@ def main(job):
     steps = checkpoint_steps(schedule["steps"], schedule.pop("save_every"))
     optimisation, tokens = Optimisation(**schedule), np.load(job.input.stream, mmap_mode="r")
     # A model's own seed decides alone; otherwise the run's and its name do.
-    rng = np.random.default_rng(entry["seed"]) if "seed" in entry else generator(job)
+    rng = np.random.default_rng(entry["seed"]) if "seed" in entry else generator(job, "train_model")
     model = untrained(job, schedule["block_length"], int(rng.integers(2**31)))
     begun = training.begin(model, optimisation, rng)
     kept = kept_state(job, tokens)

@@ -1,10 +1,10 @@
 """Train a byte-level BPE tokenizer on the training partition of a corpus."""
 
 import pandas as pd
-from job import atomic, run
 
 from rareneurons.corpus import training_texts
 from rareneurons.tokens import train_tokenizer
+from rareneurons_jobs.job import atomic, run
 
 
 def main(job):

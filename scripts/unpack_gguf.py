@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from job import atomic, run, write_json
-
 from rareneurons.gguf_files.model import unpack_model
 from rareneurons.gguf_files.reading import quantisation_in_words
 from rareneurons.model_folders.config_file import read_config, refuse_longer_rows
 from rareneurons.models.weights import sha256_of
+from rareneurons_jobs.job import atomic, run, write_json
 
 
 def main(job):

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from job import atomic, run
-
 from rareneurons.gguf_files.tokenizer import unpack_tokenizer
 from rareneurons.tokens import open_tokenizer
+from rareneurons_jobs.job import atomic, run
 
 
 def main(job):

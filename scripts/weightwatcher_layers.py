@@ -1,9 +1,8 @@
 """WeightWatcher on every weight matrix of a checkpoint."""
 
-from job import checkpoint_name, run, write_parquet
-
 from rareneurons.models.weights import weight_matrices
 from rareneurons.spectra.layers import weightwatcher_table
+from rareneurons_jobs.job import checkpoint_name, run, write_parquet
 
 
 def main(job):

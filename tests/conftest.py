@@ -9,6 +9,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -196,6 +197,32 @@ def copy_project(folder: Path) -> Path:
         shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     (target / "profiles").symlink_to("workflow/profiles")  # where Snakemake looks beside the Snakefile
     return target
+
+
+def remote_of(folder: Path, change: Callable[[Path], None] = lambda project: None) -> str:
+    """Address of the Snakefile of modules in a git repository that holds the project, with a change if one is given."""
+    project = copy_project(folder)
+    change(project)
+    for command in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "all"), ("tag", "v1")):
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        subprocess.run(["git", *identity, *command], cwd=project, check=True)
+    return f"git+file://{project}/workflow/Snakefile@v1"
+
+
+def user_folder(folder: Path, snakefile: str, prefix: str = "", names: str = "", more: str = "") -> Path:
+    """A folder of a user who imports the rules: a Snakefile, the smoke configuration as overlay, and nothing else."""
+    user = folder / "user"
+    user.mkdir()
+    shutil.copy(PROJECT / "config/smoke.yaml", user / "overlay.yaml")
+    place = f'    prefix: "{prefix}"\n' if prefix else ""
+    (user / "Snakefile").write_text(
+        'configfile: "overlay.yaml"\n'
+        "module rareneurons:\n"
+        f'    snakefile: "{snakefile}"\n'
+        f"    config: config\n{place}"
+        f"use rule * from rareneurons{names}\n{more}"
+    )
+    return user
 
 
 def snakemake(project: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:

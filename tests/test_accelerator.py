@@ -1,12 +1,10 @@
 """The same numbers on CUDA as on the CPU; skipped where there is no such device."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import NO_CLOSED_FORM, PROJECT, TINY, random_blocks, tiny_model
+from conftest import NO_CLOSED_FORM, TINY, random_blocks, tiny_model
 
 from rareneurons.attention.estimates import AttentionEvidence, AttentionSettings, attention_estimates
 from rareneurons.groups import ControlledGroup
@@ -18,9 +16,7 @@ from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.rows import candidate_rows
 from rareneurons.tables import MEASURE_KEYS, CheckpointName
 from rareneurons.trace import trace_rows
-
-sys.path.append(str(PROJECT / "scripts"))
-from checkpoint_job import smaller_batch_if_needed
+from rareneurons_jobs.checkpoint_job import smaller_batch_if_needed
 
 pytestmark = [
     pytest.mark.oracle,

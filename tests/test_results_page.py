@@ -1,4 +1,4 @@
-"""docs/results.md says what the kept tables say: its code prints what is below it, its sentences have no other numbers."""
+"""docs/results.md says what the kept tables say: its code prints what is below it, and its sentences agree with it."""
 
 import importlib.util
 import re

@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT
 
 from rareneurons.comparison import paper
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.regimes.curve import RankCurve
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
-NUMBERS = PROJECT / "workflow/resources/paper_numbers.csv"
 PAIR = ("rare", "common")
 NO_LINES = pd.DataFrame(columns=[*paper.NUMBERS, "n"])
 
@@ -27,7 +25,7 @@ def regimes(checkpoints=(("small", "step0", 40), ("small", "step9", 40), ("large
 
 
 def number(**given):
-    blank = dict.fromkeys(pd.read_csv(NUMBERS).columns, np.nan) | {"side": "condition", "definition": "theirs"}
+    blank = dict.fromkeys(paper.paper_numbers().columns, np.nan) | {"side": "condition", "definition": "theirs"}
     asked = {"table": "regimes", "group": "boost", "measure": "plateau_end", "part": "auto", "column": "value"}
     text = dict.fromkeys(("preset", "model", "part", "against", "statistic"), object)
     return pd.DataFrame([blank | asked | {"paper_value": 35, "unit": "neurons"} | given]).astype(text)
@@ -165,7 +163,7 @@ def test_a_run_without_the_numbers_needs_no_sums():
 
 def test_the_numbers_are_whole_and_ask_for_what_exists():
     """Of each: a source, a value or a range, a definition; and the lines can be read."""
-    numbers = pd.read_csv(NUMBERS)
+    numbers = paper.paper_numbers()
     assert not numbers.duplicated(["model", "first_step", "paper_quantity", "group"]).any()
     assert numbers[["paper", "source", "paper_quantity", "unit", "definition"]].notna().all(axis=None)
     assert numbers[["paper_value", "paper_low", "paper_high"]].notna().any(axis=1).all()

@@ -247,7 +247,7 @@ def test_parameters_in_a_bin_are_weights(folder, read):
 
 
 def test_want_of_memory_is_no_fault_of_the_files(folder, monkeypatch):
-    """The job then says what to lower; see scripts/job.py."""
+    """The job then says what to lower; see rareneurons_jobs/job.py."""
 
     def no_memory(*_arguments, **_settings):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")

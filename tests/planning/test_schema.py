@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from conftest import PROJECT
+from snakemake.utils import update_config
 
 from rareneurons.conventions import READABLE_SUFFIXES
 from rareneurons.errors import ConfigurationError
@@ -22,6 +23,46 @@ def shapes(value) -> Iterator[dict]:
     elif isinstance(value, list):
         for part in value:
             yield from shapes(part)
+
+
+def test_defaults_are_config_yaml():
+    """So that an overlay alone, as a workflow that imports this one has it, means what it means over config.yaml."""
+    assert configuration.with_defaults({}, SCHEMA) == yaml.safe_load((PROJECT / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("overlay", ["demo", "smoke"])
+def test_overlay_alone_is_the_configuration_that_it_is_over_config_yaml(overlay):
+    alone = yaml.safe_load((PROJECT / f"config/{overlay}.yaml").read_text())
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    update_config(config, alone)
+    assert configuration.validated(alone, SCHEMA) == configuration.validated(config, SCHEMA)
+
+
+def test_defaults_fill_mappings_key_by_key_and_nothing_else():
+    filled = configuration.with_defaults({"rows": {"elbow": {"mass": 0.5}, "conditions": []}, "keep": None}, SCHEMA)
+    assert filled["rows"]["elbow"] == {"rule": "kneedle", "mass": 0.5, "window": 2000}
+    assert filled["rows"]["conditions"] == []
+    assert filled["keep"] is None, "refused by its shape"
+    filled["models"].clear()
+    assert configuration.with_defaults({}, SCHEMA)["models"], "the schema itself stays as it is"
+
+
+def undescribed(shape: dict, key: str = "") -> list[str]:
+    """Keys of a mapping, and of mappings inside it, that the schema does not describe."""
+    found = []
+    for name, part in shape.get("properties", {}).items():
+        where = f"{key}{name}"
+        described = part.get("description") or SCHEMA["$defs"].get(part.get("$ref", "").rpartition("/")[2], {}).get(
+            "description"
+        )
+        found += [] if described else [where]
+        found += undescribed(part, f"{where}.")
+    return found
+
+
+def test_every_key_has_a_description():
+    assert undescribed({"properties": {"a": {"properties": {"b": {}}}}}) == ["a", "a.b"]
+    assert undescribed(SCHEMA) == []
 
 
 def with_patterns() -> list[dict]:

@@ -1,15 +1,10 @@
 """What the scripts that open a checkpoint share."""
 
-import sys
-
 import pytest
 import torch
-from conftest import PROJECT
 
 from rareneurons.errors import CheckpointError
-
-sys.path.append(str(PROJECT / "scripts"))
-from checkpoint_job import smaller_batch_if_needed
+from rareneurons_jobs.checkpoint_job import smaller_batch_if_needed
 
 pytestmark = pytest.mark.faults
 

@@ -3,19 +3,15 @@
 import errno
 import logging
 import os
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import PROJECT
 
+import rareneurons_jobs.job as shared
 from rareneurons.errors import CorpusError, DamagedFileError
-
-sys.path.append(str(PROJECT / "scripts"))
-import job as shared
 
 pytestmark = pytest.mark.faults
 

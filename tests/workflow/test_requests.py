@@ -20,12 +20,7 @@ RULES = {
     for file in (PROJECT / "workflow/rules").glob("*.smk")
     for name, text in re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", file.read_text(), flags=re.M)
 }
-LOCAL = {
-    name
-    for file in (PROJECT / "workflow/rules").glob("*.smk")
-    for names in re.findall(r"^localrules:\n((?:    .*\n)+)", file.read_text(), flags=re.M)
-    for name in re.findall(r"\w+", names)
-}
+LOCAL = {name for name, text in RULES.items() if "    localrule: True\n" in text}
 COSTS = loaded("costs")
 SLURM = yaml.safe_load((PROJECT / "workflow/profiles/slurm/config.yaml").read_text())
 

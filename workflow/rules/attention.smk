@@ -34,4 +34,4 @@ rule attention:
         device_map=config["device_map"],
         code=code_of("attention"),
     script:
-        "../../scripts/attention.py"
+        address("../../scripts/attention.py")

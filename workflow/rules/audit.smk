@@ -2,11 +2,6 @@
 # Also the origin of every number of the run.
 
 
-localrules:
-    list_files,
-    audit_hub,
-
-
 rule list_files:
     output:
         in_run("{model}/{checkpoint}/hub_files.json"),
@@ -19,6 +14,7 @@ rule list_files:
     # All models are listed and audited before the first download.
     priority: 20
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -29,7 +25,7 @@ rule list_files:
         revision=revision_of,
         code=code_of("list_files"),
     script:
-        "../../scripts/list_files.py"
+        address("../../scripts/list_files.py")
 
 
 rule audit_hub:
@@ -48,6 +44,7 @@ rule audit_hub:
         model=one_of(named(MODELS, "hub")),
     priority: 20
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -57,7 +54,7 @@ rule audit_hub:
         bounds=config["audit"],
         code=code_of("audit_hub"),
     script:
-        "../../scripts/audit_hub.py"
+        address("../../scripts/audit_hub.py")
 
 
 rule audit_folders:
@@ -85,7 +82,7 @@ rule audit_folders:
         bounds=config["audit"],
         code=code_of("audit_folders"),
     script:
-        "../../scripts/audit_folders.py"
+        address("../../scripts/audit_folders.py")
 
 
 rule audit:
@@ -105,7 +102,7 @@ rule audit:
     params:
         code=code_of("join_tables"),
     script:
-        "../../scripts/join_tables.py"
+        address("../../scripts/join_tables.py")
 
 
 rule provenance:
@@ -130,4 +127,4 @@ rule provenance:
         device=config["device"],
         code=code_of("provenance"),
     script:
-        "../../scripts/provenance.py"
+        address("../../scripts/provenance.py")

@@ -24,4 +24,4 @@ rule claims:
         replicate_of=derived_settings.replicate_of(config),
         code=code_of("claims"),
     script:
-        "../../scripts/claims.py"
+        address("../../scripts/claims.py")

@@ -1,17 +1,59 @@
 # Names and paths that all rule files share; functions only.
 import os
+import re
 import sys
 from pathlib import Path
 
 import yaml
+from snakemake.sourcecache import LocalGitFile
 
-BASE = Path(workflow.basedir)
-# Jobs import the library from this checkout, whichever environment they run in.
-sys.path.insert(0, str(BASE / "src"))
-os.environ.update(PYTHONPATH=str(BASE / "src"))
+# This folder, or one of a repository elsewhere.
+RULE_FILES = workflow.current_basedir
+SOURCE = Path(f"{RULE_FILES}").parents[1] / "src"
+if SOURCE.is_dir():
+    sys.path.insert(0, str(SOURCE))
+    # Jobs import the library from this checkout, too, whichever environment they run in.
+    search = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if search[0] != str(SOURCE):
+        os.environ.update(
+            PYTHONPATH=os.pathsep.join(filter(None, [str(SOURCE), *search]))
+        )
 # A thread that waits for others sleeps. By default it spins, and if another program uses a core, the thread that all
 # wait for may be the one that the spinning ones keep from running.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def source_file(path):
+    """A file of the workflow, by its path from workflow/; fetched by Snakemake if these rules are from a repository."""
+    return Path(workflow.source_path(f"../{path}"))
+
+
+def address(path):
+    """A script, by its path from the rule files.
+
+    Where the rules come from a git+file repository, Snakemake (9.27) takes a script's full address only.
+    """
+    if isinstance(RULE_FILES, LocalGitFile):
+        return RULE_FILES.join(path).get_path_or_uri(secret_free=True)
+    return path
+
+
+try:
+    import rareneurons
+    import rareneurons_jobs
+except ImportError:
+    raise WorkflowError(
+        f"{RULE_FILES}: these rules need the library rareneurons in the environment that Snakemake runs "
+        "in; install it from the same repository, at the same tag or commit: pip install 'git+<its address>@<tag>'"
+    ) from None
+VERSION = re.search(
+    r'__version__ = "(.+)"', source_file("../src/rareneurons/__init__.py").read_text()
+)[1]
+if VERSION != rareneurons.__version__:
+    raise WorkflowError(
+        f"{RULE_FILES}: these rules are of version {VERSION}, but the library rareneurons that is "
+        f"installed here is of version {rareneurons.__version__}; install the same: pip install 'git+<its address>@<tag>'"
+    )
 
 from rareneurons.errors import ConfigurationError
 from rareneurons.model_folders import branches, folders
@@ -30,13 +72,12 @@ from rareneurons.planning.tables import (
 try:
     config = configuration.validated(
         config,
-        yaml.safe_load((BASE / "workflow/schemas/config.schema.yaml").read_text()),
+        yaml.safe_load(source_file("schemas/config.schema.yaml").read_text()),
     )
 except ConfigurationError as error:
     raise WorkflowError(f"Configuration: {error}") from None
 
-# Digest of a script and of all project code that it imports.
-code_of = ProjectCode(BASE / "src", BASE / "scripts").digest
+CODE = ProjectCode(Path(rareneurons.__file__).parents[1])
 CORPORA = {entry["name"]: entry for entry in config["corpora"]}
 TOKENIZERS = {entry["name"]: entry for entry in config["tokenizers"]}
 MODELS = {entry["name"]: entry for entry in config["models"]}
@@ -46,6 +87,17 @@ CONDITION_PAIR = derived_settings.condition_pair(config)
 # What verdicts are drawn from, and what they depend on.
 CLAIM_TABLES = [*MEASURES, "dynamics", "audit", "groups", "group_match"]
 CLAIM_BOUNDS = derived_settings.claim_bounds(config)
+# Files of workflow/report/.
+CAPTIONED = [
+    "workflow",
+    *FIGURES,
+    *(table.name for table in TABLES.values() if table.captioned),
+]
+
+
+def code_of(script, *modules):
+    """Digest of a script and of all project code that it imports, the modules that it imports by name included."""
+    return CODE.digest(source_file(f"../scripts/{script}.py"), *modules)
 
 
 def in_run(path):
@@ -140,29 +192,50 @@ def table_in_report(name):
 
 def caption_of(name):
     """The caption of a job of a rule with a wildcard."""
-    return CaptionFile(str(BASE / f"workflow/report/{name}.rst"))
+    return CaptionFile(str(source_file(f"report/{name}.rst")))
 
 
 def captions():
     """Name of a figure or table -> its caption, reStructuredText with Jinja's expressions."""
-    return {
-        file.stem: file.read_text()
-        for file in sorted((BASE / "workflow/report").glob("*.rst"))
-    }
+    return {name: source_file(f"report/{name}.rst").read_text() for name in CAPTIONED}
 
 
 def neuron_pages():
     return expand(in_run("neurons/{model}.html"), model=MODELS)
 
 
+def own(file):
+    """A file of the user's, as an input: where the configuration says, whatever prefix a module gives to other paths."""
+    return local(file)
+
+
 def checkpoint_input(wildcards):
     """What a job needs on disk before it can open the checkpoint."""
     entry = MODELS[wildcards.model]
+    if entry["source"] == "local":
+        return checkpoint_files(entry["folders"][wildcards.checkpoint])
+    if entry["source"] == "hub":
+        return in_run(f"{wildcards.model}/{wildcards.checkpoint}/weights")
+    return made_once(wildcards.model)
+
+
+def made_once(model):
+    """The folder that a rule makes of all checkpoints of a trained model, or of a GGUF file's one."""
+    return in_run(f"{model}/training" if model in TRAINED else f"inputs/gguf/{model}")
+
+
+def checkpoint_files(folder):
+    return list(map(own, folders.checkpoint_files(folder) or [folder]))
+
+
+def checkpoint_folder(wildcards, input):
+    """The folder that holds config.json and the weights."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] == "local":
+        return entry["folders"][wildcards.checkpoint]
     if entry["source"] == "train":
-        return in_run(f"{wildcards.model}/training")
-    folder = checkpoint_folder(wildcards)
-    local = entry["source"] == "local"
-    return local and folders.checkpoint_files(folder) or folder
+        return f"{input.checkpoint}/{wildcards.checkpoint}"
+    return str(input.checkpoint)
 
 
 def checkpoint_dates(wildcards):
@@ -170,19 +243,7 @@ def checkpoint_dates(wildcards):
     entry = MODELS[wildcards.model]
     if entry["source"] != "local":
         return {}
-    return folders.dates_and_sizes(checkpoint_folder(wildcards))
-
-
-def checkpoint_folder(wildcards):
-    """The folder that holds config.json and the weights."""
-    entry = MODELS[wildcards.model]
-    if entry["source"] == "train":
-        return in_run(f"{wildcards.model}/training/{wildcards.checkpoint}")
-    if entry["source"] == "hub":
-        return in_run(f"{wildcards.model}/{wildcards.checkpoint}/weights")
-    if entry["source"] == "gguf":
-        return in_run(f"inputs/gguf/{wildcards.model}")
-    return entry["folders"][wildcards.checkpoint]
+    return folders.dates_and_sizes(entry["folders"][wildcards.checkpoint])
 
 
 def revision_of(wildcards):
@@ -190,39 +251,26 @@ def revision_of(wildcards):
     return branches.revision_of(MODELS[wildcards.model], wildcards.checkpoint)
 
 
-def folders_of(wildcards):
+def weights_of_folders(wildcards):
+    """What the audit of a trained or local model, or of a GGUF file's, reads: a folder that a rule makes, or own files."""
+    entry = MODELS[wildcards.model]
+    if entry["source"] != "local":
+        return made_once(wildcards.model)
+    return [
+        file
+        for folder in entry["folders"].values()
+        for file in checkpoint_files(folder)
+    ]
+
+
+def folders_of(wildcards, input):
     """Checkpoint -> folder, of a trained or local model, or of a GGUF file's."""
     entry = MODELS[wildcards.model]
     if entry["source"] == "local":
         return entry["folders"]
     if entry["source"] == "gguf":
-        return {"main": in_run(f"inputs/gguf/{wildcards.model}")}
-    training = in_run(f"{wildcards.model}/training")
-    return {name: f"{training}/{name}" for name in checkpoints_of(wildcards.model)}
-
-
-def weights_of_folders(wildcards):
-    """What the audit of a trained or local model, or of a GGUF file's, reads: folders that rules make, or own files."""
-    entry = MODELS[wildcards.model]
-    if entry["source"] == "train":
-        return in_run(f"{wildcards.model}/training")
-    places = folders_of(wildcards).values()
-    if entry["source"] == "gguf":
-        return list(places)
-    return [
-        file
-        for folder in places
-        for file in folders.checkpoint_files(folder) or [folder]
-    ]
-
-
-def tokenizer_folder(name):
-    entry = TOKENIZERS[name]
-    return (
-        entry["folder"]
-        if entry["source"] == "local"
-        else in_run(f"inputs/tokenizers/{name}")
-    )
+        return {"main": input[0]}
+    return {name: f"{input[0]}/{name}" for name in checkpoints_of(wildcards.model)}
 
 
 def tokenizer_input(name):
@@ -230,8 +278,16 @@ def tokenizer_input(name):
 
     Of a local folder every file, because the folder's own date stays when one of them is rewritten in place.
     """
-    folder = tokenizer_folder(name)
-    return tokenizer_files(folder) if TOKENIZERS[name]["source"] == "local" else folder
+    entry = TOKENIZERS[name]
+    if entry["source"] == "local":
+        return list(map(own, tokenizer_files(entry["folder"])))
+    return in_run(f"inputs/tokenizers/{name}")
+
+
+def tokenizer_folder(wildcards, input):
+    """The folder that holds tokenizer.json."""
+    entry = TOKENIZERS[wildcards.tokenizer]
+    return entry["folder"] if entry["source"] == "local" else str(input.tokenizer)
 
 
 def states_of_own_files(corpus=None, tokenizer=None):
@@ -241,7 +297,7 @@ def states_of_own_files(corpus=None, tokenizer=None):
         files += own_files.of_corpus(CORPORA[corpus])
     if tokenizer is not None:
         entry = TOKENIZERS[tokenizer]
-        files += tokenizer_input(tokenizer) if entry["source"] == "local" else []
+        files += tokenizer_files(entry["folder"]) if entry["source"] == "local" else []
         files += (
             [entry["counts"]["file"]] if entry["counts"]["source"] == "file" else []
         )
@@ -260,7 +316,12 @@ def corpus_files(wildcards):
         return [in_run(f"{folder}/{Path(entry['file']).name}")]
     if entry["source"] == "datasets":
         return [in_run(f"{folder}/documents.parquet")]
-    return own_files.of_corpus(entry)
+    return own_corpus_files(wildcards)
+
+
+def own_corpus_files(wildcards):
+    """The user's own files that a corpus is read from."""
+    return [own(file) for file in own_files.of_corpus(CORPORA[wildcards.corpus])]
 
 
 def counted_by(source):
@@ -274,7 +335,7 @@ def counted_by(source):
 def counts_file(tokenizer):
     counts = TOKENIZERS[tokenizer]["counts"]
     if counts["source"] == "file":
-        return counts["file"]
+        return own(counts["file"])
     return in_run(f"inputs/counts/{tokenizer}/counts.npy")
 
 

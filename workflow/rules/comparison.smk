@@ -3,10 +3,6 @@
 
 rule paper_comparison:
     input:
-        # relative, so that a copy of the project finds it unchanged
-        numbers=os.path.relpath(
-            Path(workflow.basedir) / "workflow/resources/paper_numbers.csv"
-        ),
         tables=expand(
             in_run("tables/{table}.csv"),
             table=["regimes", "coordination", "organization"],
@@ -34,7 +30,7 @@ rule paper_comparison:
         seed=config["seed"],
         code=code_of("paper_comparison"),
     script:
-        "../../scripts/paper_comparison.py"
+        address("../../scripts/paper_comparison.py")
 
 
 rule choice_measures:
@@ -67,7 +63,7 @@ rule choice_measures:
         seed=config["seed"],
         code=code_of("choice_measures"),
     script:
-        "../../scripts/choice_measures.py"
+        address("../../scripts/choice_measures.py")
 
 
 rule choices:
@@ -94,4 +90,4 @@ rule choices:
         seed=config["seed"],
         code=code_of("choices"),
     script:
-        "../../scripts/choices.py"
+        address("../../scripts/choices.py")

@@ -2,13 +2,6 @@
 
 
 # Local rules run where snakemake was started. Only there do the retries of a rule not multiply.
-localrules:
-    fetch_corpus,
-    fetch_dataset,
-    fetch_tokenizer,
-    fetch_counts,
-
-
 rule fetch_corpus:
     output:
         in_run("inputs/downloads/{corpus}/{file}"),
@@ -20,6 +13,7 @@ rule fetch_corpus:
         corpus=one_of(named(CORPORA, "hub")),
         file="[^/]+",
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -29,12 +23,12 @@ rule fetch_corpus:
         corpus=lambda wildcards: CORPORA[wildcards.corpus],
         code=code_of("fetch_corpus"),
     script:
-        "../../scripts/fetch_corpus.py"
+        address("../../scripts/fetch_corpus.py")
 
 
 rule fetch_dataset:
     input:
-        lambda wildcards: own_files.of_corpus(CORPORA[wildcards.corpus]),
+        own_corpus_files,
     output:
         in_run("inputs/downloads/{corpus}/documents.parquet"),
     log:
@@ -44,6 +38,7 @@ rule fetch_dataset:
     wildcard_constraints:
         corpus=one_of(named(CORPORA, "datasets")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -54,7 +49,7 @@ rule fetch_dataset:
         files=lambda wildcards: states_of_own_files(corpus=wildcards.corpus),
         code=code_of("fetch_dataset"),
     script:
-        "../../scripts/fetch_dataset.py"
+        address("../../scripts/fetch_dataset.py")
 
 
 rule corpus:
@@ -77,7 +72,7 @@ rule corpus:
         files=lambda wildcards: states_of_own_files(corpus=wildcards.corpus),
         code=code_of("build_corpus"),
     script:
-        "../../scripts/build_corpus.py"
+        address("../../scripts/build_corpus.py")
 
 
 rule train_tokenizer:
@@ -104,7 +99,7 @@ rule train_tokenizer:
         ],
         code=code_of("train_tokenizer"),
     script:
-        "../../scripts/train_tokenizer.py"
+        address("../../scripts/train_tokenizer.py")
 
 
 rule fetch_tokenizer:
@@ -117,6 +112,7 @@ rule fetch_tokenizer:
     wildcard_constraints:
         tokenizer=one_of(named(TOKENIZERS, "hub")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -127,12 +123,12 @@ rule fetch_tokenizer:
         revision=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["revision"],
         code=code_of("fetch_tokenizer"),
     script:
-        "../../scripts/fetch_tokenizer.py"
+        address("../../scripts/fetch_tokenizer.py")
 
 
 rule unpack_gguf_tokenizer:
     input:
-        file=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["file"],
+        file=lambda wildcards: own(TOKENIZERS[wildcards.tokenizer]["file"]),
     output:
         folder=directory(in_run("inputs/tokenizers/{tokenizer}")),
     log:
@@ -150,7 +146,7 @@ rule unpack_gguf_tokenizer:
         states=lambda wildcards, input: own_files.states_of([input.file]),
         code=code_of("unpack_gguf_tokenizer"),
     script:
-        "../../scripts/unpack_gguf_tokenizer.py"
+        address("../../scripts/unpack_gguf_tokenizer.py")
 
 
 rule token_stream:
@@ -174,11 +170,11 @@ rule token_stream:
     resources:
         **needs("token_stream"),
     params:
-        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        tokenizer=tokenizer_folder,
         files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         code=code_of("count_tokens"),
     script:
-        "../../scripts/count_tokens.py"
+        address("../../scripts/count_tokens.py")
 
 
 rule fetch_counts:
@@ -191,6 +187,7 @@ rule fetch_counts:
     wildcard_constraints:
         tokenizer=one_of(counted_by("url")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -201,4 +198,4 @@ rule fetch_counts:
         sha256=lambda wildcards: TOKENIZERS[wildcards.tokenizer]["counts"]["sha256"],
         code=code_of("fetch_counts"),
     script:
-        "../../scripts/fetch_counts.py"
+        address("../../scripts/fetch_counts.py")

@@ -20,7 +20,7 @@ rule table:
     params:
         code=code_of("join_tables"),
     script:
-        "../../scripts/join_tables.py"
+        address("../../scripts/join_tables.py")
 
 
 rule dynamics:
@@ -51,7 +51,7 @@ rule dynamics:
         seed=config["seed"],
         code=code_of("dynamics"),
     script:
-        "../../scripts/dynamics.py"
+        address("../../scripts/dynamics.py")
 
 
 rule final_top:
@@ -74,4 +74,4 @@ rule final_top:
         condition=config["groups"]["condition"],
         code=code_of("final_top"),
     script:
-        "../../scripts/final_top.py"
+        address("../../scripts/final_top.py")

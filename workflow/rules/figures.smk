@@ -37,4 +37,4 @@ rule figure:
         caption=lambda wildcards: caption_of(wildcards.figure),
         code=lambda wildcards: code_of("figure", FIGURES[wildcards.figure].module),
     script:
-        "../../scripts/figure.py"
+        address("../../scripts/figure.py")

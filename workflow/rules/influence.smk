@@ -30,4 +30,4 @@ rule influence:
         seed=config["seed"],
         code=code_of("influence"),
     script:
-        "../../scripts/influence.py"
+        address("../../scripts/influence.py")

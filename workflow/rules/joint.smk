@@ -33,4 +33,4 @@ rule joint:
         seed=config["seed"],
         code=code_of("joint"),
     script:
-        "../../scripts/joint.py"
+        address("../../scripts/joint.py")

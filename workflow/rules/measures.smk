@@ -35,4 +35,4 @@ rule measure:
             "measure", MEASURE_FUNCTIONS[wildcards.measure].module
         ),
     script:
-        "../../scripts/measure.py"
+        address("../../scripts/measure.py")

@@ -1,10 +1,6 @@
 # Checkpoints: trained by the workflow, fetched from the hub, or unpacked from a GGUF file. Local folders are used in place.
 
 
-localrules:
-    fetch_checkpoint,
-
-
 rule train_model:
     input:
         stream=lambda wildcards: in_run(
@@ -38,7 +34,7 @@ rule train_model:
         device=config["device"],
         code=code_of("train_model"),
     script:
-        "../../scripts/train_model.py"
+        address("../../scripts/train_model.py")
 
 
 rule fetch_checkpoint:
@@ -59,6 +55,7 @@ rule fetch_checkpoint:
     wildcard_constraints:
         model=one_of(named(MODELS, "hub")),
     retries: 2
+    localrule: True
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
@@ -69,12 +66,12 @@ rule fetch_checkpoint:
         block_length=config["rows"]["block_length"],
         code=code_of("fetch_checkpoint"),
     script:
-        "../../scripts/fetch_checkpoint.py"
+        address("../../scripts/fetch_checkpoint.py")
 
 
 rule unpack_gguf:
     input:
-        file=lambda wildcards: MODELS[wildcards.model]["file"],
+        file=lambda wildcards: own(MODELS[wildcards.model]["file"]),
     output:
         folder=directory(in_run("inputs/gguf/{model}")),
     log:
@@ -93,4 +90,4 @@ rule unpack_gguf:
         block_length=config["rows"]["block_length"],
         code=code_of("unpack_gguf"),
     script:
-        "../../scripts/unpack_gguf.py"
+        address("../../scripts/unpack_gguf.py")

@@ -26,4 +26,4 @@ rule organization:
         seed=config["seed"],
         code=code_of("organization"),
     script:
-        "../../scripts/organization.py"
+        address("../../scripts/organization.py")

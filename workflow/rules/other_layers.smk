@@ -30,4 +30,4 @@ rule other_layers:
         device=config["device"],
         code=code_of("other_layers"),
     script:
-        "../../scripts/other_layers.py"
+        address("../../scripts/other_layers.py")

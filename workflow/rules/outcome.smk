@@ -7,7 +7,9 @@ from rareneurons.planning.devices import refuse_build_without
 from rareneurons.errors import RunError
 from rareneurons.planning import outcome
 
-MISSING = Path(in_run("missing.md"))
+# The run's folder, below the prefix of a module that has one.
+RUN_FOLDER = Path(workflow.modifier.modify_path(in_run("claims.md"))).parent
+MISSING = RUN_FOLDER / "missing.md"
 
 
 def refuse_unwritable(path):
@@ -27,13 +29,13 @@ def refuse_braces(path):
 
 
 refuse_unwritable(".snakemake/locks")
-refuse_braces(workflow.basedir)
+refuse_braces(workflow.current_basedir)
 
 
 def begin():
-    refuse_unwritable(in_run(""))
+    refuse_unwritable(RUN_FOLDER)
     refuse_absent_device()
-    outcome.remove_leftovers(in_run(""))  # this run has the lock, no other writes here
+    outcome.remove_leftovers(RUN_FOLDER)  # this run has the lock, no other writes here
     MISSING.unlink(missing_ok=True)
     look_at_jobs_once()
 
@@ -60,22 +62,28 @@ def look_at_jobs_once():
 
 
 def say_where_to_look():
-    if not Path(in_run("claims.md")).exists():
+    if not (RUN_FOLDER / "claims.md").exists():
         return
     print(
-        f"\nFinished. Open {in_run('report.html')}; verdicts: {in_run('claims.md')}; tables: {in_run('tables/')}"
+        f"\nFinished. Open {RUN_FOLDER}/report.html; verdicts: {RUN_FOLDER}/claims.md; tables: {RUN_FOLDER}/tables/"
     )
 
 
 def say_what_is_missing():
-    """Print what failed, why, and how to go on; write that and what is missing for it to missing.md."""
+    """Print what failed, why, and how to go on; write that and what is missing for it to missing.md.
+
+    Jobs of other rules than these, of a workflow that imports them, are left out.
+    """
     dag = workflow.dag
     failed = {
         part
         for job in workflow.scheduler.failed
         for part in getattr(job, "jobs", [job])
+        if is_of_run(part)
     }
-    unfinished = set(dag.needrun_jobs()) - failed
+    unfinished = set(filter(is_of_run, dag.needrun_jobs())) - failed
+    if not failed | unfinished:
+        return
     lost = unfinished & set(dag.bfs(dag.depending, *failed))
     summary = outcome.summary(
         [outcome.Failure(name_of(job), Path(job.log[0])) for job in failed],
@@ -86,10 +94,14 @@ def say_what_is_missing():
     listing = outcome.listing(
         [file for job in failed | unfinished for file in job.output]
     )
-    title = f"# What is missing in {in_run('')}"
+    title = f"# What is missing in {RUN_FOLDER}/"
     MISSING.parent.mkdir(parents=True, exist_ok=True)
     MISSING.write_text("\n".join([title, "", *summary, "", *listing, ""]))
     print("", *summary, f"What is missing: {MISSING}", sep="\n", file=sys.stderr)
+
+
+def is_of_run(job):
+    return any(Path(log).is_relative_to(RUN_FOLDER) for log in job.log)
 
 
 def name_of(job):

@@ -28,4 +28,4 @@ rule paper_table:
         caption=lambda wildcards: caption_of(wildcards.table),
         code=lambda wildcards: code_of("paper_table", TABLES[wildcards.table].module),
     script:
-        "../../scripts/paper_table.py"
+        address("../../scripts/paper_table.py")

@@ -26,7 +26,7 @@ rule regimes:
         seed=config["seed"],
         code=code_of("regimes"),
     script:
-        "../../scripts/regimes.py"
+        address("../../scripts/regimes.py")
 
 
 rule groups:
@@ -58,7 +58,7 @@ rule groups:
         seed=config["seed"],
         code=code_of("groups"),
     script:
-        "../../scripts/groups.py"
+        address("../../scripts/groups.py")
 
 
 rule neuron_types:
@@ -90,4 +90,4 @@ rule neuron_types:
         seed=config["seed"],
         code=code_of("neuron_types"),
     script:
-        "../../scripts/neuron_types.py"
+        address("../../scripts/neuron_types.py")

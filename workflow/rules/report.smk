@@ -3,13 +3,13 @@
 
 rule neuron_pages:
     input:
-        every_checkpoint("influence.parquet"),
-        every_checkpoint("neurons.parquet"),
-        every_checkpoint("groups.parquet"),
-        expand(
-            in_run("inputs/rows/{tokenizer}/frequencies.parquet"),
-            tokenizer=sorted({entry["tokenizer"] for entry in MODELS.values()}),
-        ),
+        influence=every_checkpoint("influence.parquet"),
+        neurons=every_checkpoint("neurons.parquet"),
+        groups=every_checkpoint("groups.parquet"),
+        types=[
+            in_run(f"inputs/rows/{entry['tokenizer']}/frequencies.parquet")
+            for entry in MODELS.values()
+        ],
     output:
         neuron_pages(),
     log:
@@ -23,17 +23,10 @@ rule neuron_pages:
         **needs("small"),
     params:
         conditions=CONDITION_PAIR,
-        checkpoints={
-            model: {name: in_run(f"{model}/{name}") for name in checkpoints_of(model)}
-            for model in MODELS
-        },
-        types={
-            model: in_run(f"inputs/rows/{entry['tokenizer']}/frequencies.parquet")
-            for model, entry in MODELS.items()
-        },
+        models=list(MODELS),
         code=code_of("neuron_pages"),
     script:
-        "../../scripts/neuron_pages.py"
+        address("../../scripts/neuron_pages.py")
 
 
 rule report:
@@ -55,8 +48,10 @@ rule report:
     params:
         config=config,
         captions=captions(),
-        benchmarks=in_run("benchmarks"),
+        benchmarks=lambda wildcards, input: str(
+            Path(input.claims).with_name("benchmarks")
+        ),
         neuron_pages={model: f"neurons/{model}.html" for model in MODELS},
         code=code_of("report"),
     script:
-        "../../scripts/report.py"
+        address("../../scripts/report.py")

@@ -39,7 +39,9 @@ def sizes_of(wildcards, input):
     """Sizes of a job's inputs, and of the model or the last layer among them."""
     names = dict(input.items())
     if "checkpoint" in names:
-        return job_resources.sizes_of_checkpoint(input, checkpoint_folder(wildcards))
+        return job_resources.sizes_of_checkpoint(
+            input, checkpoint_folder(wildcards, input)
+        )
     if "last_layer" in names:
         return job_resources.sizes_of_last_layer(
             input, names["last_layer"], names.get("trace")

@@ -21,7 +21,7 @@ rule rows:
     resources:
         **needs("rows"),
     params:
-        tokenizer=lambda wildcards: tokenizer_folder(wildcards.tokenizer),
+        tokenizer=tokenizer_folder,
         files=lambda wildcards: states_of_own_files(tokenizer=wildcards.tokenizer),
         rows=config["rows"],
         pair=CONDITION_PAIR,
@@ -31,7 +31,7 @@ rule rows:
         seed=config["seed"],
         code=code_of("select_rows"),
     script:
-        "../../scripts/select_rows.py"
+        address("../../scripts/select_rows.py")
 
 
 rule conditions_table:
@@ -54,4 +54,4 @@ rule conditions_table:
     params:
         code=code_of("join_tables"),
     script:
-        "../../scripts/join_tables.py"
+        address("../../scripts/join_tables.py")

@@ -33,7 +33,7 @@ rule spectra:
         seed=config["seed"],
         code=code_of("spectra"),
     script:
-        "../../scripts/spectra.py"
+        address("../../scripts/spectra.py")
 
 
 rule weightwatcher:
@@ -58,4 +58,4 @@ rule weightwatcher:
         seed=config["seed"],
         code=code_of("weightwatcher_layers"),
     script:
-        "../../scripts/weightwatcher_layers.py"
+        address("../../scripts/weightwatcher_layers.py")

@@ -30,4 +30,4 @@ rule trace:
         device_map=config["device_map"],
         code=code_of("trace"),
     script:
-        "../../scripts/trace.py"
+        address("../../scripts/trace.py")

@@ -1,6 +1,7 @@
 """The numbers known of the paper, each beside the run's nearest one."""
 
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ SOURCES = {
     "value": ["value", "ci_low", "ci_high", "n"],
     "null_mean": ["null_mean", "null_low", "null_high", "null_n"],
 }
+
+
+def paper_numbers() -> pd.DataFrame:
+    """The numbers known of the paper and its siblings (``paper_numbers.csv``): one row per number."""
+    return pd.read_csv(Path(__file__).with_name("paper_numbers.csv"))
 
 
 def placed(

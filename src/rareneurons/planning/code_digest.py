@@ -6,34 +6,44 @@ was edited.
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+DATA = ("templates/*", "*.csv")  # what a package holds beside its modules
 
 
 class ProjectCode:
-    """The Python files of a project.
+    """The modules of a project.
 
-    A file is read once: one object serves one plan.
+    A file is read once: one object serves one plan. The digest does not depend on where the files are, so that a
+    checkout, an installed package and a script that was fetched from a repository give the same one.
     """
 
-    def __init__(self, source: Path, scripts: Path) -> None:
-        """Take modules of packages from ``source`` and modules beside the scripts from ``scripts``."""
-        self.source, self.scripts = source, scripts
+    def __init__(self, source: Path) -> None:
+        """Take modules of the project's packages (``rareneurons*``) from the folder ``source``."""
+        self.source = source
         self._read: dict[Path, tuple[str, list[Path]]] = {}
 
-    def digest(self, script: str, *modules: str) -> str:
+    def digest(self, script: Path, *modules: str) -> str:
         """Digest of a script, of modules that it imports by name while it runs, and of all that these import.
 
-        Comments and layout do not count. Templates beside a module (``templates/*``) do.
+        Comments and layout do not count. A package's own data do: templates and tables beside its modules.
 
         Args:
-            script: name of a script, without its ending.
+            script: its file.
             modules: dotted names.
 
         Raises:
             FileNotFoundError: there is no such script or module.
         """
-        return self._digest_of([self.scripts / f"{script}.py", *map(self.file_of, modules)])
+        read = self.imported_files([script, *map(self.file_of, modules)])
+        digest = hashlib.sha256()
+        for file in [script, *(file for file in read if file != script)]:
+            digest.update(self._code_and_imports(file)[0].encode())
+        for folder in sorted({file.parent for file in read if file != script}):
+            for data in sorted(file for pattern in DATA for file in folder.glob(pattern)):
+                digest.update(data.read_bytes())
+        return digest.hexdigest()[:16]
 
     def file_of(self, module: str) -> Path:
         """The file of a module of the project.
@@ -41,10 +51,9 @@ class ProjectCode:
         Raises:
             FileNotFoundError: there is none.
         """
-        files = self._files_named(module)
-        if not files:
-            raise FileNotFoundError(f"{module}: no such module below {self.source} or {self.scripts}")
-        return files[0]
+        for file in self._files_named(module):
+            return file
+        raise FileNotFoundError(f"{module}: no such module below {self.source}")
 
     def imported_files(self, files: Iterable[Path]) -> list[Path]:
         """Project files that some files import, directly or not, themselves included; sorted."""
@@ -57,16 +66,6 @@ class ProjectCode:
                 waiting.extend(self._code_and_imports(current)[1])
         return sorted(found)
 
-    def _digest_of(self, files: Iterable[Path]) -> str:
-        digest = hashlib.sha256()
-        read = self.imported_files(files)
-        for file in read:
-            digest.update(self._code_and_imports(file)[0].encode())
-        for folder in sorted({file.parent for file in read}):
-            for template in sorted(folder.glob("templates/*")):
-                digest.update(template.read_bytes())
-        return digest.hexdigest()[:16]
-
     def _code_and_imports(self, file: Path) -> tuple[str, list[Path]]:
         """What a file says, comments and layout aside, and the project files that it imports."""
         if file not in self._read:
@@ -75,14 +74,11 @@ class ProjectCode:
             self._read[file] = ast.dump(tree), imported
         return self._read[file]
 
-    def _files_named(self, module: str) -> list[Path]:
-        place = Path(*module.split("."))
-        candidates = (
-            self.source / place.with_suffix(".py"),
-            self.source / place / "__init__.py",
-            self.scripts / place.with_suffix(".py"),
-        )
-        return [file for file in candidates if file.exists()]
+    def _files_named(self, module: str) -> Iterator[Path]:
+        # In an installed environment, other projects' packages are in the same folder.
+        if module.startswith("rareneurons"):
+            place = self.source.joinpath(*module.split("."))
+            yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists())
 
 
 def _imported_modules(tree: ast.AST) -> list[str]:

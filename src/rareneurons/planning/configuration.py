@@ -1,5 +1,6 @@
 """Check a configuration before any job starts: shape by the JSON schema, sense by the rules below."""
 
+import copy
 import logging
 import math
 import os
@@ -41,18 +42,35 @@ def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     """The configuration that a run works with: checked, models written out, keys in a fixed order.
 
     Args:
-        config: as Snakemake read it, overlays included.
+        config: as Snakemake read it: an overlay alone, or over config.yaml.
         schema: JSON schema of the configuration.
 
     Raises:
         ConfigurationError: names the first offending key.
     """
+    config = with_defaults(config, schema)
     validate_shape(config, schema)
     written_out = expanded(config, folders.models_in)
     validate_sense(written_out, os.path.exists)
     refuse_local_models(written_out)
     refuse_empty_folders(written_out)
     return in_fixed_order(written_out)
+
+
+def with_defaults(config: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the schema's default for each key that it leaves out, in mappings inside it, too.
+
+    Args:
+        config: any mapping; what is not a mapping where one is expected stays, for :func:`validate_shape` to refuse.
+        shape: JSON schema of the mapping.
+    """
+    complete = dict(config)
+    for key, part in shape["properties"].items():
+        if "default" in part:
+            complete.setdefault(key, copy.deepcopy(part["default"]))
+        elif "properties" in part and isinstance(complete.setdefault(key, {}), Mapping):
+            complete[key] = with_defaults(complete[key], part)
+    return complete
 
 
 def in_fixed_order(value: Any) -> Any:

@@ -54,7 +54,8 @@ class Table:
     file is a measure table, of which ``dynamics`` and the claims take their numbers. ``computed_by``: the function by
     which rule ``measure`` computes that file; without one it has a rule of its own. ``function`` and ``reads``: rule
     ``paper_table`` calls this function (``module:name``) of ``rareneurons`` with these tables. Other tables have a rule
-    of their own. ``exists``: whether a configuration has it.
+    of their own. ``captioned``: a file of this name in ``workflow/report/`` explains it in the report; without one, the
+    figure of the same name does, if there is one. ``exists``: whether a configuration has it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Table:
     computed_by: MeasureFunction | None = None
     function: str = ""
     reads: tuple[str, ...] = ()
+    captioned: bool = False
     exists: Callable[[Config], bool] = always
 
     @property
@@ -85,7 +87,13 @@ TABLES: dict[str, Table] = {
         Table("neuron_types", REGIMES, joined=True),
         Table("groups", REGIMES, joined=True),
         Table("group_match", REGIMES, joined=True),
-        Table("paper_table_1", COORDINATION, function="coordination.estimates:paper_table", reads=("coordination",)),
+        Table(
+            "paper_table_1",
+            COORDINATION,
+            function="coordination.estimates:paper_table",
+            reads=("coordination",),
+            captioned=True,
+        ),
         Table(
             "coordination",
             COORDINATION,
@@ -93,23 +101,35 @@ TABLES: dict[str, Table] = {
             measure=True,
             computed_by=MeasureFunction("coordination.estimates:coordination_estimates", coordination_draws),
         ),
-        Table("paper_table_3", ORGANIZATION, function="organization.estimates:paper_table", reads=("organization",)),
+        Table(
+            "paper_table_3",
+            ORGANIZATION,
+            function="organization.estimates:paper_table",
+            reads=("organization",),
+            captioned=True,
+        ),
         Table("organization", ORGANIZATION, joined=True, measure=True),
         Table("attention", ATTENTION, joined=True, measure=True),
         Table("dynamics", COURSE_OF_TRAINING),
         Table("final_top", COURSE_OF_TRAINING),
-        Table("paper_table_2", SPECTRA, function="spectra.paper_table:paper_table", reads=("spectra", "dynamics")),
+        Table(
+            "paper_table_2",
+            SPECTRA,
+            function="spectra.paper_table:paper_table",
+            reads=("spectra", "dynamics"),
+            captioned=True,
+        ),
         Table("spectra", SPECTRA, joined=True, measure=True),
         Table("weightwatcher", SPECTRA, joined=True),
         Table("joint", JOINT, joined=True, measure=True),
         Table("loss_by_frequency", JOINT, joined=True),
-        Table("paper_comparison", BESIDE_THE_PAPER),
+        Table("paper_comparison", BESIDE_THE_PAPER, captioned=True),
         Table("choices", BESIDE_THE_PAPER),
         Table("other_layers", MORE, joined=True, exists=has_other_layers),
         Table("screening", MORE, joined=True, exists=has_other_layers),
-        Table("conditions", MODELS_AND_DATA),
+        Table("conditions", MODELS_AND_DATA, captioned=True),
         Table("audit", MODELS_AND_DATA),
-        Table("provenance", MODELS_AND_DATA),
+        Table("provenance", MODELS_AND_DATA, captioned=True),
     )
 }
 MEASURES = [table.name for table in TABLES.values() if table.measure]

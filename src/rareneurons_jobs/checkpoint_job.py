@@ -4,22 +4,22 @@ import atexit
 import os
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from device import device_of
-from job import announce
 
 from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.checkpoints import open_checkpoint
 from rareneurons.tokens import Blocks
+from rareneurons_jobs.device import device_of
+from rareneurons_jobs.job import announce
 
 T = TypeVar("T")
 
 
-def open_job_checkpoint(job, dtype: torch.dtype = torch.float32) -> Architecture:
+def open_job_checkpoint(job: Any, dtype: torch.dtype = torch.float32) -> Architecture:
     """The job's checkpoint, in the given precision on the configured device or devices, with the job's threads."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(job.threads)

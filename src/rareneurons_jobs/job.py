@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ class _Lines:
         pass
 
 
-def run(main: Callable, job) -> None:
+def run(main: Callable, job: Any) -> None:
     """Call ``main(job)`` with everything printed going to the job's log; exit 1 with a message if it fails."""
     warnings.filterwarnings("ignore", category=FutureWarning)
     started = time.time()
@@ -60,7 +61,7 @@ def run(main: Callable, job) -> None:
         sys.exit(message_of(error, job))
 
 
-def message_of(error: BaseException, job) -> str:
+def message_of(error: BaseException, job: Any) -> str:
     """What a user can do about an error, as a line; empty for an error of the code, whose traceback is needed."""
     folder = Path(job.output[0]).parent
     if isinstance(error, DamagedFileError):
@@ -100,13 +101,13 @@ READERS: dict[str, Callable] = {
 }
 
 
-def is_of_run(file: str, job) -> bool:
+def is_of_run(file: str, job: Any) -> bool:
     """Whether a file is one that this run made, in results/<run>/, where its logs are, too."""
     run_folder = str(job.log[0]).split("/logs/")[0]
     return file.startswith(f"{run_folder}/")
 
 
-def damaged_input(job) -> str:
+def damaged_input(job: Any) -> str:
     """The message about an input that this run made and that cannot be read; empty where all can be.
 
     Asked after an error: no job is whole without its inputs, so a damaged one is the cause.
@@ -141,7 +142,7 @@ def announce(text: str) -> None:
     print(text, file=_Lines())
 
 
-BAR = {"mininterval": PROGRESS_SECONDS, "delay": PROGRESS_SECONDS, "ascii": True, "ncols": 90}
+BAR: dict[str, Any] = {"mininterval": PROGRESS_SECONDS, "delay": PROGRESS_SECONDS, "ascii": True, "ncols": 90}
 
 
 def progress(description: str) -> Callable[[Collection], Iterable]:
@@ -156,24 +157,21 @@ def progress_of(description: str, total: int, unit: str) -> Iterator[Callable[[i
         yield bar.update
 
 
-def computed(job) -> str:
-    """What a job computes: the measure, where one rule computes several, else what its rule is named after."""
-    return job.wildcards.get("measure", job.rule)
+def generator(job: Any, computed: str) -> np.random.Generator:
+    """Random generator of this job: the run's seed, the name of what is computed and the job's wildcards decide it.
+
+    The rule's name has no part in it: a workflow that imports the rule under another name gets the same numbers.
+    """
+    others = [value for name, value in job.wildcards.items() if name != "measure"]  # the name says the measure
+    return shared_generator(job, "/".join([computed, *map(str, others)]))
 
 
-def generator(job) -> np.random.Generator:
-    """Random generator of this job: the run's seed, what is computed and the other wildcards decide it."""
-    others = [value for name, value in job.wildcards.items() if name != "measure"]
-    name = "/".join([computed(job), *map(str, others)])
-    return np.random.default_rng([job.params.seed, zlib.crc32(name.encode())])
+def shared_generator(job: Any, computed: str) -> np.random.Generator:
+    """Random generator in the same state for all jobs that compute the same: the run's seed and that name decide it."""
+    return np.random.default_rng([job.params.seed, zlib.crc32(computed.encode())])
 
 
-def shared_generator(job) -> np.random.Generator:
-    """Random generator in the same state for all jobs that compute the same: the run's seed and that decide it."""
-    return np.random.default_rng([job.params.seed, zlib.crc32(computed(job).encode())])
-
-
-def checkpoint_name(job) -> CheckpointName:
+def checkpoint_name(job: Any) -> CheckpointName:
     """Identity columns of the checkpoint this job is about."""
     return CheckpointName(job.wildcards.model, job.wildcards.checkpoint)
 

@@ -1,13 +1,13 @@
 """What the two audits share: findings are said at once and written as a table."""
 
 import logging
-
-from job import announce, write_parquet
+from typing import Any
 
 from rareneurons.models.audit import StoredCheckpoint, checkpoint_audit
+from rareneurons_jobs.job import announce, write_parquet
 
 
-def write_findings(job, found: list[StoredCheckpoint]) -> None:
+def write_findings(job: Any, found: list[StoredCheckpoint]) -> None:
     """Audit one model's checkpoints; every finding goes to the terminal, all numbers into the table."""
     audit = checkpoint_audit(found, **job.params.bounds)
     for row in audit[audit["left_out"]].itertuples():
