@@ -9,9 +9,10 @@ from rareneurons.claims import Bounds, View, claims_markdown, decide
 
 def main(job):
     tables = {Path(file).stem: read_table(file) for file in job.input}
+    firmness = tables.pop("firmness", None)
     claims = decide(tables, View(*job.params.pair), Bounds(**job.params.bounds))
     write_csv(claims, job.output.csv)
-    write_text(claims_markdown(claims), job.output.markdown)
+    write_text(claims_markdown(claims, firmness), job.output.markdown)
 
 
 run(main, snakemake)
