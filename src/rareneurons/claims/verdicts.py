@@ -147,7 +147,7 @@ def decide(
         view: which neurons, controls, rows and documents.
         bounds: decision bounds.
         claims: the claims to decide. The p of a model are adjusted for one another, so fewer claims are adjusted less.
-        kept: model -> claim -> a decision that stays as it is, see :func:`decisions_on`.
+        kept: model -> claim -> a decision that stays as it is, see :func:`decisions_on`. It has no row.
 
     Returns:
         ``CLAIM_COLUMNS``; ``model`` is ``ALL_MODELS`` over models. ``value`` is NaN where nothing is measured.
@@ -160,7 +160,9 @@ def decide(
     }
     rows = []
     for claim in claims:
-        decisions = {model: mine[claim.name] for model, mine in found.items()}
+        decisions = {
+            model: mine[claim.name] for model, mine in found.items() if claim.name not in kept.get(model, NOTHING_KEPT)
+        }
         if len(decisions) > 1:
             below = claim.mean_supports_below
             decisions[ALL_MODELS] = over_models(decisions, None if below is None else below(bounds))

@@ -187,8 +187,7 @@ def effects_of_choices(
     """
     keys = ["claim", "model"]
     decided = decisions_by_model(tables, own, bounds)
-    proper = decide(tables, own, bounds, kept=decided)
-    proper = proper[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
+    proper = decide(tables, own, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
     frames = []
     for choice in choices_for(by_input):
         made = tables_with(choice, tables, measured, spectra_draws, own, bounds, rng)

@@ -36,7 +36,7 @@ def firmness_of_verdicts(
         choice, ``reason`` is that of the measure. ``changed``: whether the verdict is another one than the run's own.
     """
     decided = decisions_by_model(tables, own, bounds)
-    frames = [decide(tables, own, bounds, kept=decided).assign(choice=OWN, reason="")]
+    frames = [decide(tables, own, bounds).assign(choice=OWN, reason="")]
     for choice in choices:
         made = tables_of_choice(choice, tables, measured)
         verdicts = decide(made, choice.view(own), bounds, kept=untouched(choice, decided))

@@ -77,7 +77,7 @@ def _draw(axis: Axes, rows: pd.DataFrame, names: list[str]) -> None:
 
 
 # In the matrix of choices a cell also has a sign, the one that the report's verdicts have.
-SIGNS = {"supported": "+", "contradicted": "−", "undecided": "?"}
+SIGNS = {"supported": "+", "contradicted": "×", "undecided": "?"}
 CELL = 0.3  # inches, the height of a cell
 
 
@@ -119,6 +119,11 @@ def _draw_cell(axis: Axes, row: dict[Any, Any], column: int, line: int) -> None:
     if not row["changed"]:
         frame = {"edgecolor": NULL_COLOUR, "linewidth": 0.4, "zorder": 2}
     axis.add_patch(Rectangle((column - 0.45, line - 0.45), 0.9, 0.9, facecolor=colour, **frame))
-    value = f"\n{row['value']:.2g}" if np.isfinite(row["value"]) else ""
-    text = f"{SIGNS.get(row['verdict'], '·')}{value}"
+    sign = SIGNS.get(row["verdict"], "·")
+    text = f"{sign}\n{_short(row['value'])}" if np.isfinite(row["value"]) else sign
     axis.text(column, line, text, ha="center", va="center", fontsize=SMALLEST_TEXT, linespacing=1.0, zorder=4)
+
+
+def _short(value: float) -> str:
+    """A number that fits a cell: at most seven characters."""
+    return f"{value:.2g}" if abs(value) >= 0.001 or value == 0 else f"{value:.0e}"
