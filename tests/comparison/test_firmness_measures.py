@@ -179,7 +179,8 @@ def numbers(tables, pair, statistic="mean_abs"):
         found[f"dimension of {group}"] = value_of(
             tables["coordination"], pair[0], group, "effective_dimension", against="matched"
         )
-        found[f"factor of {group}"] = value_of(tables["organization"], pair[0], group, "common_factor")
+        divided = tables["organization"].query("measure == 'separation' and against == 'rotation' and group == @group")
+        found[f"divided rows of {group}"] = divided["n"].iloc[0]  # chance has a part in the division itself
         found[f"joint effect of {group}"] = value_of(
             tables["joint"], both, group, "delta_loss", "matched_rows", "difference", "matched"
         )

@@ -21,7 +21,7 @@ from rareneurons.claims.tails import HILL
 from rareneurons.conventions import TOP
 from rareneurons.dynamics.trends import measure_trends
 from rareneurons.groups import MATCH_QUALITY, TOP_GROUPS, ControlKind
-from rareneurons.joint.estimates import DELTA_LOSS
+from rareneurons.joint.measures import DELTA_LOSS
 from rareneurons.organization.estimates import COMMON_FACTOR, DIVISION_POWER, PLANTED_CORRELATION, SEPARATION
 from rareneurons.regimes.curve import Statistic
 from rareneurons.regimes.estimates import N_NEURONS, OF_READING, PLATEAU, POWER
@@ -38,6 +38,7 @@ READ = {
     "joint": (DELTA_LOSS,),
     "dynamics": (DELTA_LOSS,),
 }
+MEASURED_TABLES = tuple(READ)  # what is measured again under each choice that ought not to matter
 WITH_PARTS = ("regimes", "group_match", "joint", "dynamics")  # tables of which verdicts read all parts
 Reference = Literal["mean", "zero", "resample"]
 NUMBERS = ["value", "ci_low", "ci_high", "p_value", "n", "verdict"]

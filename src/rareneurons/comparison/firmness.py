@@ -7,8 +7,7 @@ import pandas as pd
 
 from rareneurons.claims import CLAIMS, Bounds, Decision, View, decide, decisions_by_model
 from rareneurons.claims.firmness import NOT_COMPUTED, OWN
-from rareneurons.comparison.choices import NOT_RECOMPUTED, Choice, untouched
-from rareneurons.comparison.firmness_measures import MEASURED_TABLES
+from rareneurons.comparison.choices import MEASURED_TABLES, NOT_RECOMPUTED, Choice, untouched
 from rareneurons.dynamics.untrained import UNTRAINED
 from rareneurons.rows import LEAST_DOCUMENTS
 

@@ -34,7 +34,8 @@ from rareneurons.influence.label_shuffles import EffectsAtRows, LabelShuffles, l
 from rareneurons.influence.last_mlp import influence_by_document, reference_values
 from rareneurons.influence.sums import InfluenceSums, blocked_arrays, influence_frame, sums_of_arrays
 from rareneurons.influence.tiles import DeltaLoss, PairCounts, sum_by_document, tiles_of
-from rareneurons.joint.estimates import ALL_ROWS, MATCHED_ROWS, JointEvidence, JointSettings, joint_estimates
+from rareneurons.joint.estimates import ALL_ROWS, JointEvidence, JointSettings, joint_estimates
+from rareneurons.joint.measures import MATCHED_ROWS
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.organization.estimates import ROTATION
 from rareneurons.organization.settings import OrganizationSettings
@@ -50,7 +51,6 @@ from rareneurons.rows import (
 from rareneurons.stats import document_weights
 from rareneurons.tables import CheckpointName, measure_frame
 
-MEASURED_TABLES = ("regimes", "group_match", "coordination", "organization", "joint", "dynamics")
 OF_C8 = (TOP, SELECTIVE)  # the groups that C8 looks at
 NEURONS_AT_A_TIME = 512
 
