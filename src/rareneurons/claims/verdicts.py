@@ -105,7 +105,7 @@ def decisions_on(
     if view.group is not None:
         return decisions
     about = {claim.name: with_premise(decisions[claim.name], adjusted) for claim in claims if claim.has_premise}
-    return decisions | about | kept
+    return {**decisions, **about, **kept}
 
 
 def _by_rule(
@@ -120,7 +120,8 @@ def _by_rule(
     found = {SELECTIVITY: selectivity, **kept}
     found = {claim.name: found.get(claim.name) or claim.rule(tables, view, bounds) for claim in claims}
     rests_on_p = {claim.name: claim.rests_on_p for claim in claims if not claim.secondary}
-    return found | with_adjusted_p({name: found[name] for name in rests_on_p}, rests_on_p, bounds.alpha) | kept
+    adjusted = with_adjusted_p({name: found[name] for name in rests_on_p}, rests_on_p, bounds.alpha)
+    return {**found, **adjusted, **kept}
 
 
 def decisions_by_model(

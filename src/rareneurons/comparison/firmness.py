@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from rareneurons.claims import CLAIMS, Bounds, Decision, View, decide, decisions_by_model
@@ -48,8 +47,12 @@ def firmness_of_verdicts(
     places = pd.MultiIndex.from_frame(found[["claim", "model"]])
     found = found.assign(own_verdict=verdict_of.reindex(places).to_numpy())
     found["changed"] = (found["verdict"] != found["own_verdict"]) & (found["verdict"] != NOT_COMPUTED)
-    order = [PRIMARY.index(claim) for claim in found["claim"]], [list(decided).index(model) for model in found["model"]]
-    return found.iloc[np.lexsort((np.arange(len(found)), order[1], order[0]))][COLUMNS].reset_index(drop=True)
+    models = list(decided)
+    place = [
+        (PRIMARY.index(claim), models.index(model)) for claim, model in zip(found["claim"], found["model"], strict=True)
+    ]
+    order = sorted(range(len(place)), key=place.__getitem__)  # choices stay in their order
+    return found.iloc[order][COLUMNS].reset_index(drop=True)
 
 
 def tables_of_choice(
