@@ -13,6 +13,7 @@ SHUFFLED_PREFIX = "shuffled_"  # begins the name of a condition whose labels wer
 NOISE = "noise"  # the condition of neurons whose true effects are zero
 # How the names of files end that documents are read from.
 READABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz", ".csv", ".txt", ".parquet")
+LAST_UNTRAINED = 1  # steps 0 and 1 have the same weights where warm-up begins at learning rate 0
 ALL_MODELS = "all"  # in place of a model's name where a row of claims is about all models
 TOP_SIZE = 33  # neurons before the paper's first fixed cut, ln rank 3.5
 TOP = "top_33"  # the TOP_SIZE neurons with the largest influence on rare rows

@@ -92,6 +92,16 @@ def test_unmeasured_numbers_are_said():
     assert "no row of this group in tables/organization.csv" in claims.loc["C4", "sentence"]
 
 
+def test_markdown_says_how_firm_each_verdict_is():
+    claims = decide(tables_for(["a", "b"]), VIEW, BOUNDS)
+    place = {"claim": "C3", "model": "b"}
+    rows = [{"choice": "own", "verdict": "undecided"}, {"choice": "x", "verdict": "supported", "changed": True}]
+    text = claims_markdown(claims, pd.DataFrame([{"changed": False} | place | row for row in rows]))
+    sentence = claims.set_index(["claim", "model"]).loc[("C3", "b"), "sentence"]
+    assert text.count("other choices") == 1
+    assert f"{sentence} 0 of 1 other choices give the same verdict (supported with x)." in text
+
+
 def test_markdown_reads_claim_by_claim_and_ends_with_what_would_decide():
     claims = decide(tables_for(["a", "b"]), VIEW, BOUNDS)
     text = claims_markdown(claims)

@@ -6,7 +6,7 @@ import pytest
 from pictures import A, B
 
 from rareneurons.comparison.choices import COLUMNS
-from rareneurons.figures.comparison import effects_of_choices
+from rareneurons.figures.comparison import effects_of_choices, firmness
 
 pytestmark = pytest.mark.usefixtures("style")
 
@@ -63,3 +63,25 @@ def test_a_claim_that_is_not_measured_is_drawn_without_a_point():
     figure = effects_of_choices(pd.DataFrame([one]))
     figure.canvas.draw()
     assert figure.axes[0].get_title() == A
+
+
+def firmness_rows():
+    rows = [("C1", "own", "supported", 0.31, False), ("C1", "x", "undecided", -0.00077, True)]
+    rows += [("C8", "own", "contradicted", np.nan, False), ("C8", "x", "not computed", np.nan, False)]
+    columns = ["claim", "choice", "verdict", "value", "changed"]
+    return pd.concat([pd.DataFrame(rows, columns=columns).assign(model=model) for model in (A, B)])
+
+
+def test_firmness_is_a_matrix_of_claims_and_choices_per_model():
+    figure = firmness(firmness_rows())
+    figure.canvas.draw()
+    assert [axis.get_title() for axis in figure.axes] == [A, B]
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["C1", "C8"]
+    assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["own", "x"]
+    cells = {text.get_position(): text.get_text() for text in axis.texts}
+    assert cells == {(0, 0): "+\n0.31", (1, 0): "?\n-8e-04", (0, 1): "×", (1, 1): "·"}
+    thick = [patch.get_xy() for patch in axis.patches if patch.get_linewidth() > 1]
+    assert thick == [pytest.approx((0.55, -0.45))]
+    colours = {patch.get_facecolor() for patch in axis.patches}
+    assert len(colours) == 4, "each verdict has a colour of its own"

@@ -103,6 +103,13 @@ def test_checkpoints_of_a_model_and_its_last(model, names, last):
     assert configuration.last_checkpoint_of(model) == last
 
 
+@pytest.mark.parametrize(
+    ("steps", "untrained"), [([512, 0, 1], "step0"), ([1, 512], "step1"), ([0], ""), ([2, 512], ""), (["main"], "")]
+)
+def test_the_untrained_checkpoint_is_an_earlier_one_at_step_0_or_1(steps, untrained):
+    assert configuration.untrained_checkpoint_of({"source": "hub", "checkpoints": steps}) == untrained
+
+
 def test_a_gguf_file_inside_a_package_gets_its_path(tmp_path, monkeypatch):
     (tmp_path / "some_model").mkdir()
     (tmp_path / "some_model/__init__.py").write_text("raise RuntimeError('imported')")

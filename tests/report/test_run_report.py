@@ -32,6 +32,17 @@ def test_verdict_table_comes_first_and_says_all(page):
     assert "Statistic: C1.statistic. Rule: rule of C1. Evidence: 0.4." in text_of(page)
 
 
+def test_how_firm_a_verdict_is_stands_with_it():
+    rows = [{"choice": "own", "changed": False, "verdict": "supported"}] + [
+        {"choice": "x", "changed": False, "verdict": "supported"}
+    ]
+    firmness = pd.DataFrame([{"claim": "C1", "model": "small"} | row for row in rows])
+    tables = run_parts()["tables"] | {"firmness": (firmness, 2)}
+    page = text_of(planted_report(tables=tables))
+    assert page.count("1 of 1 other choices gives the same verdict.") == 1
+    assert "C1 is supported. 1 of 1 other" in page
+
+
 def test_claims_over_models_and_needs_are_shown_where_there_are_any():
     claims = run_parts()["claims"]
     over = claims.head(1).assign(model="all", need="4,000 rows")

@@ -58,7 +58,7 @@ def test_everything_promised_is_there(smoke_run):
             assert {"group", "layer", "neuron"} <= set(pd.read_parquet(folder / f"{name}.parquet"))
         assert len(pd.read_parquet(folder / "neurons.parquet")) == 256
     others = ("groups", "group_match", "neuron_types", "weightwatcher", "conditions", "dynamics", "final_top")
-    for name in (*MEASURES, *others, "audit", "provenance", "choices", "paper_comparison"):
+    for name in (*MEASURES, *others, "audit", "provenance", "choices", "firmness", "paper_comparison"):
         assert (results / "tables" / f"{name}.csv").exists()
     assert {file.stem for file in (results / "tables").iterdir()} == set(TABLES) - {"other_layers", "screening"}
     for name in ("coordination", "spectra"):
@@ -120,6 +120,22 @@ def test_mean_effects_equal_hooked_passes_of_a_trained_checkpoint(smoke_run):
                 largest = max(largest, abs(np.abs(mine).mean() - absolute[condition, split, neuron]))
     assert absolute.max() > 1e-4, "effects must be far above the tolerance"
     assert largest < 1e-6
+
+
+def test_firmness_has_every_claim_and_choice_and_is_said_with_the_verdict(smoke_run):
+    """C5 to C7 are not computed under other choices; claims.md and the report count the others."""
+    run = smoke_run / "results/smoke"
+    firmness = pd.read_csv(run / "tables/firmness.csv")
+    assert firmness.groupby("claim")["choice"].nunique().eq(8).all()
+    others = firmness[firmness["choice"] != "own"]
+    not_computed = others["verdict"] == "not computed"
+    assert set(others.loc[not_computed, "claim"]) == {"C5", "C6", "C7"}
+    assert others["reason"].notna()[not_computed].all()
+    own = firmness[firmness["choice"] == "own"].merge(pd.read_csv(run / "claims.csv"), on=["claim", "model"])
+    assert len(own) == 8
+    assert (own["verdict_x"] == own["verdict_y"]).all()
+    for page in ("claims.md", "report.html"):
+        assert (run / page).read_text().count("of 7 other choices give") == 5
 
 
 def test_choices_stand_beside_the_run_s_own_verdicts(smoke_run):
@@ -237,11 +253,12 @@ def test_analysis_parameter_reruns_that_analysis_alone(smoke_run):
     assert plan.pop("measure") == 2
     assert set(plan) == {
         *("table", "figure", "paper_table", "dynamics", "claims", "report", "all"),
-        *("choice_measures", "choices", "paper_comparison"),
+        *("choice_measures", "choices", "firmness_measures", "firmness", "paper_comparison"),
     }
     assert plan["table"] == 1
     assert plan["paper_table"] == 2
-    assert figures == {"coordination", "coordination_rows", "dynamics", "course", "selectivity", "choices"}
+    beside = {"choices", "firmness"}
+    assert figures == {"coordination", "coordination_rows", "dynamics", "course", "selectivity"} | beside
     assert plan["figure"] == len(figures)
 
 
@@ -257,15 +274,21 @@ def test_library_edit_reruns_its_dependents_and_a_comment_does_not(smoke_run):
         module.write_text(original)
     assert plan.pop("organization") == 2
     after = {"dynamics", "claims", "report", "all", "choice_measures", "choices", "paper_comparison"}
+    after |= {"firmness_measures", "firmness"}
     assert set(plan) == {"table", "paper_table", "figure", *after}
     assert plan["paper_table"] == 2
-    assert figures == {"organization", "communities", "dynamics", "course", "selectivity", "choices"}
+    assert figures == {"organization", "communities", "dynamics", "course", "selectivity", "choices", "firmness"}
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "redrawn"),
     [
-        ("src/rareneurons/figures/comparison.py", '"ratio of exponents"', '"exponents, ratio"', {"choices"}),
+        (
+            "src/rareneurons/figures/comparison.py",
+            '"ratio of exponents"',
+            '"exponents, ratio"',
+            {"choices", "firmness"},
+        ),
         ("src/rareneurons/planning/figures.py", '"largest eigenvalue', '"top eigenvalue', {"weightwatcher"}),
         ("src/rareneurons/figures/style.py", "COLUMN_WIDTH = 3.35", "COLUMN_WIDTH = 3.3", set(FIGURES)),
         ("workflow/report/hill_plot.rst", "Hill exponent", "Exponent", set()),

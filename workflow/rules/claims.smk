@@ -3,7 +3,10 @@
 
 rule claims:
     input:
-        expand(in_run("tables/{table}.csv"), table=CLAIM_TABLES),
+        expand(
+            in_run("tables/{table}.csv"),
+            table=CLAIM_TABLES + ["firmness"] * derived_settings.has_firmness(config),
+        ),
     output:
         csv=report(
             in_run("claims.csv"), caption="../report/claims.rst", category="Claims"

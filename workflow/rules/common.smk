@@ -155,6 +155,21 @@ def tracked_backwards(*files):
     return inputs
 
 
+def untrained_checkpoint(wildcards):
+    """The checkpoint before training that joint ablation is compared with; empty where a model has none."""
+    return configuration.untrained_checkpoint_of(MODELS[wildcards.model])
+
+
+def untrained_trace(wildcards):
+    """The trace and the last layer of that checkpoint."""
+    name = untrained_checkpoint(wildcards)
+    files = ("trace", "last_layer") if name else ()
+    return {
+        f"untrained_{file}": in_run(f"{wildcards.model}/{name}/{file}.safetensors")
+        for file in files
+    }
+
+
 def tables():
     return [in_run(f"tables/{table.name}.csv") for table in tables_of_run(config)]
 

@@ -91,3 +91,65 @@ rule choices:
         code=code_of("choices"),
     script:
         address("../../scripts/choices.py")
+
+
+rule firmness_measures:
+    input:
+        unpack(untrained_trace),
+        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
+        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
+        rows=rows_of_model("rows.parquet"),
+    output:
+        in_run("{model}/{checkpoint}/firmness.parquet"),
+    log:
+        in_run("logs/firmness_measures/{model}/{checkpoint}.log"),
+    benchmark:
+        in_run("benchmarks/firmness_measures/{model}/{checkpoint}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: threads("firmness_measures")
+    resources:
+        **needs("firmness_measures"),
+        gpu=accelerators(),
+    params:
+        firmness=config["firmness"],
+        pair=CONDITION_PAIR,
+        untrained=untrained_checkpoint,
+        rows={name: config["rows"][name] for name in ("conditions", "discovery_share")},
+        influence=config["influence"],
+        regimes=config["regimes"],
+        groups={name: config["groups"][name] for name in ("controls", "shuffles")},
+        joint=config["joint"],
+        coordination=config["coordination"],
+        organization=config["organization"],
+        device=config["device"],
+        seed=config["seed"],
+        code=code_of("firmness_measures"),
+    script:
+        address("../../scripts/firmness_measures.py")
+
+
+rule firmness:
+    input:
+        tables=expand(in_run("tables/{table}.csv"), table=CLAIM_TABLES),
+        measured=last_checkpoints("firmness.parquet"),
+    output:
+        table_in_report("firmness"),
+    log:
+        in_run("logs/firmness.log"),
+    benchmark:
+        in_run("benchmarks/firmness.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        firmness=config["firmness"],
+        pair=CONDITION_PAIR,
+        reference=config["influence"]["reference"],
+        conditions=config["rows"]["conditions"],
+        bounds=CLAIM_BOUNDS,
+        code=code_of("firmness"),
+    script:
+        address("../../scripts/firmness.py")

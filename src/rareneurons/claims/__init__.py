@@ -13,11 +13,12 @@ A new claim takes a module with its rule, an entry in ``verdicts.CLAIMS`` and it
 """
 
 from rareneurons.claims.bounds import Bounds
+from rareneurons.claims.decision import Decision
 from rareneurons.claims.results_section import claims_markdown
 from rareneurons.claims.sentences import WORDING
-from rareneurons.claims.verdicts import CLAIMS, decide
+from rareneurons.claims.verdicts import CLAIMS, decide, decisions_by_model
 from rareneurons.claims.view import View
 
 TITLES = {claim.name: WORDING[claim.name].title for claim in CLAIMS}
 
-__all__ = ["CLAIMS", "TITLES", "Bounds", "View", "claims_markdown", "decide"]
+__all__ = ["CLAIMS", "TITLES", "Bounds", "Decision", "View", "claims_markdown", "decide", "decisions_by_model"]

@@ -1,22 +1,32 @@
 """The verdicts as a results section to read: claim by claim, sentence by sentence, then what they rest on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from rareneurons.claims.sentences import HOW_DECIDED, INTRODUCTION, OVER_MODELS, WORDING, undecided_introduction
+from rareneurons.claims.firmness import Firmness, firmness_by_claim
+from rareneurons.claims.sentences import (
+    HOW_DECIDED,
+    INTRODUCTION,
+    OVER_MODELS,
+    WORDING,
+    firmness_sentence,
+    undecided_introduction,
+)
 from rareneurons.conventions import ALL_MODELS
 
 
-def claims_markdown(claims: pd.DataFrame) -> str:
+def claims_markdown(claims: pd.DataFrame, firmness: pd.DataFrame | None = None) -> str:
     """The table of verdicts as Markdown.
 
     Args:
         claims: ``CLAIM_COLUMNS``.
+        firmness: the table ``firmness``, if the run has one.
     """
+    firm = {} if firmness is None else firmness_by_claim(firmness)
     lines = ["# Claims", "", INTRODUCTION, "", *_overview(claims), ""]
     for claim, rows in claims.groupby("claim", sort=False):
-        lines += [f"## {claim}. {WORDING[str(claim)].title}", "", *_section(rows)]
+        lines += [f"## {claim}. {WORDING[str(claim)].title}", "", *_section(rows, firm)]
     return "\n".join([*lines, *_requirements(claims), ""])
 
 
@@ -34,11 +44,12 @@ def _name(model: str) -> str:
     return OVER_MODELS if model == ALL_MODELS else model
 
 
-def _section(rows: pd.DataFrame) -> Iterator[str]:
+def _section(rows: pd.DataFrame, firm: Mapping[tuple[str, str], Firmness]) -> Iterator[str]:
     """Sentences, over models first; then the rules, each with the numbers it was applied to."""
     rows = rows.sort_values("model", key=lambda models: models != ALL_MODELS, kind="stable")
-    for verdict, sentence in zip(rows["verdict"], rows["sentence"], strict=True):
-        yield f"- **{verdict}**: {sentence}"
+    for row in rows.to_dict("records"):
+        found = firm.get((row["claim"], row["model"]))
+        yield f"- **{row['verdict']}**: {row['sentence']}" + (f" {firmness_sentence(found)}" if found else "")
     yield ""
     for rule, part in rows.groupby("rule", sort=False):
         over_models = f" {OVER_MODELS}" * (ALL_MODELS in set(part["model"]))

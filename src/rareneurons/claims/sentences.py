@@ -26,6 +26,7 @@ from rareneurons.claims import (
 from rareneurons.claims.below_controls import Comparison
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Premise, Statistic, Unmeasured
+from rareneurons.claims.firmness import Firmness
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
 from rareneurons.claims.view import TopGroup, View
@@ -1228,6 +1229,16 @@ WORDING: dict[str, Wording] = {
 
 
 # Claims of the two sibling papers that rest on the curves.
+
+
+def firmness_sentence(found: Firmness) -> str:
+    """How many other choices that ought not to matter give a verdict again, and which do not."""
+    if not found.n:
+        return "No other choice was computed for this verdict."
+    same = found.n - len(found.other)
+    text = f"{same} of {found.n} other choices {'gives' if same == 1 else 'give'} the same verdict"
+    others = ", ".join(f"{verdict} with {choice}" for choice, verdict in found.other.items())
+    return f"{text} ({others})." if others else f"{text}."
 
 
 def undecided_introduction() -> str:

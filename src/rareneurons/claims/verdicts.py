@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -72,7 +73,17 @@ CLAIMS = (
 )
 
 
-def decisions_on(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS) -> dict[str, Decision]:
+NOTHING_KEPT: Mapping[str, Decision] = MappingProxyType({})
+NO_MODELS_KEPT: Mapping[str, Mapping[str, Decision]] = MappingProxyType({})
+
+
+def decisions_on(
+    tables: Tables,
+    view: View,
+    bounds: Bounds,
+    claims: Sequence[Claim] = CLAIMS,
+    kept: Mapping[str, Decision] = NOTHING_KEPT,
+) -> dict[str, Decision]:
     """The decisions on claims for one model, with their p adjusted for one another.
 
     C8 is decided first. Where it finds selective neurons, claims about the top neurons are decided on these. If it does
@@ -84,27 +95,43 @@ def decisions_on(tables: Tables, view: View, bounds: Bounds, claims: Sequence[Cl
         view: which neurons, controls, rows and documents.
         bounds: decision bounds.
         claims: the claims.
+        kept: claim -> a decision that was made elsewhere and stays as it is. Its p counts in the others' adjustment.
     """
     found = decide_selectivity(tables, view.premise or view, bounds)
-    decisions = _by_rule(tables, replace(view, selected=selected_group(found)), bounds, claims, found)
+    decisions = _by_rule(tables, replace(view, selected=selected_group(found)), bounds, claims, found, kept)
     adjusted = decisions.get(SELECTIVITY, found)
     if adjusted.verdict != found.verdict:
-        decisions = _by_rule(tables, view, bounds, claims, found) | {SELECTIVITY: adjusted}
+        decisions = _by_rule(tables, view, bounds, claims, found, kept) | {SELECTIVITY: adjusted}
     if view.group is not None:
         return decisions
     about = {claim.name: with_premise(decisions[claim.name], adjusted) for claim in claims if claim.has_premise}
-    return decisions | about
+    return {**decisions, **about, **kept}
 
 
 def _by_rule(
-    tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim], selectivity: Decision
+    tables: Tables,
+    view: View,
+    bounds: Bounds,
+    claims: Sequence[Claim],
+    selectivity: Decision,
+    kept: Mapping[str, Decision],
 ) -> dict[str, Decision]:
-    """Every claim by its own rule, with p adjusted for one another."""
-    found = {
-        claim.name: selectivity if claim.name == SELECTIVITY else claim.rule(tables, view, bounds) for claim in claims
-    }
+    """Every claim that is not kept by its own rule, with p adjusted for one another and for those that are."""
+    found = {SELECTIVITY: selectivity, **kept}
+    found = {claim.name: found.get(claim.name) or claim.rule(tables, view, bounds) for claim in claims}
     rests_on_p = {claim.name: claim.rests_on_p for claim in claims if not claim.secondary}
-    return found | with_adjusted_p({name: found[name] for name in rests_on_p}, rests_on_p, bounds.alpha)
+    adjusted = with_adjusted_p({name: found[name] for name in rests_on_p}, rests_on_p, bounds.alpha)
+    return {**found, **adjusted, **kept}
+
+
+def decisions_by_model(
+    tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS
+) -> dict[str, dict[str, Decision]]:
+    """Model -> claim -> decision, at the model's last checkpoint; arguments as :func:`decide` takes them."""
+    return {
+        str(model): decisions_on(tables_of(model, tables), view, bounds, claims)
+        for model in tables["regimes"]["model"].unique()
+    }
 
 
 def decide(
@@ -113,6 +140,7 @@ def decide(
     bounds: Bounds,
     claims: Sequence[Claim] = CLAIMS,
     replicate_of: Mapping[str, str] = NO_REPLICATES,
+    kept: Mapping[str, Mapping[str, Decision]] = NO_MODELS_KEPT,
 ) -> pd.DataFrame:
     """One row per claim and model, at the model's last checkpoint, and one over all models where there are several.
 
@@ -124,6 +152,7 @@ def decide(
         bounds: decision bounds.
         claims: the claims to decide. The p of a model are adjusted for one another, so fewer claims are adjusted less.
         replicate_of: model -> name of its kind, of models that others repeat with another seed.
+        kept: model -> claim -> a decision that stays as it is, see :func:`decisions_on`. It has no row.
 
     Returns:
         ``CLAIM_COLUMNS``; ``model`` is the kind's name over seeds and ``ALL_MODELS`` over models. ``value`` is NaN
@@ -131,10 +160,15 @@ def decide(
     """
     by_model = {str(model): tables_of(model, tables) for model in tables["regimes"]["model"].unique()}
     checkpoints = {model: str(mine["regimes"]["checkpoint"].iloc[0]) for model, mine in by_model.items()}
-    found = {model: decisions_on(mine, view, bounds, claims) for model, mine in by_model.items()}
+    found = {
+        model: decisions_on(mine, view, bounds, claims, kept.get(model, NOTHING_KEPT))
+        for model, mine in by_model.items()
+    }
     rows = []
     for claim in claims:
-        decisions = {model: mine[claim.name] for model, mine in found.items()}
+        decisions = {
+            model: mine[claim.name] for model, mine in found.items() if claim.name not in kept.get(model, NOTHING_KEPT)
+        }
         below = claim.mean_supports_below
         decisions |= summaries(decisions, None if below is None else below(bounds), replicate_of)
         for model, decision in decisions.items():

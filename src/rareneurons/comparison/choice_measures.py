@@ -77,9 +77,10 @@ def choice_measures(
             measured["regimes"] = list(_regimes(view, evidence, settings, rng))
         if choice.input_band or choice.random_controls or choice.reused_documents:
             groups, measured["group_match"] = _groups(choice, view, evidence, selection, settings, rng)
-            measured["coordination"] = _coordination(view, groups, evidence, settings, rng)
+            effort = settings.bootstrap, settings.coordination
+            measured["coordination"] = measured_coordination(view, groups, evidence, *effort, rng)
             if choice.input_band or choice.reused_documents:
-                measured["organization"] = _organization(view, groups, evidence, settings, rng)
+                measured["organization"] = measured_organization(view, groups, evidence, settings.organization, rng)
         for table, found in measured.items():
             frame = measure_frame(evidence.checkpoint, found)
             # The estimators call the one kind of controls that they were given matched.
@@ -156,24 +157,31 @@ def _groups(
     return found, quality
 
 
-def _coordination(
-    view: View, groups: ControlledGroups, evidence: Evidence, settings: ChoiceSettings, rng: np.random.Generator
+def measured_coordination(
+    view: View,
+    groups: ControlledGroups,
+    evidence: Evidence,
+    bootstrap: int,
+    settings: CoordinationSettings,
+    rng: np.random.Generator,
 ) -> list[Named]:
+    """Coordination of the groups on the view's rows."""
     activation, document = evidence.at(view.condition, view.split)
-    weights = document_weights(len(np.unique(document)), settings.bootstrap, rng)
-    found, _ = activation_coordination(activation, document, groups, weights, settings.coordination, rng)
+    weights = document_weights(len(np.unique(document)), bootstrap, rng)
+    found, _ = activation_coordination(activation, document, groups, weights, settings, rng)
     return [(view.condition, *each) for each in found]
 
 
-def _organization(
-    view: View, groups: ControlledGroups, evidence: Evidence, settings: ChoiceSettings, rng: np.random.Generator
+def measured_organization(
+    view: View, groups: ControlledGroups, evidence: Evidence, settings: OrganizationSettings, rng: np.random.Generator
 ) -> list[Named]:
+    """Division of the groups into communities on the view's rows."""
     discovery, _ = evidence.at(view.condition, "discovery")
     layer = LayerActivations(*evidence.at(view.condition, view.split), discovery)
     return [
         (view.condition, name, estimate)
         for name, group in groups.items()
         for estimate in group_division(
-            layer, replace(group, controls={MATCHED: group.controls[MATCHED]}), settings.organization, rng
+            layer, replace(group, controls={MATCHED: group.controls[MATCHED]}), settings, rng
         )
     ]

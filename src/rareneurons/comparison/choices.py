@@ -1,26 +1,29 @@
-"""What changes when the authors' choices are made, one at a time, on the same run.
+"""What changes when other choices are made, one at a time, on the same run.
 
-A choice is another view of the verdicts, and other numbers where the run's tables do not have them: measured by the
-run's own estimators at each model's last checkpoint (``choice_measures``), or computed from rows of the tables
-(:func:`tables_with`). The verdicts' rules then look at tables that differ in nothing else (:func:`effects_of_choices`).
+They are the authors' choices, and those that ought not to matter. A choice is another view of the verdicts, and other
+numbers where the run's tables do not have them: measured by the run's own estimators at each model's last checkpoint
+(``choice_measures``, ``firmness_measures``), or computed from rows of the tables (:func:`tables_with`). The verdicts'
+rules then look at tables that differ in nothing else (:func:`effects_of_choices`, ``firmness``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import sub, truediv
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from rareneurons.bands import PRESETS
-from rareneurons.claims import Bounds, View, decide
+from rareneurons.claims import Bounds, Decision, View, decide, decisions_by_model
 from rareneurons.claims.dimension import DIMENSION
 from rareneurons.claims.tails import HILL
 from rareneurons.conventions import TOP
 from rareneurons.dynamics.trends import measure_trends
 from rareneurons.groups import MATCH_QUALITY, TOP_GROUPS, ControlKind
+from rareneurons.joint.measures import DELTA_LOSS
 from rareneurons.organization.estimates import COMMON_FACTOR, DIVISION_POWER, PLANTED_CORRELATION, SEPARATION
+from rareneurons.regimes.curve import Statistic
 from rareneurons.regimes.estimates import N_NEURONS, OF_READING, PLATEAU, POWER
 from rareneurons.stats import adjusted_in_families
 from rareneurons.tables import DIFFERENCE, IDENTITY, RATIO, VALUE
@@ -32,19 +35,30 @@ READ = {
     "coordination": (DIMENSION,),
     "organization": (SEPARATION, DIVISION_POWER, PLANTED_CORRELATION, COMMON_FACTOR),
     "group_match": (MATCH_QUALITY,),
+    "joint": (DELTA_LOSS,),
+    "dynamics": (DELTA_LOSS,),
 }
-WITH_PARTS = ("regimes", "group_match")  # tables of which verdicts read all parts
+MEASURED_TABLES = tuple(READ)  # what is measured again under each choice that ought not to matter
+WITH_PARTS = ("regimes", "group_match", "joint", "dynamics")  # tables of which verdicts read all parts
+Reference = Literal["mean", "zero", "resample"]
 NUMBERS = ["value", "ci_low", "ci_high", "p_value", "n", "verdict"]
 COLUMNS = ["choice", "claim", "model", "statistic", *NUMBERS, *(f"proper_{name}" for name in NUMBERS), "changed"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of the authors' choices are made, and the claims they can touch here.
+    """Which other choices are made, and the claims they can touch here.
 
-    ``input_band``: rows whose input token is rare, not their target; ``fixed_cuts``: a plateau up to the first fixed
-    cut, without a test; ``random_controls``: random groups, not matched ones; ``reused_documents``: neurons are
-    described on the documents that chose them.
+    ``kind``: the authors' choices, or those that ought not to matter (``firmness``).
+
+    The authors' are: ``input_band``: rows whose input token is rare, not their target; ``fixed_cuts``: a plateau up to
+    the first fixed cut, without a test; ``random_controls``: random groups, not matched ones; ``reused_documents``:
+    neurons are described on the documents that chose them.
+
+    Those that ought not to matter are: ``reference``: what replaces an ablated neuron's activation; ``band``: the
+    condition in place of rare; ``split``: documents dealt to the splits again, or the splits exchanged;
+    ``half_documents``: half of either split's documents; ``statistic``: the influence of a neuron. ``why_not``: why a
+    run cannot make the choice at all.
     """
 
     name: str
@@ -53,15 +67,22 @@ class Choice:
     fixed_cuts: bool = False
     random_controls: bool = False
     reused_documents: bool = False
+    kind: Literal["authors", "firmness"] = field(default="authors", kw_only=True)
+    reference: Reference | None = field(default=None, kw_only=True)
+    band: str | None = field(default=None, kw_only=True)
+    split: Literal["own", "other", "swapped"] = field(default="own", kw_only=True)
+    half_documents: bool = field(default=False, kw_only=True)
+    statistic: Statistic = field(default="mean_abs", kw_only=True)
+    why_not: str = field(default="", kw_only=True)
 
-    def view(self, own: View, by_input: str | None) -> View:
+    def view(self, own: View, by_input: str | None = None) -> View:
         """What verdicts look at under this choice.
 
         Args:
             own: the run's own view.
             by_input: the run's condition by input token.
         """
-        view = own
+        view = own if self.band is None else replace(own, condition=self.band)
         if self.input_band and by_input is not None:
             # There are no exchanges of these labels.
             view = replace(view, condition=by_input, shuffled=False)
@@ -85,10 +106,53 @@ CHOICES = (
 )
 
 
+# C5 to C7 are left out for their cost.
+RECOMPUTED = ("C1", "C2", "C8", "C3", "C4")
+CHOSEN_AGAIN = "neurons would have to be chosen and measured again at every checkpoint"
+NOT_RECOMPUTED = {"C5": "attention heads would have to be ablated again", "C6": CHOSEN_AGAIN, "C7": CHOSEN_AGAIN}
+NO_OTHER_BAND = "rows.conditions has no other band of target tokens"
+
+
+def _by_token(conditions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name of each of the configuration's conditions -> the token that its band is about."""
+    return {
+        entry["name"]: PRESETS[entry["preset"]].by if "preset" in entry else entry.get("by", "target")
+        for entry in conditions
+    }
+
+
 def input_condition(conditions: Sequence[Mapping[str, Any]]) -> str | None:
     """The last of the configuration's conditions that is a band of input tokens; None where there is none."""
-    by = {entry["name"]: PRESETS[entry["preset"]].by if "preset" in entry else entry.get("by") for entry in conditions}
+    by = _by_token(conditions)
     return next((name for name in reversed(by) if by[name] == "input"), None)
+
+
+def firmness_choices(
+    wanted: Mapping[str, Any], reference: str, conditions: Sequence[Mapping[str, Any]], pair: tuple[str, str]
+) -> list[Choice]:
+    """The choices that ought not to matter, as far as the configuration asks for them.
+
+    Args:
+        wanted: the configuration's section ``firmness``.
+        reference: the run's own reference, which is no other choice.
+        conditions: the configuration's conditions. The first other one by target token is the other band.
+        pair: the run's own two conditions.
+    """
+
+    def choice(name: str, **different: Any) -> Choice:
+        return Choice(name, RECOMPUTED, kind="firmness", **different)
+
+    others = (name for name, by in _by_token(conditions).items() if by == "target" and name not in pair)
+    band = next(others, None)
+    switched = {
+        "other_band": choice("other band", band=band, why_not="" if band else NO_OTHER_BAND),
+        "other_split": choice("other split", split="other"),
+        "swapped_split": choice("swapped split", split="swapped"),
+        "half_documents": choice("half the documents", half_documents=True),
+        "other_statistic": choice("other statistic", statistic="abs_mean"),
+    }
+    references = [choice(f"{each} reference", reference=each) for each in wanted["references"] if each != reference]
+    return references + [each for key, each in switched.items() if wanted[key]]
 
 
 def choices_for(by_input: str | None) -> list[Choice]:
@@ -123,16 +187,28 @@ def effects_of_choices(
         verdicts differ.
     """
     keys = ["claim", "model"]
-    models = tables["regimes"]["model"].unique()
+    decided = decisions_by_model(tables, own, bounds)
     proper = decide(tables, own, bounds)[[*keys, *NUMBERS]].rename(columns={name: f"proper_{name}" for name in NUMBERS})
     frames = []
     for choice in choices_for(by_input):
         made = tables_with(choice, tables, measured, spectra_draws, own, bounds, rng)
-        verdicts = decide(made, replace(choice.view(own, by_input), premise=own), bounds)
-        touched = verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(models)
+        view, kept = replace(choice.view(own, by_input), premise=own), untouched(choice, decided)
+        verdicts = decide(made, view, bounds, kept=kept)
+        touched = verdicts["claim"].isin(choice.touches) & verdicts["model"].isin(decided)
         frames.append(verdicts[touched].assign(choice=choice.name))
     found = pd.concat(frames, ignore_index=True).merge(proper, on=keys)
     return found.assign(changed=found["verdict"] != found["proper_verdict"])[COLUMNS]
+
+
+def untouched(choice: Choice, decided: Mapping[str, Mapping[str, Decision]]) -> dict[str, dict[str, Decision]]:
+    """Model -> claim -> the run's own decision, of the claims that a choice does not touch.
+
+    Their p count where the others are adjusted, so that a choice tests as many claims as the run.
+    """
+    return {
+        model: {claim: decision for claim, decision in mine.items() if claim not in choice.touches}
+        for model, mine in decided.items()
+    }
 
 
 def read_by_verdicts(name: str, table: pd.DataFrame) -> pd.Series:

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from rareneurons.conventions import LAST_UNTRAINED
 from rareneurons.dynamics.trends import SERIES_KEYS
 from rareneurons.stats import NORMAL_95
 from rareneurons.tables import DIFFERENCE, EXCESS, FINAL_PREFIX, MEASURE_COLUMNS
 
 UNTRAINED = "untrained"  # what the excess is against
 NUMBER = ["condition", "group", "measure", "part"]
-LAST_UNTRAINED = 1  # steps 0 and 1 have the same weights where warm-up begins at learning rate 0
 
 
 def beyond_untrained(table: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:

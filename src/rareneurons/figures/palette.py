@@ -13,6 +13,7 @@ GROUP_COLOURS = {
 }
 NULL_COLOUR = "#999999"
 NULL_COLOURS = {"random": NULL_COLOUR, "matched": "#000000", "shuffled": "#AA4499", "rotation": "#44AA99"}
+VERDICT_COLOURS = {"supported": "#99DDCC", "contradicted": "#F5B387", "undecided": "#E8E8E8"}  # below black text
 UNKNOWN_COLOUR = "#000000"
 
 

@@ -15,6 +15,7 @@ from jsonschema.exceptions import ValidationError
 from rareneurons.conventions import (
     ALL_MODELS,
     FIRST_POSITION,
+    LAST_UNTRAINED,
     NOISE,
     SHUFFLED_PREFIX,
     checkpoint_steps,
@@ -92,6 +93,13 @@ def checkpoints_of(model: Mapping[str, Any]) -> list[str]:
 def last_checkpoint_of(model: Mapping[str, Any]) -> str:
     """The checkpoint of the largest step; ``main`` only where there is no other."""
     return max(checkpoints_of(model), key=lambda name: -1 if name == "main" else int(name.removeprefix("step")))
+
+
+def untrained_checkpoint_of(model: Mapping[str, Any]) -> str:
+    """A model's checkpoint before training, if it has one and a later one; otherwise empty."""
+    untrained = sorted(checkpoint_name(step) for step in range(LAST_UNTRAINED + 1))
+    found = [name for name in untrained if name in checkpoints_of(model) and name != last_checkpoint_of(model)]
+    return found[0] if found else ""
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:

@@ -339,6 +339,27 @@ def choice_measures(sizes: Sizes, config: Mapping) -> Cost:
     return Cost(max(part.memory_mb for part in parts), 2 * sum(part.seconds for part in parts))
 
 
+def firmness_measures(sizes: Sizes, config: Mapping) -> Cost:
+    """For each choice, neurons, labels, curves and groups of one condition; influence for each reference, twice.
+
+    Effects at all rows and a copy of those that a choice leaves, beside the traces of two checkpoints.
+    """
+    wanted = config["firmness"]
+    references = len(wanted["references"])
+    n_choices = references + sum(map(bool, wanted.values())) - bool(references)
+    parts = [measure(sizes, config) for measure in (regimes, groups, coordination, organization)]
+    ablation, pairs = influence(sizes, config), joint(sizes, config)
+    memory = max(ablation.memory_mb, pairs.memory_mb) + 4 * sizes.trace_mb
+    seconds = 3 + n_choices * sum(part.seconds for part in parts) / 2
+    times = 2 * (references + 1)
+    return Cost(
+        memory,
+        seconds,
+        times * ablation.operations + n_choices * pairs.operations / 3,
+        times * ablation.logits + n_choices * pairs.logits / 3,
+    )
+
+
 # Rules that read and write tables, figures and text, by what a MB of input costs them; measured on the demo.
 ESTIMATES: dict[str, Estimate] = {
     "small": linear(330.0, 12, 10, 1),
@@ -364,4 +385,5 @@ ESTIMATES: dict[str, Estimate] = {
     "organization": organization,
     "spectra": spectra,
     "choice_measures": choice_measures,
+    "firmness_measures": firmness_measures,
 }

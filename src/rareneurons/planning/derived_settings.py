@@ -59,6 +59,13 @@ def has_other_layers(config: Mapping[str, Any]) -> bool:
     return bool(config["other_layers"]["layers"])
 
 
+def has_firmness(config: Mapping[str, Any]) -> bool:
+    """Whether verdicts are computed under any choice that ought not to matter."""
+    wanted = config["firmness"]
+    others = set(wanted["references"]) - {config["influence"]["reference"]}
+    return bool(others) or any(value for key, value in wanted.items() if key != "references")
+
+
 def always(_config: Mapping[str, Any]) -> bool:
     """For what every run has."""
     return True

@@ -12,6 +12,7 @@ from rareneurons.planning.derived_settings import (
     all_conditions,
     always,
     condition_pair,
+    has_firmness,
     has_several_checkpoints,
     has_trained_models,
     middle_top,
@@ -237,6 +238,13 @@ FIGURES: dict[str, Figure] = {
             },
         ),
         Figure("choices", BESIDE_THE_PAPER, "comparison:effects_of_choices", {"choices": Source("choices.csv")}),
+        Figure(
+            "firmness",
+            BESIDE_THE_PAPER,
+            "comparison:firmness",
+            {"table": Source("firmness.csv")},
+            exists=has_firmness,
+        ),
         Figure(
             "training_loss",
             MODELS_AND_DATA,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rareneurons.planning.derived_settings import always, has_other_layers
+from rareneurons.planning.derived_settings import always, has_firmness, has_other_layers
 from rareneurons.planning.report_sections import (
     ATTENTION,
     BESIDE_THE_PAPER,
@@ -125,6 +125,7 @@ TABLES: dict[str, Table] = {
         Table("loss_by_frequency", JOINT, joined=True),
         Table("paper_comparison", BESIDE_THE_PAPER, captioned=True),
         Table("choices", BESIDE_THE_PAPER),
+        Table("firmness", BESIDE_THE_PAPER, exists=has_firmness),
         Table("other_layers", MORE, joined=True, exists=has_other_layers),
         Table("screening", MORE, joined=True, exists=has_other_layers),
         Table("conditions", MODELS_AND_DATA, captioned=True),

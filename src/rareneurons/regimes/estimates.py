@@ -270,11 +270,18 @@ def _test_estimates(
     return [curve_estimate(statistic, number, value, n_documents, p=p) for number, (value, p) in values.items()]
 
 
-def measured_curve(heldout: MeanInfluence, discovery: MeanInfluence) -> MeasuredCurve:
-    """The held-out boost curve of the mean abs effect with the errors of both splits."""
-    curve = heldout.curve("boost", "mean_abs")
-    errors = heldout.relative_error(curve, "mean_abs"), discovery.error_abs[curve.neuron]
-    return MeasuredCurve(curve.ln_influence, errors[0], errors[1] / discovery.mean_abs[curve.neuron])
+def measured_curve(
+    heldout: MeanInfluence, discovery: MeanInfluence, statistic: Statistic = "mean_abs"
+) -> MeasuredCurve:
+    """The held-out boost curve with the errors of both splits, relative to the influence.
+
+    A mean effect may be near zero on discovery documents. Its error there is relative to the held-out influence.
+    """
+    curve = heldout.curve("boost", statistic)
+    error = heldout.relative_error(curve, statistic)
+    if statistic == "mean_abs":
+        return MeasuredCurve(curve.ln_influence, error, discovery.relative_error(curve, statistic))
+    return MeasuredCurve(curve.ln_influence, error, discovery.error[curve.neuron] / np.exp(curve.ln_influence))
 
 
 def power_estimates(
@@ -506,35 +513,53 @@ def regime_estimates(
 
 
 def plateau_estimates(
-    sums: Mapping[str, InfluenceSums], pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+    sums: Mapping[str, InfluenceSums],
+    pair: tuple[str, str],
+    settings: RegimeSettings,
+    rng: np.random.Generator,
+    statistic: Statistic = "mean_abs",
 ) -> Iterator[tuple[str, str, Estimate]]:
-    """Those of :func:`regime_estimates` that decide C1 and C2: boost neurons, mean abs effect, two conditions.
+    """Those of :func:`regime_estimates` that decide C1 and C2: boost neurons, one statistic, two conditions.
 
-    Arguments as there.
+    Arguments as there. Measures have the names that they have for the mean abs effect, whatever the statistic is.
     """
+    plain = {measure_of(statistic, measure): measure for measure in UNITS}
+    for name, estimate in _plateau_estimates(sums, pair, settings, rng, statistic):
+        yield name, "boost", replace(estimate, measure=plain.get(estimate.measure, estimate.measure))
+
+
+def _plateau_estimates(
+    sums: Mapping[str, InfluenceSums],
+    pair: tuple[str, str],
+    settings: RegimeSettings,
+    rng: np.random.Generator,
+    statistic: Statistic,
+) -> Iterator[tuple[str, Estimate]]:
     weights = document_weights(len(sums[f"{pair[0]}/heldout"].n_rows), settings.bootstrap, rng)
     found = _conditions(sums, pair, weights)
     fitted = {}
     for name, means in found.heldout.items():
-        curve = means.curve("boost", "mean_abs")
-        fitted[name] = fitted_curve(curve, [draw.curve("boost", "mean_abs") for draw in found.drawn[name]])
-        yield name, "boost", curve_estimate("mean_abs", N_NEURONS, len(curve.neuron), found.n_documents)
+        curve = means.curve("boost", statistic)
+        fitted[name] = fitted_curve(curve, [draw.curve("boost", statistic) for draw in found.drawn[name]])
+        yield name, curve_estimate(statistic, N_NEURONS, len(curve.neuron), found.n_documents)
         splits = means, found.discovery[name]
-        for estimate in _test_estimates(*splits, "boost", "mean_abs", settings, found.n_documents, rng):
-            yield name, "boost", estimate
-    for name, estimate in _tops(found, pair, fitted, "boost", "mean_abs", settings, rng):
-        yield name, "boost", estimate
-    for name, estimate in _powers(found, pair, settings, rng):
-        yield name, "boost", estimate
+        for estimate in _test_estimates(*splits, "boost", statistic, settings, found.n_documents, rng):
+            yield name, estimate
+    yield from _tops(found, pair, fitted, "boost", statistic, settings, rng)
+    yield from _powers(found, pair, settings, rng, statistic)
 
 
 def _powers(
-    found: _Conditions, pair: tuple[str, str], settings: RegimeSettings, rng: np.random.Generator
+    found: _Conditions,
+    pair: tuple[str, str],
+    settings: RegimeSettings,
+    rng: np.random.Generator,
+    statistic: Statistic = "mean_abs",
 ) -> Iterator[tuple[str, Estimate]]:
     """Power of both conditions' tests and of their comparison; nothing without planted curves."""
     if not settings.power_draws:
         return
-    curves = [measured_curve(found.heldout[name], found.discovery[name]) for name in pair]
+    curves = [measured_curve(found.heldout[name], found.discovery[name], statistic) for name in pair]
     for name, curve, contrast in zip(pair, curves, (curves[1], None), strict=True):
         estimates, of_difference = power_estimates(curve, contrast, settings, found.n_documents, rng)
         yield from ((name, estimate) for estimate in estimates)

@@ -11,6 +11,8 @@ from docutils.core import publish_parts
 from markupsafe import Markup
 
 from rareneurons.claims import TITLES
+from rareneurons.claims.firmness import firmness_by_claim
+from rareneurons.claims.sentences import firmness_sentence
 from rareneurons.planning.captions import filled
 from rareneurons.planning.figures import FIGURES, Figure
 from rareneurons.planning.report_sections import MORE, SECTIONS, Section
@@ -25,7 +27,7 @@ PAPER_NAMES = {
     "paper_table_3": "the paper's Table 3",
 }
 TABLE_ROWS = 10  # rows shown per table
-SHOWN_WHOLE = ("audit", "provenance")  # tables that the report reads completely
+SHOWN_WHOLE = ("audit", "firmness", "provenance")  # tables that the report reads completely
 DIGITS = 3  # significant digits
 PIXELS_PER_INCH = 180  # in the browser; figures are drawn at FIGURE_DPI
 FIGURE_DPI = 300
@@ -56,6 +58,7 @@ def run_report(
     """
     texts = {name: caption(source, config) for name, source in captions.items()}
     times = run_times(benchmarks)
+    claims = claims.assign(firmness=_firmness_texts(claims, tables))
     sections = [_section(section, claims, figures, tables, texts, times) for section in SECTIONS]
     audit, provenance = tables["audit"][0], tables["provenance"][0]
     return rendered(
@@ -111,6 +114,13 @@ def run_times(benchmarks: pd.DataFrame) -> pd.DataFrame:
     return times.sort_values("CPU s", ascending=False, kind="stable").reset_index()
 
 
+def _firmness_texts(claims: pd.DataFrame, tables: Mapping[str, tuple[pd.DataFrame, int]]) -> list[str]:
+    """What each verdict's firmness says; empty where the run has no such table, and over models."""
+    firm = firmness_by_claim(tables["firmness"][0]) if "firmness" in tables else {}
+    found = (firm.get(place) for place in zip(claims["claim"], claims["model"], strict=True))
+    return ["" if each is None else firmness_sentence(each) for each in found]
+
+
 def _verdict_matrix(claims: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per claim: its name, title and section, and model -> what the cell says."""
     places: dict[str, str] = {name: _anchor(section.title) for section in SECTIONS for name in section.claims}
@@ -158,7 +168,17 @@ def _section(
         "verdicts": [
             {
                 key: _text(row.get(key))
-                for key in ("claim", "model", "statistic", "verdict", "sentence", "rule", "evidence", "need")
+                for key in (
+                    "claim",
+                    "model",
+                    "statistic",
+                    "verdict",
+                    "sentence",
+                    "rule",
+                    "evidence",
+                    "need",
+                    "firmness",
+                )
             }
             for row in mine.to_dict("records")
         ],

@@ -1,0 +1,58 @@
+"""What the verdicts read of a model's last checkpoint, measured again under choices that ought not to matter."""
+
+import pandas as pd
+import torch
+from safetensors.numpy import load_file
+
+from rareneurons.comparison.choices import firmness_choices
+from rareneurons.comparison.firmness_measures import (
+    FirmnessSettings,
+    InfluenceSettings,
+    TracedCheckpoint,
+    firmness_measures,
+)
+from rareneurons.coordination.estimates import CoordinationSettings
+from rareneurons.joint.estimates import JointSettings
+from rareneurons.organization.settings import OrganizationSettings
+from rareneurons.regimes.estimates import RegimeSettings
+from rareneurons.tables import CheckpointName
+from rareneurons_jobs.device import device_of
+from rareneurons_jobs.job import generator, run, write_parquet
+
+
+def settings_of(job):
+    given, influence, joint = job.params, dict(job.params.influence), dict(job.params.joint)
+    tuples = {name: tuple(given.regimes[name]) for name in ("cuts", "tops")}
+    memory = int(influence.pop("memory_gib") * 2**30)
+    bootstrap = joint.pop("bootstrap")
+    return FirmnessSettings(
+        InfluenceSettings(**influence, shuffles=given.groups["shuffles"]),
+        RegimeSettings(**given.regimes | tuples),
+        given.groups["controls"],
+        JointSettings(**joint, device=device_of(given.device, float64=True), memory_bytes=memory),
+        bootstrap,
+        CoordinationSettings(),
+        given.coordination["bootstrap"],
+        OrganizationSettings(**given.organization),
+        given.rows["discovery_share"],
+    )
+
+
+def traced(job, checkpoint, prefix=""):
+    name = CheckpointName(job.wildcards.model, checkpoint)
+    return TracedCheckpoint(name, *(load_file(job.input[prefix + file]) for file in ("trace", "last_layer")))
+
+
+def main(job):
+    torch.set_num_threads(job.threads)
+    given, pair = job.params, tuple(job.params.pair)
+    wanted = firmness_choices(given.firmness, given.influence["reference"], given.rows["conditions"], pair)
+    untrained = traced(job, given.untrained, "untrained_") if given.untrained else None
+    rows, last = pd.read_parquet(job.input.rows), traced(job, job.wildcards.checkpoint)
+    measured = firmness_measures(
+        rows, last, untrained, pair, wanted, settings_of(job), generator(job, "firmness_measures")
+    )
+    write_parquet(measured, job.output[0])
+
+
+run(main, snakemake)
