@@ -111,7 +111,7 @@ def summaries(
     for model, decision in decisions.items():
         kinds.setdefault(replicate_of.get(model, model), {})[model] = decision
     over_seeds = {kind: over_models(seeds, supported_below, "seed") for kind, seeds in kinds.items() if len(seeds) > 1}
-    if len(kinds) == 1:
+    if len(kinds) < 2:
         return over_seeds
     alone = {model: decision for seeds in kinds.values() if len(seeds) == 1 for model, decision in seeds.items()}
     unit: Unit = "kind" if over_seeds else "model"
