@@ -20,7 +20,7 @@ def main(job):
     rows = base["rows"]
     heldout = rows.loc[rows["split"] == "heldout", "document"]
     weights = {"all/heldout": document_weights(heldout.nunique(), settings.pop("bootstrap"), shared_generator(job))}
-    groups = read_groups(job)
+    groups = read_groups(job, without_types=True)
     evidence = JointEvidence(
         **base | {"weights": weights},
         residual=trace["residual"],

@@ -19,7 +19,7 @@ def main(job):
         _, document = evidence.at(condition, "heldout")
         weights[f"{condition}/heldout"] = document_weights(len(set(document)), job.params.bootstrap, shared)
     evidence = replace(evidence, weights=weights)
-    write_measured(estimates(evidence, read_groups(job), settings, generator(job)), job)
+    write_measured(estimates(evidence, read_groups(job, without_types=True), settings, generator(job)), job)
 
 
 run(main, snakemake)
