@@ -109,9 +109,11 @@ def paper_table(coordination: pd.DataFrame) -> pd.DataFrame:
     """The paper's Table 1: groups by measures, as :func:`beside_controls` lays them out.
 
     Args:
-        coordination: the measure's table over models and checkpoints. Measures of parts of the rows are left out.
+        coordination: the measure's table over models and checkpoints. Measures of parts of the rows, and groups chosen
+            without known types, are left out.
     """
-    return beside_controls(coordination[~coordination["part"].str.startswith(ROWS)], CONTROL_KINDS)
+    left_out = coordination["part"].str.startswith(ROWS) | coordination["group"].isin(WITHOUT_TYPES.values())
+    return beside_controls(coordination[~left_out], CONTROL_KINDS)
 
 
 def is_own(group: str) -> bool:
