@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from rareneurons.bands import read_counts
 from rareneurons.influence import last_mlp, sums
 from rareneurons.influence.label_shuffles import EffectsAtRows, label_shuffles
-from rareneurons.known_types.declared import neuron_properties
+from rareneurons.known_types.neurons import neuron_properties
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.rows import condition_split_masks, labels_of
 

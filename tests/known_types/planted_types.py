@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 
 from rareneurons.influence.closed_form import delta_loss_matrix
-from rareneurons.known_types.declared import neuron_properties
+from rareneurons.known_types.neurons import neuron_properties
 from rareneurons.known_types.weights import unigram_direction
 from rareneurons.models.last_layer import LastLayer, Norm
 

@@ -6,7 +6,8 @@ import pytest
 from conftest import tiny_model
 from planted_types import ROWS, VOCABULARY, counts_of, planted_layer, properties_of, random_layer
 
-from rareneurons.known_types.declared import UNITS, declared_types, neuron_properties, neurons_of_known_types
+from rareneurons.known_types.declared import UNITS, declared_types, neurons_of_known_types
+from rareneurons.known_types.neurons import neuron_properties
 from rareneurons.models.architectures import architecture_of
 
 

@@ -5,7 +5,8 @@ import pytest
 from conftest import VOCABULARY, tiny_model
 from planted_types import random_layer
 
-from rareneurons.known_types.effects import FREQUENCY_EFFECT, NORM_EFFECT, mediated_effects
+from rareneurons.known_types.declared import FREQUENCY_EFFECT, NORM_EFFECT
+from rareneurons.known_types.effects import mediated_effects
 from rareneurons.known_types.weights import unigram_direction
 from rareneurons.models.architectures import architecture_of
 

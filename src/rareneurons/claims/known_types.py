@@ -18,7 +18,7 @@ from rareneurons.claims.requirements import Measurable, Option, more_documents
 from rareneurons.claims.selectivity import decide_selectivity, selected_group
 from rareneurons.claims.view import Tables, TopGroup, View
 from rareneurons.conventions import SELECTIVE, TOP
-from rareneurons.joint.estimates import DELTA_LOSS, HALF, LESS_TYPES
+from rareneurons.joint.measures import DELTA_LOSS, HALF, LESS_TYPES
 from rareneurons.known_types.declared import ENTROPY, FREQUENCY, KNOWN_TYPE
 from rareneurons.tables import RATIO, VALUE
 
@@ -31,8 +31,9 @@ WITHOUT = "C8s"  # the claim that is the premise of C3s
 class OfGroup:
     """What is known of a group.
 
-    ``remaining``: share of its joint effect that its neurons of neither type have, on ``n`` rows; ``p_value``: two-sided, of one half. ``means``: property -> its mean over the group, the mean of the control groups
-    and the two-sided p; of a type the mean is the share of its neurons.
+    ``remaining``: share of its joint effect that its neurons of neither type have, on ``n`` rows; ``p_value``:
+    two-sided, of one half. ``means``: property -> its mean over the group, the mean of the control groups and the
+    two-sided p; of a type the mean is the share of its neurons.
     """
 
     neurons: TopGroup

@@ -905,15 +905,15 @@ def _known_types_rule(view: View, bounds: Bounds) -> str:
     half = percent(known_types.HALF)
     return (
         f"primary test: the share of the group's joint effect on {view.condition} rows that its neurons of neither "
-        f"type have, against one half. Supported (the group's effect is that of known types) if the share is below {half} "
-        f"with a two-sided p of at most {bounds.alpha:g}; contradicted if it is above {half} likewise. Because either "
-        "verdict takes a small p, no power is stated. The two types are those of Stolfo et al. (2024). A neuron is a "
-        "token-frequency neuron if its output weights align with the unigram direction more than all random directions "
-        f"do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that direction; an "
-        "entropy neuron if its output weights lie in the unembedding's null space more than those of all random "
-        "directions, their norm is at least the layer's median, and as much of its effect passes through the final "
-        f"norm's scale. How many neurons of the group are of either type, against {view.controls} groups, is shown and "
-        "decides nothing. n counts rows"
+        f"type have, against one half. Supported (the group's effect is that of known types) if the share is below "
+        f"{half} with a two-sided p of at most {bounds.alpha:g}; contradicted if it is above {half} likewise. Because "
+        "either verdict takes a small p, no power is stated. The two types are those of Stolfo et al. (2024). A neuron "
+        "is a token-frequency neuron if its output weights align with the unigram direction more than all random "
+        f"directions do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that "
+        "direction; an entropy neuron if its output weights lie in the unembedding's null space more than those of all "
+        "random directions, their norm is at least the layer's median, and as much of its effect passes through the "
+        f"final norm's scale. How many neurons of the group are of either type, against {view.controls} groups, is shown "
+        "and decides nothing. n counts rows"
     )
 
 

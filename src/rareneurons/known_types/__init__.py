@@ -5,6 +5,6 @@ towards it or away from it. *Entropy neurons* have output weights of large norm 
 hardly reads (its effective null space): they act through the norm's scale.
 
 ``weights``: what follows from weights alone, and how far random directions get; ``effects``: how much of a neuron's
-effect passes through either mechanism; ``declared``: the rule, and the table of all neurons. Groups are chosen with and
-without these neurons, so this comes before them.
+effect passes through either mechanism; ``declared``: the rule; ``neurons``: the table of all neurons. Groups are chosen
+with and without these neurons, so this comes before them.
 """

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
+from rareneurons.known_types.declared import FREQUENCY_EFFECT, NORM_EFFECT
 from rareneurons.models.last_layer import LastLayer
 
 ROWS_PER_BATCH = 256
-FREQUENCY_EFFECT, NORM_EFFECT = "frequency_effect", "norm_effect"
 
 
 def mediated_effects(
