@@ -912,8 +912,8 @@ def _known_types_rule(view: View, bounds: Bounds) -> str:
         f"directions do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that "
         "direction; an entropy neuron if its output weights lie in the unembedding's null space more than those of all "
         "random directions, their norm is at least the layer's median, and as much of its effect passes through the "
-        f"final norm's scale. How many neurons of the group are of either type, against {view.controls} groups, is shown "
-        "and decides nothing. n counts rows"
+        f"final norm's scale. How many neurons of the group are of either type, against {view.controls} groups, is "
+        "shown and decides nothing. n counts rows"
     )
 
 

@@ -33,9 +33,9 @@ def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[st
         axis.axvline(1, color="black", linewidth=0.6, linestyle="--")
         axis.axhline(1, color="black", linewidth=0.6, linestyle="--", label="largest of random directions")
         axis.set_xscale("log")
-        axis.set_xlabel("weight in null space\n(over the largest of random directions)")
+        axis.set_xlabel("share in null space /\nlargest at random")
         checkpoint, n = mine["checkpoint"].iloc[0], len(mine)
         axis.set_title(f"{model}\n{checkpoint}, {int(mine['known_type'].sum())} of {n} declared")
-    label_line(axes[0], "alignment with unigram\ndirection (likewise)")
+    label_line(axes[0], "cosine with unigram /\nlargest at random")
     legend_below(figure)
     return figure
