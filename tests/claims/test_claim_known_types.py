@@ -10,13 +10,12 @@ from rareneurons.claims.known_types import decide_selectivity_without_types
 from rareneurons.claims.selectivity import decide_selectivity
 from rareneurons.tables import CheckpointName, Estimate, measure_frame
 
-DRAWS = 20
 TOP, SELECTIVE = "top_33_without_types", "selective_33_without_types"
 
 
-def verdicts(without_types, **planted):
+def verdicts(without_types, draws, **planted):
     decide = decide_selectivity_without_types if without_types else decide_selectivity
-    for seed in range(DRAWS):
+    for seed in range(draws):
         rng = np.random.default_rng([seed, 29])
         table, groups = planted_choice(rng, QUIET, without_types=without_types, **planted)
         yield decide({"joint": table, "groups": groups}, VIEW, BOUNDS).verdict
@@ -24,15 +23,16 @@ def verdicts(without_types, **planted):
 
 @pytest.mark.calibration
 def test_selectivity_made_by_token_frequency_neurons_alone_is_gone_without_them():
-    """C8 is supported in at least 80 % of 20 draws, C8s in at most 5 %."""
-    assert np.mean([each == "supported" for each in verdicts(False, only_frequency=True)]) >= 0.8
-    assert np.mean([each == "supported" for each in verdicts(True, only_frequency=True)]) <= 0.05
+    """C8 is supported in at least 80 % of 20 draws, C8s in at most 5 % of 60."""
+    planted = {"only_frequency": True, "strength": 2.0}
+    assert np.mean([each == "supported" for each in verdicts(False, 20, **planted)]) >= 0.8
+    assert np.mean([each == "supported" for each in verdicts(True, 60, **planted)]) <= 0.05
 
 
 @pytest.mark.calibration
 def test_selectivity_made_by_others_stays_without_known_types():
     """C8s is supported in at least 80 % of 20 draws."""
-    assert np.mean([each == "supported" for each in verdicts(True)]) >= 0.8
+    assert np.mean([each == "supported" for each in verdicts(True, 20)]) >= 0.8
 
 
 def remaining_table(value, half, p, group="top_33", reason=""):

@@ -227,7 +227,7 @@ def test_negative_correlation_with_all_others_equals_a_loop_over_documents(rng):
 
     def mean(neurons, without=-1):
         matrix = np.corrcoef(activation[document != without], rowvar=False)
-        outside = np.setdiff1d(np.arange(30), neurons)
+        outside = np.setdiff1d(np.arange(30), [*neurons, *own])
         return np.maximum(-matrix[np.ix_(neurons, outside)], 0).mean()
 
     own, controls = np.arange(6), groups["plateau"].controls

@@ -89,14 +89,14 @@ def test_negative_correlation_is_that_of_pairs_with_a_neuron_outside(rng):
     x = mixed(rng)
     x[:, 17] = 3  # a constant neuron is no neuron outside
     correlation, groups = similar_of(x).correlation, np.array([[0, 1, 2], [2, 3, 4], [16, 17, 18]])
-    found = negative_correlation(correlation, groups)
+    found = negative_correlation(correlation, groups, groups[0])
     for number, group in enumerate(groups[:2]):
-        pairs = [(i, j) for i in group for j in range(30) if j not in group and j != 17]
-        assert found[number] == pytest.approx(np.mean([max(-correlation[p], 0) for p in pairs]), abs=1e-12)
+        others = set(range(30)) - {17, *group, *groups[0]}
+        assert found[number] == pytest.approx(np.mean([max(-correlation[i, j], 0) for i in group for j in others]))
     assert np.isnan(found[2])
-    some = negative_correlation(correlation[:5], groups[:2], groups[:2])
+    some = negative_correlation(correlation[:5], groups[:2], groups[0], groups[:2])
     np.testing.assert_allclose(some, found[:2], atol=1e-12)
-    assert np.isnan(negative_correlation(correlation[:3, :3], groups[:1])).all()  # nobody is outside
+    assert np.isnan(negative_correlation(correlation[:3, :3], groups[:1], groups[0])).all()  # nobody is left
 
 
 @pytest.mark.oracle

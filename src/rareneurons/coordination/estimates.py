@@ -206,14 +206,14 @@ class _HeldoutRows:
         return {name: np.array([each[name] for each in left]) for name in MEASURES if name not in COUNTS}
 
     def outside_jackknifed(self, groups: np.ndarray) -> np.ndarray:
-        """Negative correlation of groups (G, n) with all other neurons, with each block left out, (blocks, G)."""
+        """Negative correlation of groups (G, n), the measured one first, with each block left out, (blocks, G)."""
         neurons, place = np.unique(groups, return_inverse=True)
         block = document_blocks(self.weights.shape[1])[self.document]
         left = [
             correlations_without(self.moments, self.activity, neurons, np.flatnonzero(block == one))
             for one in range(block.max() + 1)
         ]
-        return np.array([negative_correlation(each, groups, place.reshape(groups.shape)) for each in left])
+        return np.array([negative_correlation(each, groups, groups[0], place.reshape(groups.shape)) for each in left])
 
 
 def _nested_moments(
@@ -263,8 +263,9 @@ def _within_estimates(
 def _outside_estimates(rows: _HeldoutRows, group: ControlledGroup, n_resampled: int) -> list[Estimate]:
     """The measures ``OUTSIDE``, with differences and intervals as for the measures within a group."""
     (name,) = OUTSIDE
-    value = float(negative_correlation(rows.similar.correlation, group.members[None])[0])
-    nulls = {k: negative_correlation(rows.similar.correlation, drawn) for k, drawn in _null_groups(group).items()}
+    own, matrix = group.members, rows.similar.correlation
+    value = float(negative_correlation(matrix, own[None], own)[0])
+    nulls = {kind: negative_correlation(matrix, drawn, own) for kind, drawn in _null_groups(group).items()}
     known = {kind: np.isfinite(nulls[kind]) for kind in COMPARED if kind in group.controls}
     few = {kind: group.controls[kind][mine][:n_resampled] for kind, mine in known.items() if mine.any()}
     left_out = rows.outside_jackknifed(np.vstack([group.members[None], *few.values()]))

@@ -186,25 +186,31 @@ def between_measures(
     return found
 
 
-def negative_correlation(correlation: np.ndarray, groups: np.ndarray, place: np.ndarray | None = None) -> np.ndarray:
+def negative_correlation(
+    correlation: np.ndarray, groups: np.ndarray, measured: np.ndarray, place: np.ndarray | None = None
+) -> np.ndarray:
     """How far each group's neurons are active where the other neurons of the layer are not (arXiv 2505.12822).
 
-    The mean of ``max(-r, 0)`` over pairs of a neuron of the group and a neuron outside it. Constant neurons outside are
-    left out.
+    The mean of ``max(-r, 0)`` over pairs of a neuron of the group and another neuron, which is neither in the group nor
+    in the measured one. So a control group that shares neurons with the measured group gains and loses nothing by what
+    the latter's neurons have in common. Constant neurons are no other neurons.
 
     Args:
         correlation: (U, N) correlations of some neurons with all neurons of the layer.
-        groups: (G, n) neuron indices of each group, 0 to N - 1.
+        groups: (G, n) neuron indices of each group, 0 to N - 1: the measured one or its controls.
+        measured: (n,) neuron indices of the measured group.
         place: (G, n) the groups' neurons among the U; the same indices if not given.
 
     Returns:
-        (G,); NaN for a group with a constant neuron, or if there is no neuron outside.
+        (G,); NaN for a group with a constant neuron, or if there is no other neuron.
     """
     place = groups if place is None else place
     finite = np.isfinite(correlation)
-    negative = np.where(finite, np.maximum(-correlation, 0), 0)
+    is_other = finite.any(0)
+    is_other[measured] = False
+    negative = np.where(finite & is_other, np.maximum(-correlation, 0), 0)
     within = negative[place[:, :, None], groups[:, None, :]].sum((1, 2))
-    outside = finite.any(0).sum() - groups.shape[1]
-    known = finite.any(1)[place].all(1) & (outside > 0)
-    pairs = np.where(known, groups.shape[1] * outside, np.nan)
+    others = is_other.sum() - is_other[groups].sum(1)
+    known = finite.any(1)[place].all(1) & (others > 0)
+    pairs = np.where(known, groups.shape[1] * others, np.nan)
     return np.asarray((negative.sum(1)[place].sum(1) - within) / pairs)

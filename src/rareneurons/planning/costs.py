@@ -309,9 +309,15 @@ def joint(sizes: Sizes, config: Mapping) -> Cost:
 
 
 def coordination(sizes: Sizes, config: Mapping) -> Cost:
-    """Correlations of every control group, two conditions; resampled documents."""
+    """Correlations of every control group, two conditions; resampled documents.
+
+    Half as many control groups again are those of groups without known types. Then the correlations of four groups with
+    the whole layer, seventeen control groups beside each, without each block of documents.
+    """
     rows, bootstrap = config["rows"]["rows_per_condition"], config["coordination"]["bootstrap"]
-    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 3e-6 * rows * (control_groups(config) + bootstrap))
+    outside = 4e-10 * 2 * 4 * rows * min(17 * 33, sizes.shape.neurons) * sizes.shape.neurons
+    within = 3e-6 * rows * (1.5 * control_groups(config) + bootstrap)
+    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + within + outside)
 
 
 def organization(sizes: Sizes, config: Mapping) -> Cost:
