@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from rareneurons.conventions import MEASURED, WITHOUT_TYPES
 from rareneurons.groups import (
     chosen_by_shuffled_labels,
     controlled_groups,
@@ -10,6 +11,7 @@ from rareneurons.groups import (
     neuron_features,
 )
 from rareneurons.influence.label_shuffles import LabelShuffles
+from rareneurons.known_types.declared import neurons_of_known_types
 from rareneurons.rows import in_condition
 from rareneurons.tables import measure_frame
 from rareneurons_jobs.job import checkpoint_name, generator, read_array, read_arrays, run, write_parquet
@@ -29,11 +31,13 @@ def main(job):
         job.params.controls,
         generator(job, "groups"),
         LabelShuffles.from_arrays(read_arrays(job.input.label_shuffles)),
+        neurons_of_known_types(pd.read_parquet(job.input.neurons)),
     )
     write_parquet(name.labelled(groups), job.output.groups)
     write_parquet(name.labelled(controls), job.output.controls)
     match = match_quality(condition, groups, controls, features)
-    match += chosen_by_shuffled_labels(condition, controlled_groups(groups, controls))
+    measured = controlled_groups(groups, controls, (*MEASURED, *WITHOUT_TYPES.values()))
+    match += chosen_by_shuffled_labels(condition, measured)
     write_parquet(measure_frame(name, match), job.output.match)
 
 

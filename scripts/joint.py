@@ -22,7 +22,7 @@ def main(job):
     weights = {
         "all/heldout": document_weights(heldout.nunique(), settings.pop("bootstrap"), shared_generator(job, "joint"))
     }
-    groups = read_groups(job)
+    groups = read_groups(job, without_types=True)
     evidence = JointEvidence(
         **base | {"weights": weights},
         residual=trace["residual"],

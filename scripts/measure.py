@@ -18,7 +18,8 @@ def main(job):
         _, document = evidence.at(condition, "heldout")
         weights[f"{condition}/heldout"] = document_weights(len(set(document)), job.params.bootstrap, shared)
     evidence = replace(evidence, weights=weights)
-    write_measured(estimates(evidence, read_groups(job), settings, generator(job, job.wildcards.measure)), job)
+    groups = read_groups(job, without_types=True)
+    write_measured(estimates(evidence, groups, settings, generator(job, job.wildcards.measure)), job)
 
 
 run(main, snakemake)

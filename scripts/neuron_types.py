@@ -1,30 +1,16 @@
 """Compare a checkpoint's groups with token-frequency and entropy neurons."""
 
 import pandas as pd
-import torch
 
-from rareneurons.bands import read_counts
 from rareneurons.neuron_types.estimates import NeuronEvidence, NeuronTypeSettings, neuron_type_estimates
-from rareneurons_jobs.device import device_of
-from rareneurons_jobs.job import generator, progress, read_array, run
+from rareneurons_jobs.job import generator, run
 from rareneurons_jobs.measure_job import read_evidence, read_groups, write_measured
 
 
 def main(job):
-    torch.set_num_threads(job.threads)
-    evidence = NeuronEvidence(
-        **vars(read_evidence(job)),
-        residual=read_array(job.input.trace, "residual"),
-        reference=read_array(job.input.trace, "mean_activation"),
-        influence=pd.read_parquet(job.input.influence),
-        counts=read_counts(job.input.counts),
-        vocabulary=pd.read_parquet(job.input.frequencies)["token"].to_numpy(),
-    )
-    settings = NeuronTypeSettings(
-        device_of(job.params.device, float64=True),
-        progress(f"neuron types {job.wildcards.model}/{job.wildcards.checkpoint}"),
-    )
-    write_measured(neuron_type_estimates(evidence, read_groups(job), settings, generator(job, "neuron_types")), job)
+    evidence = NeuronEvidence(**vars(read_evidence(job)), neurons=pd.read_parquet(job.input.neurons))
+    rng = generator(job, "neuron_types")
+    write_measured(neuron_type_estimates(evidence, read_groups(job), NeuronTypeSettings(), rng), job)
 
 
 run(main, snakemake)

@@ -261,3 +261,44 @@ def test_neurons_without_an_excess_are_not_selective(rng):
     nothing = replace(shuffles, own_excess=np.zeros(40))
     chosen, _ = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(40, rng), 10, rng, nothing)
     assert "selective_33" not in set(chosen["group"])
+
+
+def test_groups_without_known_types_take_the_next_neurons_and_their_controls_hold_none(rng):
+    frame, shuffles = shuffles_of(rng, np.arange(10), np.arange(20, 30), 300)
+    features, of_types = features_of(300, rng), np.array([0, 2, 25, 200])
+    given = frame, "rare", (3.0, 5.0), features, 10
+    plain = groups.groups_of_influence(*given, np.random.default_rng(3), shuffles)
+    found = groups.groups_of_influence(*given, np.random.default_rng(3), shuffles, of_types)
+    for before, after in zip(plain, found, strict=True):
+        pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
+    members = groups.members_by_group(found[0])
+    first = frame.query("condition == 'rare' and split == 'discovery' and mean_delta_loss > 0")
+    by_influence = first.sort_values("mean_abs_delta_loss", ascending=False)["neuron"]
+    assert members["top_33_without_types"].tolist() == [n for n in by_influence if n not in of_types][:33]
+    assert set(members["top_33"]) & set(of_types)
+    order = np.argsort(-shuffles.own_excess, kind="stable")
+    expected = [n for n in order if n not in of_types and shuffles.own_excess[n] > 0][:33]
+    assert members["selective_33_without_types"].tolist() == expected
+    assert set(members["selective_33"]) & set(of_types)
+    measured = groups.controlled_groups(*found, ("top_33", "top_33_without_types", "selective_33_without_types"))
+    assert set(measured["top_33"].controls) == {"random", "matched", "shuffled"}
+    for name in ("top_33_without_types", "selective_33_without_types"):
+        group = measured[name]
+        assert {kind: len(drawn) for kind, drawn in group.controls.items()} == {"matched": 10, "shuffled": 40}
+        assert not np.isin(np.concatenate([*group.controls.values(), group.permuted]), of_types).any()
+        assert not np.isin(group.controls["matched"], group.members).any()
+        assert np.isin(group.permuted, group.members).any()
+    quality = groups.match_quality("rare", *found, features)
+    assert "top_33_without_types" in {name for _, name, each in quality if each.against == "matched"}
+
+
+def test_without_neurons_of_known_types_the_groups_and_controls_are_the_same(rng):
+    frame, shuffles = shuffles_of(rng, np.arange(10), np.arange(20, 30), 120)
+    none = np.empty(0, dtype=np.int64)
+    found = groups.groups_of_influence(frame, "rare", (3.0, 5.0), features_of(120, rng), 5, rng, shuffles, none)
+    measured = groups.controlled_groups(*found, ("top_33", "top_33_without_types"))
+    base, same = measured["top_33"], measured["top_33_without_types"]
+    np.testing.assert_array_equal(base.members, same.members)
+    np.testing.assert_array_equal(base.permuted, same.permuted)
+    for kind in ("matched", "shuffled"):
+        np.testing.assert_array_equal(base.controls[kind], same.controls[kind])

@@ -18,6 +18,8 @@ ALL_MODELS = "all"  # in place of a model's name where a row of claims is about 
 TOP_SIZE = 33  # neurons before the paper's first fixed cut, ln rank 3.5
 TOP = "top_33"  # the TOP_SIZE neurons with the largest influence on rare rows
 SELECTIVE = "selective_33"  # as many, with the largest excess of influence on rare rows over common ones
+# The same choice among neurons that are neither token-frequency nor entropy neurons (Stolfo et al. 2024).
+WITHOUT_TYPES = {TOP: "top_33_without_types", SELECTIVE: "selective_33_without_types"}
 MEASURED = ("plateau", "suppress_plateau", TOP, SELECTIVE)  # groups that are measured and get controls
 
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import pandas as pd
 
-from rareneurons.conventions import MEASURED, SELECTIVE, TOP, TOP_SIZE
+from rareneurons.conventions import MEASURED, SELECTIVE, TOP, TOP_SIZE, WITHOUT_TYPES
 from rareneurons.influence.label_shuffles import LabelShuffles, excess_of_draws
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.matching import resembling_groups
@@ -25,6 +25,7 @@ ControlKind = Literal["random", "matched", "shuffled"]
 CONTROL_KINDS: tuple[ControlKind, ...] = ("random", "matched", "shuffled")
 MATCH_QUALITY = "standardised_difference"
 PERMUTED = "permuted"  # begins the names of the groups behind the p of matched ones
+CHOSEN_FOR = ("matched", PERMUTED, "shuffled")  # kinds of control groups that are drawn for one group
 REGIMES = ("plateau", "power_law", "decay")
 FIXED_PREFIX = "fixed_"
 TOP_GROUPS = ("plateau", TOP, SELECTIVE)  # those whose neurons claims are about
@@ -110,7 +111,12 @@ def selective_neurons(excess: np.ndarray) -> np.ndarray:
 
     Neurons whose excess is not positive are never among them.
     """
-    order = np.argsort(-excess, kind="stable")[:TOP_SIZE]
+    return by_falling_excess(excess)[:TOP_SIZE]
+
+
+def by_falling_excess(excess: np.ndarray) -> np.ndarray:
+    """Neurons with a positive excess (N,), from the largest down."""
+    order = np.argsort(-excess, kind="stable")
     return order[excess[order] > 0]
 
 
@@ -119,8 +125,8 @@ def order_of_choice(group: str, mean: np.ndarray, mean_abs: np.ndarray, excess: 
 
     The selective group takes them by falling excess, every other one by falling mean abs dL of its sign.
     """
-    if group == SELECTIVE:
-        return selective_neurons(excess)
+    if group in (SELECTIVE, WITHOUT_TYPES[SELECTIVE]):
+        return by_falling_excess(excess)
     return rank_curve(mean, mean_abs, "suppress" if group.startswith("suppress_") else "boost").neuron
 
 
@@ -161,14 +167,17 @@ def random_controls(candidates: np.ndarray, size: int, n_controls: int, rng: np.
     return [rng.choice(candidates, size=size, replace=False) for _ in range(n_controls)]
 
 
-def shuffled_controls(groups: Mapping[str, np.ndarray], shuffles: LabelShuffles) -> dict[str, np.ndarray]:
+def shuffled_controls(
+    groups: Mapping[str, np.ndarray], shuffles: LabelShuffles, left_out: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """The groups that exchanged labels choose by each measured group's own rule, as many neurons as it has.
 
     They may hold neurons of the group itself: those matter under any labels.
 
     Args:
-        groups: name -> neurons.
+        groups: name -> neurons; the measured ones are those in ``MEASURED`` and ``WITHOUT_TYPES``.
         shuffles: influence under exchanged labels.
+        left_out: neurons that may not be chosen.
 
     Returns:
         ``shuffled_<group>_0000`` ... -> neuron indices, fewer where a labelling leaves fewer neurons of the sign.
@@ -176,11 +185,16 @@ def shuffled_controls(groups: Mapping[str, np.ndarray], shuffles: LabelShuffles)
     given = shuffles.exchanged
     drawn = list(zip(given.mean, given.mean_abs, given.excess, strict=True))
     return {
-        f"shuffled_{name}_{k:04d}": order_of_choice(name, *under)[: len(groups[name])]
-        for name in MEASURED
+        f"shuffled_{name}_{k:04d}": _without(order_of_choice(name, *under), left_out)[: len(groups[name])]
+        for name in (*MEASURED, *WITHOUT_TYPES.values())
         if name in groups
         for k, under in enumerate(drawn)
     }
+
+
+def _without(neurons: np.ndarray, left_out: np.ndarray | None) -> np.ndarray:
+    """Neurons in their order, less those left out."""
+    return neurons if left_out is None else neurons[~np.isin(neurons, left_out)]
 
 
 def controls_of(
@@ -211,9 +225,27 @@ def controls_of(
     controls = {
         f"random_{k:04d}": control for k, control in enumerate(random_controls(candidates, largest, n_controls, rng))
     }
-    for name, members in measured.items():
+    return controls | _matched_controls(list(measured), measured, layer, standardised, n_controls, rng)
+
+
+def _matched_controls(
+    names: Sequence[str],
+    measured: Mapping[str, np.ndarray],
+    layer: np.ndarray,
+    standardised: np.ndarray,
+    n_controls: int,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Matched and permuted groups of each measured group named, drawn from the neurons ``layer``.
+
+    They hold no neuron of any ``measured`` group, but for one case: see :func:`controls_of`.
+    """
+    controls: dict[str, np.ndarray] = {}
+    selective, top = (SELECTIVE, WITHOUT_TYPES[SELECTIVE]), ("plateau", TOP, WITHOUT_TYPES[TOP])
+    for name in names:
+        members = measured[name]
         # Influential neurons without a preference are what selective ones are to be compared with.
-        excluded = [own for other, own in measured.items() if name != SELECTIVE or other not in ("plateau", TOP)]
+        excluded = [own for other, own in measured.items() if name not in selective or other not in top]
         peers = np.setdiff1d(layer, np.concatenate(excluded))
         if len(peers) < len(members):
             continue
@@ -221,6 +253,62 @@ def controls_of(
             drawn = in_place_of(members, resembling_groups(members, pool, standardised, n_controls, rng), standardised)
             controls |= {f"{kind}_{name}_{k:04d}": control for k, control in enumerate(drawn)}
     return controls
+
+
+def without_types(
+    influence: tuple[np.ndarray, np.ndarray],
+    shuffles: LabelShuffles,
+    of_types: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    controls: Mapping[str, np.ndarray],
+    features: NeuronFeatures,
+    n_controls: int,
+    rng: np.random.Generator,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The top and the selective group chosen among neurons of no known type, and their controls.
+
+    The next neurons in the order of choice take the places of those left out, so that sizes stay equal. Controls of the
+    kinds ``matched`` (with ``permuted``) and ``shuffled`` are drawn by the same rules, likewise among neurons of no
+    known type. A layer without neurons of these types has the same groups and the same controls.
+
+    Args:
+        influence: mean and mean abs dL on discovery rows, (N,) each, nats.
+        shuffles: the neurons' excess, and their influence under exchanged labels.
+        of_types: the neurons that are left out.
+        groups: the groups of all neurons.
+        controls: their controls.
+        features: of all neurons of the layer.
+        n_controls: number of control groups of each kind.
+        rng: draws the controls.
+
+    Returns:
+        Groups and controls, name -> neurons; the names are those of ``WITHOUT_TYPES``.
+    """
+    if not len(of_types):
+        return _renamed(groups, controls)
+    found = {
+        new: chosen[:TOP_SIZE]
+        for base, new in WITHOUT_TYPES.items()
+        if len(chosen := _without(order_of_choice(base, *influence, shuffles.own_excess), of_types))
+    }
+    measured = {name: groups[name] for name in ("plateau", "suppress_plateau") if name in groups} | found
+    layer = np.setdiff1d(np.arange(len(features.output_norm)), of_types)
+    drawn = _matched_controls(list(found), measured, layer, features.standardised(), n_controls, rng)
+    return found, drawn | shuffled_controls(found, shuffles, of_types)
+
+
+def _renamed(
+    groups: Mapping[str, np.ndarray], controls: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The top and the selective group and their controls under the names that they have without known types."""
+    of_kinds = {f"{kind}_{base}": f"{kind}_{new}" for kind in CHOSEN_FOR for base, new in WITHOUT_TYPES.items()}
+    found = {new: groups[base] for base, new in WITHOUT_TYPES.items() if base in groups}
+    drawn = {}
+    for key, control in controls.items():
+        kind, _, number = key.rpartition("_")
+        if kind in of_kinds:
+            drawn[f"{of_kinds[kind]}_{number}"] = control
+    return found, drawn
 
 
 def in_place_of(members: np.ndarray, drawn: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -254,25 +342,32 @@ def members_by_group(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return {str(name): part.to_numpy() for name, part in frame.groupby("group", sort=False)["neuron"]}
 
 
-def controlled_groups(groups: pd.DataFrame, controls: pd.DataFrame) -> dict[str, ControlledGroup]:
+def controlled_groups(
+    groups: pd.DataFrame, controls: pd.DataFrame, names: Sequence[str] = MEASURED
+) -> dict[str, ControlledGroup]:
     """The measured groups of a checkpoint, each with its controls.
 
     Args:
         groups: the regimes, as :func:`group_frame` returns them.
         controls: their controls, likewise.
+        names: of the groups that are wanted.
 
     Returns:
-        Name of each group in ``MEASURED`` that the table has -> the group. Groups of fewer than ``SMALLEST_GROUP``
-        neurons have no controls, and control groups that are smaller than the group are left out.
+        Name of each such group that the table has -> the group. Groups of fewer than ``SMALLEST_GROUP`` neurons have no
+        controls, and control groups that are smaller than the group are left out. Groups without known types have no
+        random controls.
     """
     members, drawn = members_by_group(groups), members_by_group(controls)
+    by_prefix: dict[str, list[np.ndarray]] = {}
+    for key, control in drawn.items():
+        by_prefix.setdefault(key.rpartition("_")[0], []).append(control)
     found = {}
-    for name in [name for name in MEASURED if name in members]:
+    for name in [name for name in names if name in members]:
         size = len(members[name])
         by_kind: dict[str, np.ndarray] = {}
-        for kind in (*CONTROL_KINDS, PERMUTED):
-            prefix = "random_" if kind == "random" else f"{kind}_{name}_"
-            mine = [control[:size] for key, control in drawn.items() if key.startswith(prefix) and len(control) >= size]
+        for kind in CHOSEN_FOR if name in WITHOUT_TYPES.values() else (*CONTROL_KINDS, PERMUTED):
+            those = by_prefix.get("random" if kind == "random" else f"{kind}_{name}", [])
+            mine = [control[:size] for control in those if len(control) >= size]
             by_kind[kind] = np.array(mine if size >= SMALLEST_GROUP else [], dtype=np.int64).reshape(-1, size)
         permuted = by_kind.pop(PERMUTED)
         found[name] = ControlledGroup(members[name], by_kind, permuted=permuted)
@@ -357,11 +452,11 @@ def match_quality(
         (condition, group, estimate).
     """
     standardised = features.standardised()
-    measured = controlled_groups(groups, controls)
+    measured = controlled_groups(groups, controls, (*MEASURED, *WITHOUT_TYPES.values()))
     found = []
     for kind in CONTROL_KINDS:
         for name, group in measured.items():
-            drawn = group.controls[kind]
+            drawn = group.controls.get(kind, ())
             if not len(drawn):
                 continue
             gaps = standardised[group.members].mean(0) - standardised[drawn].mean(1)
@@ -380,6 +475,7 @@ def groups_of_influence(
     n_controls: int,
     rng: np.random.Generator,
     shuffles: LabelShuffles | None = None,
+    of_types: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Groups and controls of one checkpoint, chosen on the discovery split.
 
@@ -392,6 +488,8 @@ def groups_of_influence(
         rng: draws the controls.
         shuffles: the neurons' excess over the other condition, and their influence under exchanged labels. Without them
             there are no selective neurons, and no controls of exchanged labels.
+        of_types: neurons of known types (``known_types``). Without them, or without ``shuffles``, there are no groups
+            ``WITHOUT_TYPES``.
 
     Returns:
         Groups and controls, each as :func:`group_frame`.
@@ -405,5 +503,8 @@ def groups_of_influence(
     controls = controls_of(groups, features, n_controls, rng)
     if shuffles is not None:
         controls |= shuffled_controls(groups, shuffles)
+    if shuffles is not None and of_types is not None:
+        others = without_types((mean, mean_abs), shuffles, of_types, groups, controls, features, n_controls, rng)
+        groups, controls = groups | others[0], controls | others[1]
     layer = int(chosen["layer"].iloc[0])
     return group_frame(groups, layer, condition), group_frame(controls, layer, condition)

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from safetensors.numpy import load_file
 
+from rareneurons.conventions import MEASURED, WITHOUT_TYPES
 from rareneurons.evidence import Evidence, Measured, no_rows
 from rareneurons.groups import ControlledGroups, controlled_groups, tracked_backwards
 from rareneurons_jobs.job import checkpoint_name, read_array, write_arrays, write_parquet
@@ -15,9 +16,10 @@ def has_final(job: Any) -> bool:
     return "final_groups" in job.input.keys()  # noqa: SIM118  Snakemake's inputs are no dictionary
 
 
-def own_groups(job: Any) -> ControlledGroups:
-    """The checkpoint's groups with their controls."""
-    return controlled_groups(pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls))
+def own_groups(job: Any, without_types: bool = False) -> ControlledGroups:
+    """The checkpoint's groups with their controls; ``without_types``: also those without neurons of known types."""
+    names = (*MEASURED, *WITHOUT_TYPES.values()) if without_types else MEASURED
+    return controlled_groups(pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls), names)
 
 
 def final_groups(job: Any) -> ControlledGroups:
@@ -25,9 +27,9 @@ def final_groups(job: Any) -> ControlledGroups:
     return controlled_groups(pd.read_parquet(job.input.final_groups), pd.read_parquet(job.input.final_controls))
 
 
-def read_groups(job: Any) -> ControlledGroups:
-    """The checkpoint's groups with their controls, and the last checkpoint's top groups tracked backwards."""
-    return {**own_groups(job), **(tracked_backwards(final_groups(job)) if has_final(job) else {})}
+def read_groups(job: Any, without_types: bool = False) -> ControlledGroups:
+    """The groups of :func:`own_groups`, and the last checkpoint's top groups tracked backwards."""
+    return {**own_groups(job, without_types), **(tracked_backwards(final_groups(job)) if has_final(job) else {})}
 
 
 def read_evidence(job: Any, **more: Any) -> Evidence:

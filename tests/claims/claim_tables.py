@@ -263,5 +263,6 @@ def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
         "audit": audit_table(models),
         "groups": groups_table(models),
         "group_match": match_table(models),
+        "neuron_types": pd.DataFrame(columns=MEASURE_COLUMNS),
         "spectra": pd.concat([tails_table(group=group, model=model, step=step) for model, step in steps]),
     }

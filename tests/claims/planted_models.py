@@ -74,7 +74,7 @@ ABOUT_TOP = ("C3", "C4", "C5", "C7")  # claims about rare-token neurons
 RIGHT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "with-all": dict.fromkeys(("C1", "C2", "C8", *ABOUT_TOP, "C6"), (YES,)),
     "with-none": dict.fromkeys(("C1", "C2", "C8", "C6"), (NO,)) | dict.fromkeys(ABOUT_TOP, (OPEN,)),
-    # Supported would be wrong for C3. It may be contradicted: loud neurons' dimension is lower, but by less than counts.
+    # Supported would be wrong for C3. It may be contradicted: loud neurons' dimension is lower, but by too little.
     "loud": dict.fromkeys(ABOUT_TOP, (OPEN,))
     | {"C1": (YES, OPEN), "C2": (NO, OPEN), "C8": (NO, OPEN), "C3": (NO, OPEN), "C6": (OPEN,)},
     "selective": {

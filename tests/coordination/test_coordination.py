@@ -61,7 +61,7 @@ def plateau_alone(rng, n_neurons=40, n=6, n_controls=20):
 def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
     """400 draws, every measure of activations and weights, all kinds of controls; p < 0.05 in at most 5 % on average.
 
-    The largest of the 48 shares may be 9 %: it is one of many, and controls drawn from 142 neurons share members.
+    The largest of the 54 shares may be 9 %: it is one of many, and controls drawn from 142 neurons share members.
     """
     rng = np.random.default_rng(17)
     n_neurons, n = 160, 12
@@ -79,7 +79,7 @@ def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
         for group, estimate in found:
             if group == "plateau" and np.isfinite(estimate.p_value):
                 rejected[estimate.key] = rejected.get(estimate.key, 0) + (estimate.p_value < 0.05)
-    assert len(rejected) == len(KINDS) * (8 + 5 + 3)
+    assert len(rejected) == len(KINDS) * (9 + 1 + 5 + 3)
     assert {key: count for key, count in rejected.items() if count > 36} == {}
     assert np.mean(list(rejected.values())) <= 20
     continuous = [
@@ -218,6 +218,34 @@ def test_estimates_equal_those_of_a_loop_over_documents_and_controls(rng):
     assert {group for group, _ in draws} == {"plateau"}
 
 
+@pytest.mark.oracle
+def test_negative_correlation_with_all_others_equals_a_loop_over_documents(rng):
+    activation, document = rng.normal(size=(80, 30)), np.repeat(np.arange(16), 5)
+    activation[:, 8:] -= 0.4 * activation[:, :1]
+    groups = plateau_alone(rng, 30)
+    found = measured(activation, groups, rng, n_documents=16)
+
+    def mean(neurons, without=-1):
+        matrix = np.corrcoef(activation[document != without], rowvar=False)
+        outside = np.setdiff1d(np.arange(30), [*neurons, *own])
+        return np.maximum(-matrix[np.ix_(neurons, outside)], 0).mean()
+
+    own, controls = np.arange(6), groups["plateau"].controls
+    left_out = np.array([mean(own, one) for one in range(16)])
+    for kind in KINDS:
+        null = np.array([mean(each) for each in controls[kind]])
+        estimate = value(found, "negative_correlation", kind, "other_neurons")
+        assert (estimate.value, estimate.null_mean) == pytest.approx((mean(own), null.mean()), abs=1e-9)
+        assert estimate.p_value == (np.sum(null >= mean(own)) + 1) / 21
+        if kind != "random":
+            few = controls[kind][: SETTINGS.resampled_controls]
+            gaps = left_out - [np.mean([mean(each, one) for each in few]) for one in range(16)]
+            half = stats.t.ppf(0.975, 15) * np.sqrt(15 / 16 * np.sum((gaps - gaps.mean()) ** 2))
+            gap = found["plateau", "negative_correlation", "other_neurons", "difference", kind]
+            middle = mean(own) - null.mean()
+            assert (gap.value, gap.ci_low, gap.ci_high) == pytest.approx((middle, middle - half, middle + half))
+
+
 def test_every_measure_has_value_interval_p_and_null(rng):
     groups = plateau_alone(rng) | {"suppress_plateau": ControlledGroup(np.arange(6, 12), NONE)}
     found = measured(rng.normal(size=(160, 40)), groups, rng)
@@ -330,7 +358,7 @@ def test_paper_table_has_one_row_per_measure_at_the_last_checkpoint(rng):
     assert list(frames[0].columns) == MEASURE_COLUMNS
     table = paper_table(pd.concat(frames))
     assert set(table["checkpoint"]) == {"step8"}
-    assert len(table) == 8 + 2
+    assert len(table) == 9 + 1 + 2
     assert set(table["part"]) == {"", "random"}
     row = table.set_index("measure").loc["effective_dimension"]
     for kind in KINDS:
@@ -343,10 +371,11 @@ def test_paper_table_has_one_row_per_measure_at_the_last_checkpoint(rng):
 
 def test_groups_that_are_tracked_backwards_are_measured_within_alone(rng):
     groups = plateau_alone(rng)
-    groups["final_plateau"] = groups["plateau"]
+    groups["final_plateau"] = groups["top_33_without_types"] = groups["plateau"]
     found = measured(rng.normal(size=(160, 40)), groups, rng)
     tracked = {key[1:3] for key in found if key[0] == "final_plateau"}
     assert tracked == {(measure, "") for measure in MEASURES}
+    assert {key[1:3] for key in found if key[0] == "top_33_without_types"} == tracked
     assert value(found, "effective_dimension", group="final_plateau") == value(found, "effective_dimension")
     assert difference(found, "mean_correlation", group="final_plateau") == difference(found, "mean_correlation")
 
@@ -375,7 +404,7 @@ def test_a_checkpoint_s_table_has_both_conditions_weights_at_the_chosen_one_and_
     assert list(table.columns) == MEASURE_COLUMNS
     assert set(table.loc[table["part"] == "w_out", "condition"]) == {"rare"}
     parts = {"rows_10", "rows_20", "rows_40"}
-    assert set(table["part"]) == {"", "random", "w_out", *parts}
+    assert set(table["part"]) == {"", "random", "other_neurons", "w_out", *parts}
     assert set(table.loc[table["part"].isin(parts), "measure"]) == set(ROW_MEASURES)
     for _, family in table[table["p_value"].notna()].groupby("against"):
         assert family["q_value"].max() == pytest.approx(family["p_value"].max())

@@ -10,6 +10,7 @@ from rareneurons.coordination.measures import (
     dimensions,
     group_measures,
     independent_quantiles,
+    negative_correlation,
     subspace_angles,
 )
 from rareneurons.coordination.similarity import Similarities, activity, similarities
@@ -49,6 +50,7 @@ def test_stacked_groups_equal_groups_one_by_one(rng):
             "parallel_components": above,
             "mean_correlation": np.mean([similar.correlation[p] for p in pairs]),
             "mean_abs_correlation": np.mean([abs(similar.correlation[p]) for p in pairs]),
+            "positive_correlation": np.mean([max(similar.correlation[p], 0) for p in pairs]),
             "mean_cosine": np.mean([similar.cosine[p] for p in pairs]),
             "coactivation": np.mean([similar.coactivation[p] for p in pairs]),
         }
@@ -80,6 +82,21 @@ def test_means_between_groups_leave_a_neuron_and_itself_out(rng):
     for name, matrix in (("correlation", similar.correlation), ("cosine", similar.cosine)):
         expected = [np.mean([matrix[i, j] for i in group for j in other if i != j]) for group in groups]
         np.testing.assert_allclose(found[f"{name}_between"], expected, atol=1e-12)
+
+
+@pytest.mark.oracle
+def test_negative_correlation_is_that_of_pairs_with_a_neuron_outside(rng):
+    x = mixed(rng)
+    x[:, 17] = 3  # a constant neuron is no neuron outside
+    correlation, groups = similar_of(x).correlation, np.array([[0, 1, 2], [2, 3, 4], [16, 17, 18]])
+    found = negative_correlation(correlation, groups, groups[0])
+    for number, group in enumerate(groups[:2]):
+        others = set(range(30)) - {17, *group, *groups[0]}
+        assert found[number] == pytest.approx(np.mean([max(-correlation[i, j], 0) for i in group for j in others]))
+    assert np.isnan(found[2])
+    some = negative_correlation(correlation[:5], groups[:2], groups[0], groups[:2])
+    np.testing.assert_allclose(some, found[:2], atol=1e-12)
+    assert np.isnan(negative_correlation(correlation[:3, :3], groups[:1], groups[0])).all()  # nobody is left
 
 
 @pytest.mark.oracle

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rareneurons.coordination.similarity import activity, similarities
+from rareneurons.coordination.similarity import activity, correlations_without, similarities
 
 WITHIN = 1e-10  # tolerance of the twins; counts are exact
 
@@ -78,6 +78,21 @@ def test_neuron_constant_on_the_drawn_rows_has_no_correlation(rng):
     found = similarities(activity(x).moments(np.arange(49), rng.integers(1, 4, 49))).correlation
     assert np.isnan(found[2]).all()
     assert np.isfinite(np.delete(np.delete(found, 2, 0), 2, 1)).all()
+
+
+@pytest.mark.oracle
+def test_correlations_without_rows_equal_those_of_the_other_rows(rng):
+    x = loud(rng)
+    x[5:, 3] = 2.0  # constant without the first rows
+    some, left_out = np.array([1, 3, 6]), np.arange(5)
+    seen = activity(x)
+    found = correlations_without(seen.moments(np.arange(len(x))), seen, some, left_out)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slow = np.corrcoef(x[5:], rowvar=False)[some]
+    assert np.isnan(found[:, 3]).all()
+    assert np.isnan(found[1]).all()
+    known = np.array([0, 1, 2, 4, 5, 6])
+    np.testing.assert_allclose(found[np.ix_([0, 2], known)], slow[np.ix_([0, 2], known)], atol=1e-9)
 
 
 def test_groups_are_index_sets(rng):

@@ -119,20 +119,3 @@ def test_overlap_has_its_ceiling_beside_it():
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "rare, discovery and held-out" in texts
     assert "rare and common, held-out" in texts
-
-
-def test_neuron_types_colours_the_groups(rng):
-    neurons = pd.DataFrame(
-        {
-            "model": A,
-            "checkpoint": "main",
-            "neuron": np.arange(50),
-            "null_space_share": rng.random(50),
-            "frequency_share": rng.random(50),
-        }
-    )
-    groups = pd.DataFrame({"model": A, "group": "plateau", "neuron": [3, 9, 20]})
-    figure = labelled(figures.neuron_types(neurons, groups, ["plateau"]))
-    chosen = figure.axes[0].lines[1]
-    np.testing.assert_allclose(chosen.get_xdata(), neurons["null_space_share"].iloc[[3, 9, 20]])
-    assert chosen.get_label() == "plateau"

@@ -239,3 +239,33 @@ def test_doses_follow_the_curve_of_the_largest_top_group():
     assert {name: order.tolist() for name, order in found.items()} == {"top_33": [4, 0, 3, 2]}
     assert curve_of_doses({"power_law": controlled([3])}, influence, "rare") == {}
     assert JointSettings().doses[-1] == 300
+
+
+@pytest.mark.oracle
+def test_share_of_the_effect_that_neurons_of_no_known_type_have(rng):
+    """Against joint ablation of the group's other neurons alone; and a layer without known types has all of it."""
+    evidence = writers_of_rare_targets(rng, n_rows=200)
+    drawn = {"matched": random_groups(np.arange(20, 60), 10, 4, rng)}
+    groups = {
+        "top_33": controlled(np.arange(10), **drawn),
+        "top_33_without_types": controlled(np.arange(4, 14), **drawn),
+        "selective_33": controlled(np.arange(10), **drawn),
+        "selective_33_without_types": controlled(np.arange(10), **drawn),
+    }
+    table = measured(evidence, groups, controls=4, doses=()).table
+    everything = AblatedRows(
+        evidence.residual, evidence.activation, evidence.reference, evidence.rows["target"].to_numpy()
+    )
+    layer, rare = LastLayer.from_arrays(evidence.last_layer), evidence.rows["in_rare"].to_numpy()
+    effects = joint_effects(layer, everything, [np.arange(10), np.arange(4, 10)]).delta_loss[rare]
+    share = row(table, "delta_loss", "less_known_types", "ratio")
+    assert share["value"] == pytest.approx(effects[:, 1].mean() / effects[:, 0].mean(), rel=1e-6)
+    assert share["ci_low"] < share["value"] < share["ci_high"]
+    assert share["p_value"] > 0.01
+    whole = row(table, "delta_loss", "less_known_types", "ratio", group="selective_33")
+    assert (whole["value"], whole["ci_low"], whole["ci_high"]) == (1, 1, 1)
+    assert whole["p_value"] == pytest.approx(2 / 101)
+    mine = table[table["group"] == "top_33_without_types"]
+    assert set(mine["part"]) == {"", "matched_rows"}
+    assert {"value", "difference", "excess"} <= set(mine["quantity"])
+    assert "ratio" not in set(table.loc[table["part"] == "", "quantity"])

@@ -85,7 +85,14 @@ TRAINED = derived_settings.trained_models(config)
 # The condition the claims are about, and the one it is compared with.
 CONDITION_PAIR = derived_settings.condition_pair(config)
 # What verdicts are drawn from, and what they depend on.
-CLAIM_TABLES = [*MEASURES, "dynamics", "audit", "groups", "group_match"]
+CLAIM_TABLES = [
+    *MEASURES,
+    "dynamics",
+    "audit",
+    "groups",
+    "group_match",
+    "neuron_types",
+]
 CLAIM_BOUNDS = derived_settings.claim_bounds(config)
 # Files of workflow/report/.
 CAPTIONED = [

@@ -1,4 +1,4 @@
-# Effect of ablating every neuron of the last MLP.
+# Effect of ablating every neuron of the last MLP, and the properties of every neuron.
 
 
 rule influence:
@@ -6,8 +6,11 @@ rule influence:
         last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         rows=rows_of_model("rows.parquet"),
+        frequencies=rows_of_model("frequencies.parquet"),
+        counts=lambda wildcards: counts_file(MODELS[wildcards.model]["tokenizer"]),
     output:
         table=in_run("{model}/{checkpoint}/influence.parquet"),
+        neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
         by_document=in_run("{model}/{checkpoint}/influence_by_document.safetensors"),
         label_shuffles=in_run("{model}/{checkpoint}/label_shuffles.safetensors"),
     log:

@@ -32,6 +32,7 @@ rule regimes:
 rule groups:
     input:
         influence=in_run("{model}/{checkpoint}/influence.parquet"),
+        neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
         label_shuffles=in_run("{model}/{checkpoint}/label_shuffles.safetensors"),
         trace=in_run("{model}/{checkpoint}/trace.safetensors"),
         last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
@@ -63,16 +64,10 @@ rule groups:
 
 rule neuron_types:
     input:
-        last_layer=in_run("{model}/{checkpoint}/last_layer.safetensors"),
-        trace=in_run("{model}/{checkpoint}/trace.safetensors"),
-        rows=rows_of_model("rows.parquet"),
-        influence=in_run("{model}/{checkpoint}/influence.parquet"),
+        neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
         groups=in_run("{model}/{checkpoint}/groups.parquet"),
         controls=in_run("{model}/{checkpoint}/controls.parquet"),
-        counts=lambda wildcards: counts_file(MODELS[wildcards.model]["tokenizer"]),
-        frequencies=rows_of_model("frequencies.parquet"),
     output:
-        neurons=in_run("{model}/{checkpoint}/neurons.parquet"),
         table=in_run("{model}/{checkpoint}/neuron_types.parquet"),
     log:
         in_run("logs/neuron_types/{model}/{checkpoint}.log"),
@@ -80,13 +75,11 @@ rule neuron_types:
         in_run("benchmarks/neuron_types/{model}/{checkpoint}.tsv")
     conda:
         "../../envs/rareneurons.yaml"
-    threads: threads("neuron_types")
+    threads: 1
     resources:
-        **needs("neuron_types"),
-        gpu=accelerators(),
+        **needs("small"),
     params:
         conditions=CONDITION_PAIR,
-        device=config["device"],
         seed=config["seed"],
         code=code_of("neuron_types"),
     script:

@@ -36,6 +36,8 @@ class Unmeasured:
 class Premise:
     """Whether there are neurons for a claim about rare-token neurons to be about, as C8 says it (``selectivity``).
 
+    ``claim`` is C8, or what takes its place.
+
     ``answer``: C8 finds them (``met``), finds none with power (``fails``), or is undecided (``open``). ``by_rule``: the
     verdict of the claim's own rule on the neurons that it looked at.
     """
@@ -43,6 +45,7 @@ class Premise:
     answer: Literal["met", "fails", "open"]
     by_rule: Verdict
     selectivity: "Decision"
+    claim: str = "C8"
 
 
 @dataclass(frozen=True)

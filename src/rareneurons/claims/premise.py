@@ -17,16 +17,16 @@ ANSWERS: Mapping[Verdict, Literal["met", "fails", "open"]] = {
 }
 
 
-def with_premise(decision: Decision, selectivity: Decision) -> Decision:
-    """The decision on a claim about rare-token neurons, given what C8 says of there being any.
+def with_premise(decision: Decision, selectivity: Decision, claim: str = "C8") -> Decision:
+    """The decision on a claim about rare-token neurons, given what C8 (or the ``claim`` named) says of there being any.
 
     Where C8 finds none, with power, the claim has nothing to be about and is undecided. Where C8 is undecided, the
     claim can be contradicted for the neurons that the paper means by it, but not supported.
     """
-    premise = Premise(ANSWERS[selectivity.verdict], decision.verdict, selectivity)
+    premise = Premise(ANSWERS[selectivity.verdict], decision.verdict, selectivity, claim)
     if premise.answer == "met" or (premise.answer == "open" and decision.verdict == "contradicted"):
         return replace(decision, premise=premise)
-    needed = Option((SelectiveNeurons(premise.answer == "open"),))
+    needed = Option((SelectiveNeurons(premise.answer == "open", claim),))
     if premise.answer == "open" and decision.verdict == "undecided":
         options = tuple(
             Option((*each.requirements, *needed.requirements), each.towards, each.part) for each in decision.options

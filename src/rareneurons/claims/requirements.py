@@ -109,9 +109,10 @@ class SmallerP:
 
 @dataclass(frozen=True)
 class SelectiveNeurons:
-    """Neurons that matter more for rare targets: C8 finds none, or is undecided (``may_exist``)."""
+    """Neurons that matter more for rare targets: C8 (or the ``claim``) finds none, or is undecided (``may_exist``)."""
 
     may_exist: bool
+    claim: str = "C8"
 
 
 @dataclass(frozen=True)

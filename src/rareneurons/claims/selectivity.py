@@ -78,7 +78,7 @@ class Selectivities:
 
 def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
     """C8: either group exceeds matched groups and the untrained model, the selective one exchanged labels too."""
-    names = (SELECTIVE, TOP) if view.group is None else (view.group,)
+    names = (view.chosen(SELECTIVE), view.chosen(TOP)) if view.group is None else (view.group,)
     alpha, margin = bounds.alpha / len(names), bounds.selectivity_margin
     measured = [_selectivity(name, tables, view, alpha, margin) for name in names]
     found = [each for each in measured if each is not None]
@@ -156,7 +156,7 @@ def _comparisons(name: str, tables: Tables, view: View, alpha: float, margin: fl
 
     The most influential neurons need not exceed those that exchanged labels choose, which may be the same neurons.
     """
-    for against in (view.controls, *([SHUFFLED] if name == SELECTIVE else []), UNTRAINED):
+    for against in (view.controls, *([SHUFFLED] if name == view.chosen(SELECTIVE) else []), UNTRAINED):
         number = _row(name, tables, view, EXCESS, against)
         if number is not None and np.isfinite([number["value"], number["ci_low"], number["p_value"]]).all():
             yield _comparison(against, number, alpha, margin)

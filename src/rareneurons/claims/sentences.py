@@ -14,7 +14,9 @@ import numpy as np
 from rareneurons.claims import (
     below_controls,
     clusters,
+    coactivation,
     course,
+    known_types,
     over_models,
     over_training,
     plateau,
@@ -31,6 +33,7 @@ from rareneurons.claims.interval import Interval
 from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
 from rareneurons.claims.view import TopGroup, View
 from rareneurons.conventions import ALL_MODELS
+from rareneurons.known_types.declared import ENTROPY, FREQUENCY, KNOWN_TYPE, MAJORITY
 from rareneurons.regimes.estimates import contrast_margin
 from rareneurons.regimes.local_exponent import READINGS
 
@@ -123,11 +126,12 @@ def _with_premise(premise: Premise, finding: str) -> str:
     if premise.answer == "fails":
         return (
             "there are no neurons for the claim to be about, since none were found that matter more for rare targets "
-            f"(C8); of the paper's neurons: {finding}"
+            f"({premise.claim}); of {_paper_s(premise)} neurons: {finding}"
         )
     if premise.answer == "open" and premise.by_rule == "supported":
         return (
-            f"it holds for the paper's neurons, but whether these matter more for rare targets is open (C8): {finding}"
+            f"it holds for {_paper_s(premise)} neurons, but whether these matter more for rare targets is open "
+            f"({premise.claim}): {finding}"
         )
     return finding
 
@@ -136,21 +140,26 @@ def _premise_evidence(premise: Premise) -> str:
     """Which neurons the claim was decided on and why, and whether labels matter for their choice."""
     if premise.answer == "met":
         selective = premise.selectivity.neurons is not None and premise.selectivity.neurons.is_selective
-        return _premise_of_the_selective() if selective else _premise_of_the_top(premise)
+        return _premise_of_the_selective(premise) if selective else _premise_of_the_top(premise)
     found = "finds none" if premise.answer == "fails" else "is undecided on neurons"
     return (
-        f"C8 {found} that matter more for rare targets, so the claim is decided on the paper's; by its rule: "
-        f"{premise.by_rule}"
+        f"{premise.claim} {found} that matter more for rare targets, so the claim is decided on {_paper_s(premise)}; "
+        f"by its rule: {premise.by_rule}"
     )
 
 
-def _premise_of_the_selective() -> str:
-    return "C8 finds that these neurons matter more for rare targets"
+def _paper_s(premise: Premise) -> str:
+    """Whose neurons a claim is decided on where none are found to matter more for rare targets."""
+    return "the paper's" if premise.claim == "C8" else "the most influential"
+
+
+def _premise_of_the_selective(premise: Premise) -> str:
+    return f"{premise.claim} finds that these neurons matter more for rare targets"
 
 
 def _premise_of_the_top(premise: Premise) -> str:
     return (
-        "C8 finds that the most influential neurons matter more for rare targets"
+        f"{premise.claim} finds that the most influential neurons matter more for rare targets"
         f"{_again(premise.selectivity.evidence.shown)}"
     )
 
@@ -174,9 +183,10 @@ def with_interval(number: Interval) -> str:
 
 def neurons(top: TopGroup) -> str:
     """Name of the neurons that a claim is decided on."""
+    others = " of no known type" * top.is_of_no_known_type
     if top.is_selective:
-        return f"the {top.size} most rare-selective neurons"
-    return f"the {top.size} plateau neurons" if top.is_plateau else f"the {top.size} most influential neurons"
+        return f"the {top.size} most rare-selective neurons{others}"
+    return f"the {top.size} plateau neurons" if top.is_plateau else f"the {top.size} most influential neurons{others}"
 
 
 def _share_of_plateaus(power: float) -> str:
@@ -836,6 +846,138 @@ def _growths(matrix: tails.Matrix) -> str:
     )
 
 
+# P1a
+
+TESTED = {
+    coactivation.CO_ACTIVATE: "positive correlation among themselves",
+    coactivation.AVOID: "negative correlation with the other neurons of the layer",
+}
+
+
+def _coactivation_statistic(statistic: Statistic) -> str:
+    what = TESTED[statistic.measure, statistic.part]
+    return f"{what}, relative to {statistic.against} groups {_where(statistic)}"
+
+
+def _coactivation_rule(view: View, bounds: Bounds) -> str:
+    least = percent(coactivation.LEAST_EXCESS)
+    return (
+        "two one-sided tests on held-out rows: the mean of the positive parts of the correlations between neurons of "
+        "the group (they co-activate), and the mean of the negative parts of those between the group and all other "
+        f"neurons of the layer (they avoid others), each above that of {_kinds(view)}. Supported if the larger p of "
+        f"all is at most {bounds.alpha:g} (intersection-union); contradicted if for one of the two the interval "
+        f"excludes an excess by {least} of the {view.controls} groups' mean that the test finds with a power of at "
+        f"least {percent(bounds.power)}{_match_rule(view, bounds)}. The value is the excess with the larger p; power "
+        f"is that of both tests for an excess by {least}; n counts rows"
+    )
+
+
+def _coactivation_finding(decision: Decision, view: View) -> str:
+    found, excess = decision.evidence, decision.number
+    shown = found.shown
+    numbers = (
+        f"the {TESTED[shown.measure, shown.part]} of {_named(decision)} is {percent(abs(excess.value))} "
+        f"{'below' if excess.value < 0 else 'above'} that of {view.controls} groups (95 % interval "
+        f"{percent(excess.ci_low, '+')} to {percent(excess.ci_high, '+')}; {decision.n:,.0f} rows; p of both tests = "
+        f"{decision.p_value:.2g}; power for {percent(decision.bound)}: {percent(decision.power)})"
+    )
+    both = "these neurons co-activate and avoid others: " * (decision.verdict == "supported")
+    shared = "these neurons co-activate and avoid others, and so do the top neurons of shuffled labels"
+    return _with_reservation(both + numbers, found.match, shared * found.shared)
+
+
+def _coactivation_evidence(decision: Decision, view: View) -> str:
+    parts = [_excess_of(test) for test in decision.evidence.tests]
+    return "; ".join([*parts, *_match(decision.evidence.match)])
+
+
+def _excess_of(test: coactivation.Excess) -> str:
+    """One test against every kind of control groups."""
+    against = ", ".join(
+        f"mean of {row['null_n']:.0f} {_control_groups(kind)} {row['null_mean']:.3g}, excess relative to it "
+        f"{with_interval(test.relative[kind])}, p = {row['p_value']:.2g}"
+        for kind, row in test.measured.items()
+    )
+    value = next(iter(test.measured.values()))["value"]
+    return f"{TESTED[test.measure, test.part]} {value:.3g}, {against}, power {percent(test.power)}"
+
+
+# S1, C8s and C3s
+
+TYPES = "token-frequency or entropy neurons"
+
+
+def _known_types_statistic(statistic: Statistic) -> str:
+    return f"share of the joint effect that remains without {TYPES} {_where(statistic)}"
+
+
+def _known_types_rule(view: View, bounds: Bounds) -> str:
+    half = percent(known_types.HALF)
+    return (
+        f"primary test: the share of the group's joint effect on {view.condition} rows that its neurons of neither "
+        f"type have, against one half. Supported (the group's effect is that of known types) if the share is below "
+        f"{half} with a two-sided p of at most {bounds.alpha:g}; contradicted if it is above {half} likewise. Because "
+        "either verdict takes a small p, no power is stated. The two types are those of Stolfo et al. (2024). A neuron "
+        "is a token-frequency neuron if its output weights align with the unigram direction more than all random "
+        f"directions do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that "
+        "direction; an entropy neuron if its output weights lie in the unembedding's null space more than those of all "
+        "random directions, their norm is at least the layer's median, and as much of its effect passes through the "
+        f"final norm's scale. How many neurons of the group are of either type, against {view.controls} groups, is "
+        "shown and decides nothing. n counts rows"
+    )
+
+
+def _known_types_finding(decision: Decision, view: View) -> str:
+    shown, remaining, who = decision.evidence.shown, decision.number, neurons(decision.evidence.shown.neurons)
+    share = ""
+    if KNOWN_TYPE in shown.means:
+        value, null, p_value = shown.means[KNOWN_TYPE]
+        controls = f"{view.controls} groups: {percent(null)}, p = {p_value:.2g}"
+        share = f"{percent(value)} of {who} are {TYPES} ({controls}); "
+    return (
+        f"{share}the neurons of neither type have {percent(remaining.value)} of the joint effect of {who} on "
+        f"{view.condition} targets (95 % interval {percent(remaining.ci_low)} to {percent(remaining.ci_high)}; "
+        f"{decision.n:,.0f} rows; p of one half = {decision.p_value:.2g})"
+    )
+
+
+def _known_types_evidence(decision: Decision, view: View) -> str:
+    return "; ".join(_known_types_of(each, view) for each in decision.evidence.groups)
+
+
+PROPERTY_NAMES = {
+    KNOWN_TYPE: "neurons of either type",
+    ENTROPY: "entropy neurons",
+    FREQUENCY: "token-frequency neurons",
+    "frequency_share": "mean share of a neuron's effect through the unigram direction",
+    "norm_share": "mean share through the final norm's scale",
+}
+
+
+def _known_types_of(found: known_types.OfGroup, view: View) -> str:
+    """All numbers of one group."""
+    means = ", ".join(
+        f"{PROPERTY_NAMES[name]} {percent(value)} ({view.controls} groups {percent(null)}, p = {p_value:.2g})"
+        for name, (value, null, p_value) in found.means.items()
+    )
+    remaining = f"share of the joint effect without known types {with_interval(found.remaining)}"
+    return f"{neurons(found.neurons)}: {remaining}{', ' * bool(means)}{means}"
+
+
+WITHOUT_TYPES_RULE = (
+    f"{TYPES} (as S1 declares them) are left out before neurons are chosen, so that the next neurons in the order of "
+    "choice take their places, and before control groups are drawn; then as for {0}: {1}"
+)
+
+
+def _selectivity_without_types_rule(view: View, bounds: Bounds) -> str:
+    return WITHOUT_TYPES_RULE.format("C8", _selectivity_rule(view, bounds))
+
+
+def _dimension_without_types_rule(view: View, bounds: Bounds) -> str:
+    return WITHOUT_TYPES_RULE.format("C3 (and C8s in the place of C8)", _dimension_rule(view, bounds))
+
+
 # Over models
 
 ONE: dict[over_models.Unit, str] = {"model": "model", "seed": "seed", "kind": "kind of model"}
@@ -998,8 +1140,8 @@ def _(needed: requirements.SmallerP) -> str:
 @requirement.register
 def _(needed: requirements.SelectiveNeurons) -> str:
     if needed.may_exist:
-        return "a decision that there are neurons that matter more for rare targets (see C8)"
-    return "a model or checkpoint that has neurons that matter more for rare targets (see C8)"
+        return f"a decision that there are neurons that matter more for rare targets (see {needed.claim})"
+    return f"a model or checkpoint that has neurons that matter more for rare targets (see {needed.claim})"
 
 
 @requirement.register
@@ -1210,6 +1352,35 @@ WORDING: dict[str, Wording] = {
         _tails_finding,
         _tails_evidence,
         without_power=NEGATIVE_BY_INTERVAL,
+    ),
+    "C8s": Wording(
+        "Some neurons of no known type matter more for rare targets than for common ones",
+        _selectivity_statistic,
+        _selectivity_without_types_rule,
+        _selectivity_finding,
+        _selectivity_evidence,
+    ),
+    "C3s": Wording(
+        "The top neurons of no known type act together: reduced effective dimension",
+        _dimension_statistic,
+        _dimension_without_types_rule,
+        _dimension_finding,
+        _dimension_evidence,
+        "relative difference in effective dimension from the control groups",
+    ),
+    "S1": Wording(
+        "The top neurons are the known token-frequency and entropy neurons",
+        _known_types_statistic,
+        _known_types_rule,
+        _known_types_finding,
+        _known_types_evidence,
+    ),
+    "P1a": Wording(
+        "The top neurons co-activate, and avoid the other neurons of the layer",
+        _coactivation_statistic,
+        _coactivation_rule,
+        _coactivation_finding,
+        _coactivation_evidence,
     ),
     "P1b": Wording(
         "Rare targets: influence grows in three phases, plateau, power law and decay",

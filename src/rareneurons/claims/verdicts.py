@@ -8,9 +8,15 @@ import pandas as pd
 
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.clusters import decide_clusters
+from rareneurons.claims.coactivation import decide_coactivation
 from rareneurons.claims.course import decide_course
 from rareneurons.claims.decision import Decision, Verdict
 from rareneurons.claims.dimension import decide_dimension
+from rareneurons.claims.known_types import (
+    decide_dimension_without_types,
+    decide_known_types,
+    decide_selectivity_without_types,
+)
 from rareneurons.claims.over_models import summaries
 from rareneurons.claims.plateau import (
     decide_common_curve,
@@ -41,8 +47,8 @@ class Claim:
     ``rests_on_p``: the verdicts that the rule gives only for a small p. ``has_premise``: whether the claim is about
     rare-token neurons, which C8 must find. ``mean_supports_below``: function of the bounds for a claim whose number
     models can be averaged over; a mean below it supports the claim. ``about_training``: whether checkpoints that the
-    audit left out belong to the evidence. ``secondary``: a claim of a sibling paper, shown beside the others; its p is
-    not among those that are adjusted for one another.
+    audit left out belong to the evidence. ``secondary``: a claim of a sibling paper, or what the claims come to without
+    known types of neurons, shown beside the others; its p is not among those that are adjusted for one another.
     """
 
     name: str
@@ -68,6 +74,10 @@ CLAIMS = (
     Claim("C5", decide_routing, (), has_premise=True),
     Claim("C6", decide_course, (), about_training=True),
     Claim("C7", decide_tails, has_premise=True, about_training=True),
+    Claim("C8s", decide_selectivity_without_types, (), secondary=True),
+    Claim("C3s", decide_dimension_without_types, (), mean_supports_below=lambda bounds: 0.0, secondary=True),
+    Claim("S1", decide_known_types, (), secondary=True),  # arXiv 2406.16254
+    Claim("P1a", decide_coactivation, (), has_premise=True, secondary=True),  # arXiv 2505.12822
     Claim("P1b", decide_three_phases, (), secondary=True),  # arXiv 2505.12822
     Claim("P2", decide_two_regimes, (), secondary=True),  # arXiv 2509.04479
 )

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rareneurons.conventions import SELECTIVE, TOP
+from rareneurons.conventions import SELECTIVE, TOP, WITHOUT_TYPES
 from rareneurons.groups import ControlKind
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
@@ -37,7 +37,12 @@ class TopGroup:
     @property
     def is_selective(self) -> bool:
         """Whether they were chosen by how much more they matter for rare targets."""
-        return self.name == SELECTIVE
+        return self.name in (SELECTIVE, WITHOUT_TYPES[SELECTIVE])
+
+    @property
+    def is_of_no_known_type(self) -> bool:
+        """Whether token-frequency and entropy neurons were left out before they were chosen."""
+        return self.name in WITHOUT_TYPES.values()
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class View:
     targets, and without one the paper's (:meth:`paper_group`). ``controls``: the kind of control groups. ``split``: the
     documents that neurons are described on.
     ``shuffled``: beside matched groups, those that shuffled labels choose are controls too. ``premise``: the view
-    that C8 is decided by, where it is not this one.
+    that C8 is decided by, where it is not this one. ``without_types``: groups were chosen among neurons of no known
+    type; there is no such plateau, so the most influential neurons take its place.
     """
 
     condition: str
@@ -61,6 +67,7 @@ class View:
     selected: str | None = None
     premise: "View | None" = None
     shuffled: bool = True
+    without_types: bool = False
 
     @property
     def difference(self) -> str:
@@ -103,11 +110,15 @@ class View:
 
     def paper_group(self, tables: Tables) -> TopGroup:
         """The paper's neurons: the view's group, else the declared plateau, else the top neurons by the fixed cut."""
-        name = self.group
+        name = self.chosen(TOP) if self.without_types else self.group
         if name is None:
             test = self.plateau(tables["regimes"], self.condition)
             name = PLATEAU if test is not None and test["value"] == 1 else TOP
         return self.named_group(name, tables)
+
+    def chosen(self, group: str) -> str:
+        """Name of the top or the selective group as this view means it."""
+        return WITHOUT_TYPES[group] if self.without_types else group
 
     def top_group(self, tables: Tables) -> TopGroup:
         """The neurons that claims are decided on: those that were ``selected``, else the paper's."""

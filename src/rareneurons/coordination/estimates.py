@@ -9,20 +9,31 @@ from operator import add
 import numpy as np
 import pandas as pd
 
+from rareneurons.conventions import WITHOUT_TYPES
 from rareneurons.coordination.measures import (
     BETWEEN,
     COUNTS,
     MEASURES,
+    OUTSIDE,
     ROW_MEASURES,
     between_measures,
     dimensions,
     group_measures,
     independent_quantiles,
     measure_of,
+    negative_correlation,
     pair_mean,
     row_measures,
 )
-from rareneurons.coordination.similarity import Activity, Moments, Similarities, activity, correlations, similarities
+from rareneurons.coordination.similarity import (
+    Activity,
+    Moments,
+    Similarities,
+    activity,
+    correlations,
+    correlations_without,
+    similarities,
+)
 from rareneurons.evidence import Evidence, Measured
 from rareneurons.groups import CONTROL_KINDS, SMALLEST_GROUP, ControlledGroup, ControlledGroups, why_no_controls
 from rareneurons.stats import (
@@ -36,6 +47,7 @@ from rareneurons.stats import (
 from rareneurons.tables import DIFFERENCE, FINAL_PREFIX, Draws, Estimate, beside_controls, draws_frame
 
 ROWS = "rows_"  # begins the name of a part of the rows; their number follows
+OTHER_NEURONS = "other_neurons"  # the part of measures between a group and all other neurons of the layer
 OUTPUT_WEIGHTS = "w_out"  # the part of measures of weights instead of activations
 WEIGHT_MEASURES = ("effective_dimension", "participation_ratio", "mean_cosine")
 RANDOM, MATCHED, SHUFFLED = CONTROL_KINDS
@@ -97,9 +109,19 @@ def paper_table(coordination: pd.DataFrame) -> pd.DataFrame:
     """The paper's Table 1: groups by measures, as :func:`beside_controls` lays them out.
 
     Args:
-        coordination: the measure's table over models and checkpoints. Measures of parts of the rows are left out.
+        coordination: the measure's table over models and checkpoints. Measures of parts of the rows, and groups chosen
+            without known types, are left out.
     """
-    return beside_controls(coordination[~coordination["part"].str.startswith(ROWS)], CONTROL_KINDS)
+    left_out = coordination["part"].str.startswith(ROWS) | coordination["group"].isin(WITHOUT_TYPES.values())
+    return beside_controls(coordination[~left_out], CONTROL_KINDS)
+
+
+def is_own(group: str) -> bool:
+    """Whether a group was chosen at the checkpoint, among all neurons; others have the measures within a group alone.
+
+    Others are tracked backwards, or chosen without neurons of known types.
+    """
+    return not group.startswith(FINAL_PREFIX) and group not in WITHOUT_TYPES.values()
 
 
 def why_unknown(activation: np.ndarray, members: np.ndarray, rows: str = "rows") -> str:
@@ -158,6 +180,7 @@ class _HeldoutRows:
     """The held-out rows of a condition, and what is computed once for all groups."""
 
     activity: Activity
+    moments: Moments
     similar: Similarities
     document: np.ndarray  # (T,) 0, 1, ...
     weights: np.ndarray  # (B, documents) of the bootstrap draws
@@ -181,6 +204,16 @@ class _HeldoutRows:
         whole = reduce(add, parts)
         left = [group_measures(similarities(whole - part), quantiles) for part in parts]
         return {name: np.array([each[name] for each in left]) for name in MEASURES if name not in COUNTS}
+
+    def outside_jackknifed(self, groups: np.ndarray) -> np.ndarray:
+        """Negative correlation of groups (G, n), the measured one first, with each block left out, (blocks, G)."""
+        neurons, place = np.unique(groups, return_inverse=True)
+        block = document_blocks(self.weights.shape[1])[self.document]
+        left = [
+            correlations_without(self.moments, self.activity, neurons, np.flatnonzero(block == one))
+            for one in range(block.max() + 1)
+        ]
+        return np.array([negative_correlation(each, groups, groups[0], place.reshape(groups.shape)) for each in left])
 
 
 def _nested_moments(
@@ -225,6 +258,28 @@ def _within_estimates(
             numbers = difference, measure_of(name).unit, rows.n, *interval
             found.append(Estimate(name, *numbers, quantity=DIFFERENCE, against=kind))
     return found, draws
+
+
+def _outside_estimates(rows: _HeldoutRows, group: ControlledGroup, n_resampled: int) -> list[Estimate]:
+    """The measures ``OUTSIDE``, with differences and intervals as for the measures within a group."""
+    (name,) = OUTSIDE
+    own, matrix = group.members, rows.similar.correlation
+    value = float(negative_correlation(matrix, own[None], own)[0])
+    nulls = {kind: negative_correlation(matrix, drawn, own) for kind, drawn in _null_groups(group).items()}
+    known = {kind: np.isfinite(nulls[kind]) for kind in COMPARED if kind in group.controls}
+    few = {kind: group.controls[kind][mine][:n_resampled] for kind, mine in known.items() if mine.any()}
+    left_out = rows.outside_jackknifed(np.vstack([group.members[None], *few.values()]))
+    interval = Jackknife.of(left_out[:, 0]).interval(value)
+    by_kind = {kind: {name: null} for kind, null in nulls.items()}
+    found = _compared({name: value}, {name: interval}, group, by_kind, rows.n, OTHER_NEURONS)
+    first = 1
+    for kind, drawn in few.items():
+        here = slice(first, first := first + len(drawn))
+        difference = value - float(nulls[kind][known[kind]].mean())
+        moved = Jackknife.of(left_out[:, 0] - left_out[:, here].mean(1)).interval(difference)
+        numbers = difference, measure_of(name).unit, rows.n, *moved
+        found.append(Estimate(name, *numbers, part=OTHER_NEURONS, quantity=DIFFERENCE, against=kind))
+    return found
 
 
 def _part_estimates(correlation: np.ndarray, n_rows: int, groups: ControlledGroups) -> list[tuple[str, Estimate]]:
@@ -272,11 +327,8 @@ def _between_names(partner: str) -> list[str]:
 def _partners(name: str, groups: ControlledGroups) -> dict[str, tuple[np.ndarray, ControlledGroup]]:
     """Partners of a group -> (the partner's neurons, the group with the controls that take its place).
 
-    The partner ``random`` is the first random control group; the other ones take the group's place. Groups that are
-    tracked backwards have no partner.
+    The partner ``random`` is the first random control group; the other ones take the group's place.
     """
-    if name.startswith(FINAL_PREFIX):
-        return {}
     group, controls = groups[name], groups[name].controls
     found = {}
     if PARTNERS.get(name) in groups:
@@ -323,21 +375,18 @@ def activation_coordination(
     Returns:
         (group, estimate): each of ``MEASURES`` against each kind of controls (``n`` rows) and its ``difference`` to the
         matched controls; each of ``ROW_MEASURES`` on parts of the rows (part ``rows_<n>``); each measure ``BETWEEN``
-        the group and a partner (part: the partner). NaN with a reason where a group is too small, rows are too few or
+        the group and a partner (part: the partner); ``OUTSIDE`` the group (part ``other_neurons``). NaN
+        with a reason where a group is too small, rows are too few or
         a neuron is constant. And (group, draws (B,)) of the measures within a group and of their differences.
     """
     active, n_rows = activity(activation), len(activation)
-    in_parts = {
-        name: group
-        for name, group in groups.items()
-        if len(group.members) >= SMALLEST_GROUP and not name.startswith(FINAL_PREFIX)
-    }
+    in_parts = {name: group for name, group in groups.items() if len(group.members) >= SMALLEST_GROUP and is_own(name)}
     found, draws = [], []
     for n, moments in _nested_moments(active, n_rows, settings.row_shares, rng):
         if n < n_rows:
             found += _part_estimates(correlations(moments), n, in_parts)
     _, place = np.unique(document, return_inverse=True)
-    rows = _HeldoutRows(active, similarities(moments), place, weights)
+    rows = _HeldoutRows(active, moments, similarities(moments), place, weights)
     quantiles: dict[int, np.ndarray] = {}
     for name, group in groups.items():
         n = len(group.members)
@@ -349,7 +398,13 @@ def activation_coordination(
                 quantiles[n] = independent_quantiles(n_rows, n, rng)
             estimates, drawn = _within_estimates(rows, group, quantiles[n], settings.resampled_controls)
             draws += [(name, each) for each in drawn]
-        estimates += _partner_estimates(rows, activation, name, groups, reason)
+        if is_own(name):
+            estimates += _partner_estimates(rows, activation, name, groups, reason)
+            estimates += (
+                _unknown(OUTSIDE, list(group.controls), n_rows, reason, OTHER_NEURONS)
+                if reason
+                else _outside_estimates(rows, group, settings.resampled_controls)
+            )
         found += [(name, estimate) for estimate in estimates]
     return found, draws
 

@@ -31,6 +31,7 @@ MEASURES = {
     "parallel_components": Measure("components", "two-sided"),
     "mean_correlation": Measure("correlation", "greater"),
     "mean_abs_correlation": Measure("correlation", "greater"),
+    "positive_correlation": Measure("correlation", "greater"),
     "mean_cosine": Measure("cosine", "greater"),
     "coactivation": Measure("share of rows", "greater"),
 }
@@ -43,11 +44,13 @@ BETWEEN = {
     "cosine_between": Measure("cosine", "two-sided"),
     "subspace_angle": Measure("degrees", "two-sided"),
 }
+# Between a group and all other neurons of the layer.
+OUTSIDE = {"negative_correlation": Measure("correlation", "greater")}
 
 
 def measure_of(name: str) -> Measure:
-    """Unit and extreme side of a measure within a group or between groups."""
-    return MEASURES[name] if name in MEASURES else BETWEEN[name]
+    """Unit and extreme side of a measure within a group, between groups or towards all other neurons."""
+    return (MEASURES | BETWEEN | OUTSIDE)[name]
 
 
 def independent_quantiles(n_rows: int, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -120,6 +123,7 @@ def group_measures(similar: Similarities, quantiles: np.ndarray) -> dict[str, np
     found["parallel_components"] = np.cumprod(eigenvalues > quantiles, axis=1).sum(1).astype(float)
     found["mean_correlation"] = pair_mean(similar.correlation)
     found["mean_abs_correlation"] = pair_mean(np.abs(similar.correlation))
+    found["positive_correlation"] = pair_mean(np.maximum(similar.correlation, 0))
     found["mean_cosine"] = pair_mean(similar.cosine)
     found["coactivation"] = pair_mean(similar.coactivation)
     return {name: np.where(known, value, np.nan) for name, value in found.items()}
@@ -180,3 +184,33 @@ def between_measures(
         own, far = similar.within(groups).correlation, similar.within(other[None]).correlation[0]
         found["subspace_angle"] = subspace_angles(own, cross.correlation, far)
     return found
+
+
+def negative_correlation(
+    correlation: np.ndarray, groups: np.ndarray, measured: np.ndarray, place: np.ndarray | None = None
+) -> np.ndarray:
+    """How far each group's neurons are active where the other neurons of the layer are not (arXiv 2505.12822).
+
+    The mean of ``max(-r, 0)`` over pairs of a neuron of the group and another neuron, which is neither in the group nor
+    in the measured one. So a control group that shares neurons with the measured group gains and loses nothing by what
+    the latter's neurons have in common. Constant neurons are no other neurons.
+
+    Args:
+        correlation: (U, N) correlations of some neurons with all neurons of the layer.
+        groups: (G, n) neuron indices of each group, 0 to N - 1: the measured one or its controls.
+        measured: (n,) neuron indices of the measured group.
+        place: (G, n) the groups' neurons among the U; the same indices if not given.
+
+    Returns:
+        (G,); NaN for a group with a constant neuron, or if there is no other neuron.
+    """
+    place = groups if place is None else place
+    finite = np.isfinite(correlation)
+    is_other = finite.any(0)
+    is_other[measured] = False
+    negative = np.where(finite & is_other, np.maximum(-correlation, 0), 0)
+    within = negative[place[:, :, None], groups[:, None, :]].sum((1, 2))
+    others = is_other.sum() - is_other[groups].sum(1)
+    known = finite.any(1)[place].all(1) & (others > 0)
+    pairs = np.where(known, groups.shape[1] * others, np.nan)
+    return np.asarray((negative.sum(1)[place].sum(1) - within) / pairs)

@@ -134,6 +134,25 @@ def correlations(moments: Moments) -> np.ndarray:
     return scaled(covariance)
 
 
+def correlations_without(whole: Moments, activity: Activity, neurons: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Pearson correlations of some neurons with all (U, N), on all rows but those given; NaN for constant neurons.
+
+    Args:
+        whole: moments of all rows and neurons.
+        activity: of all rows and neurons.
+        neurons: (U,) indices.
+        rows: indices of the rows that are left out.
+    """
+    value, n = activity.value[rows], whole.n_rows - len(rows)
+    total = whole.total - value.sum(0)
+    product = whole.product[neurons] - value[:, neurons].T @ value
+    square = np.diagonal(whole.product) - np.square(value).sum(0)
+    variance = square - np.square(total) / n
+    # As in correlations: the variance of a constant neuron is rounding noise.
+    variance = np.where(variance <= 1e-12 * (n * np.square(whole.shift) + square), np.nan, variance)
+    return (product - _outer(total[neurons], total) / n) / np.sqrt(_outer(variance[neurons], variance))
+
+
 def similarities(moments: Moments) -> Similarities:
     """Similarities of all pairs of neurons from their moments."""
     n, shifted = moments.n_rows, _outer(moments.total, moments.shift)

@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rareneurons.conventions import SELECTIVE, TOP
-from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, colour_of, group_colour
+from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, colour_of
 from rareneurons.figures.style import (
     COLUMN_WIDTH,
     SIGN_MARKERS,
@@ -297,41 +296,4 @@ def overlap_by_step(regimes: pd.DataFrame, pair: tuple[str, str], top: int) -> F
         axis.set_title(f"{model}\nboost, top {top}")
     label_line(axes[0], "share of the top in common")
     legend_below(figure, columns=1)
-    return figure
-
-
-def neuron_types(neurons: pd.DataFrame, groups: pd.DataFrame, names: Sequence[str]) -> Figure:
-    """Entropy and token-frequency properties of every neuron, the groups coloured, one panel per model.
-
-    Args:
-        neurons: per-neuron properties of one checkpoint per model.
-        groups: group tables of the same checkpoints.
-        names: which groups.
-    """
-    models = models_of(neurons)
-    figure, axes = panels(1, len(models), height=2.1)
-    for model, axis in zip(models, axes[0], strict=True):
-        mine = neurons[neurons["model"] == model].set_index("neuron")
-        columns = ["null_space_share", "frequency_share"]
-        axis.plot(*mine[columns].to_numpy().T, ".", color="#cccccc", markersize=3, label="all neurons", zorder=1)
-        for name in names:
-            chosen = groups[(groups["model"] == model) & (groups["group"] == name)]["neuron"]
-            if chosen.empty:
-                continue
-            colour = group_colour(name)
-            rings = name in (TOP, SELECTIVE)  # larger than dots, so that what both sets hold shows
-            axis.plot(
-                *mine.loc[chosen, columns].to_numpy().T,
-                "o",
-                color=colour,
-                markerfacecolor="none" if rings else colour,
-                markersize=5 if rings else 3,
-                label=words(name),
-            )
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.set_xlabel("output norm\nin null space (share)")
-        axis.set_title(f"{model}\n{mine['checkpoint'].iloc[0]}, n = {len(mine)}")
-    label_line(axes[0], "effect through\nunigram direction (share)")
-    legend_below(figure)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rareneurons.conventions import SELECTIVE, TOP
+from rareneurons.conventions import SELECTIVE, TOP, WITHOUT_TYPES
 from rareneurons.evidence import Evidence, Measured
 from rareneurons.groups import SMALLEST_GROUP, ControlledGroups
 from rareneurons.influence.closed_form import delta_loss_matrix
@@ -22,7 +22,9 @@ from rareneurons.joint.measures import (
     COMPARED,
     DELTA_LOSS,
     DIVERGENCE,
+    HALF,
     INTERACTION,
+    LESS_TYPES,
     MATCHED_ROWS,
     RANK_CHANGE,
     STANDARDISED,
@@ -32,8 +34,8 @@ from rareneurons.joint.measures import (
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.regimes.curve import rank_curve
 from rareneurons.rows import condition_names, in_condition
-from rareneurons.stats import against_controls, frame_of_tests, percentile_interval
-from rareneurons.tables import DIFFERENCE, EXCESS, FINAL_PREFIX, VALUE, Draws, Estimate, draws_frame
+from rareneurons.stats import against_controls, bootstrap_p, frame_of_tests, percentile_interval
+from rareneurons.tables import DIFFERENCE, EXCESS, FINAL_PREFIX, RATIO, VALUE, Draws, Estimate, draws_frame
 
 MATCHED = "matched"  # the kind of controls that doses have
 ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
@@ -141,17 +143,20 @@ class _Set:
 
 
 def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSettings) -> Iterator[_Set]:
-    """Every group, and the doses of those that have an order.
+    """Every group, the part of it that is of no known type, and the doses of those that have an order.
 
     Groups tracked backwards go without controls. Groups that C8 does not look at, and doses, have matched ones alone:
     others would cost as much again.
     """
     for name, group in groups.items():
         kept = {} if name.startswith(FINAL_PREFIX) else group.controls
-        if name not in (TOP, SELECTIVE):
+        if name not in (TOP, SELECTIVE, *WITHOUT_TYPES.values()):
             kept = {kind: found for kind, found in kept.items() if kind == MATCHED}
         drawn = {kind: found[: settings.controls] for kind, found in kept.items()}
         yield _Set(name, WHOLE, group.members, drawn)
+        if WITHOUT_TYPES.get(name) in groups:
+            others = np.isin(group.members, groups[WITHOUT_TYPES[name]].members)
+            yield _Set(name, LESS_TYPES, group.members[others], {})
         order = evidence.orders.get(name, ())
         for size in (size for size in settings.doses if size <= len(order)):
             # A control's neurons are in the order of the group's.
@@ -180,7 +185,10 @@ def joint_estimates(
         conditions and as their difference, always on the same rows; part ``dose_<k>`` of the first k neurons of the
         group's order; part ``matched_rows`` of the difference on rows alike in clean loss and position (``n`` counts
         pairs); part ``tenth_<k>`` of each tenth of the frequency scale, at condition ``all``; ``interaction``, the
-        change of loss less the sum of the single neurons'. The first two are compared with each kind of controls:
+        change of loss less the sum of the single neurons'. Groups chosen without known types go without the last three;
+        part ``less_known_types`` of the groups that they stand for is what is left of these without such neurons, and
+        its quantity ``ratio`` of ``delta_loss`` the share of the group's effect, with the two-sided p of one half. The
+        first two are compared with each kind of controls:
         empirical p of "greater", and the quantity ``excess`` over the controls' mean, whose interval and p are those of
         :func:`excess_over_controls`. At group ``all``: ``clean_loss`` as a difference between the conditions, before
         and after matching, and its ``standardised_difference``. The draws are those of ``delta_loss`` of whole groups.
@@ -190,12 +198,13 @@ def joint_estimates(
     name, here = evidence.checkpoint, _is_heldout(evidence)
     groups = {key: group for key, group in groups.items() if len(group.members) >= SMALLEST_GROUP}
     rows = _ablated_rows(evidence).at(here)
-    everywhere = _effects(layer, rows, [group.members for group in groups.values()], settings, with_rank=True)
+    own = {key: group for key, group in groups.items() if key not in WITHOUT_TYPES.values()}
+    everywhere = _effects(layer, rows, [group.members for group in own.values()], settings, with_rank=True)
     heldout = _heldout_rows(evidence, rows, everywhere.clean_loss, settings, rng)
     contrasts = _contrasts(evidence.conditions, heldout)
     found, draws = _set_estimates(layer, heldout, contrasts, list(_sets(evidence, groups, settings)), settings, rng)
-    found += _interactions(layer, heldout, contrasts, groups, everywhere, settings)
-    found += _by_tenth(heldout, list(groups), everywhere)
+    found += _interactions(layer, heldout, contrasts, own, everywhere, settings)
+    found += _by_tenth(heldout, list(own), everywhere)
     found += _match_quality(heldout, contrasts, everywhere.clean_loss)
     conditions = {
         each: np.flatnonzero(in_condition(evidence.rows[here], each)) for each in condition_names(evidence.rows)
@@ -297,6 +306,7 @@ def _set_estimates(
     found: list[Row] = []
     draws: list[tuple[str, str, Draws]] = []
     n_documents = heldout.means.n_documents
+    whole = {each.group: column[tuple(each.members)] for each in sets if each.part == WHOLE}
     for contrast, (measure, values) in product(contrasts, _by_measure(own).items()):
         value, by_draw = contrast.of(values, heldout)
         null = contrast.of(_by_measure(controls)[measure], heldout) if measure in COMPARED else None
@@ -310,6 +320,8 @@ def _set_estimates(
             columns = {kind: [column_of_control[tuple(one)] for one in those] for kind, those in each.controls.items()}
             nulls = {kind: (null[0][those], null[1][:, those]) for kind, those in columns.items()} if null else {}
             estimates, excesses = number.compared(nulls, rng)
+            if measure == DELTA_LOSS and each.part == LESS_TYPES and contrast.less is None:
+                estimates.append(number.share_of(float(value[whole[each.group]]), by_draw[:, whole[each.group]]))
             found += [(contrast.condition, each.group, estimate) for estimate in estimates]
             if measure == DELTA_LOSS and each.part == WHOLE:
                 kept = [Draws(measure, number.draws, part=part, quantity=contrast.quantity), *excesses]
@@ -361,6 +373,17 @@ class _Number:
         estimate = self._estimate(self.value, self.quantity, reason=self._reason())
         low, high = percentile_interval(self.draws)
         return replace(estimate, ci_low=low, ci_high=high)
+
+    def share_of(self, value: float, draws: np.ndarray) -> Estimate:
+        """The number as a share of a larger one, which has draws (B,), with the two-sided p of ``HALF``."""
+        unit = "share of the effect"
+        empty = Estimate(self.measure, float("nan"), unit, self.n, part=self.part, quantity=RATIO)
+        if not value > 0:
+            return replace(empty, reason=self._reason() or "ablating the group does not raise the loss")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            low, high = percentile_interval(np.where(draws > 0, self.draws / draws, np.nan))
+        p_value = bootstrap_p(self.draws - HALF * draws)
+        return replace(empty, value=self.value / value, ci_low=low, ci_high=high, p_value=p_value)
 
     def compared(
         self, controls: Mapping[str, tuple[np.ndarray, np.ndarray]], rng: np.random.Generator

@@ -12,3 +12,5 @@ UNITS = {
     STANDARDISED: "standard deviations",
 }
 WHOLE, MATCHED_ROWS = "", "matched_rows"  # parts: all rows; rows matched in clean loss and position
+LESS_TYPES = "less_known_types"  # part: a group's neurons that are of no known type, and no others in their place
+HALF = 0.5  # the p of the share of a group's effect that these have is that of this share

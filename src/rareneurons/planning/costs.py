@@ -204,14 +204,17 @@ def trace(sizes: Sizes, config: Mapping) -> Cost:
 def influence(sizes: Sizes, config: Mapping) -> Cost:
     """The series' products, 2 T V (4 d + 3 N); without a closed form 2 T N d V in float64, at a quarter of the rate.
 
-    Beside them the effects at the rows that neurons are chosen on, and those of every exchange of labels.
+    Beside them the effects at the rows that neurons are chosen on, and those of every exchange of labels. Then the
+    properties of neurons: the unembedding in float64, twice, and twenty random directions per neuron.
     """
     shape, rows = sizes.shape, sizes.rows or n_rows(config)
-    memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb) + 1024 * config["influence"]["memory_gib"]
+    memory = TORCH_MB + 3 * (sizes.trace_mb + sizes.input_mb)
+    memory += max(1024 * config["influence"]["memory_gib"], 2 * 8 * shape.vocabulary * shape.width / MB)
     memory += 4 * shape.neurons * (config["rows"]["rows_per_condition"] + 12 * config["groups"]["shuffles"]) / MB
     if not shape.closed_form:
         return Cost(memory, 3, 4 * 2.0 * rows * shape.neurons * shape.width * shape.vocabulary)
     operations = 2.0 * rows * shape.vocabulary * (4 * shape.width + 3 * shape.neurons)
+    operations += 8.0 * (20 * shape.neurons + shape.vocabulary) * shape.width**2
     return Cost(memory, 3, operations, rows * shape.neurons * shape.vocabulary)
 
 
@@ -283,14 +286,6 @@ def groups(sizes: Sizes, config: Mapping) -> Cost:
     return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 1e-5 * config["groups"]["controls"] * sizes.shape.neurons)
 
 
-def neuron_types(sizes: Sizes, config: Mapping) -> Cost:
-    """Output weights through the unembedding, 2 N d V; effects of every neuron on held-out rows."""
-    shape, rows = sizes.shape, config["rows"]["rows_per_condition"]
-    operations = 2.0 * shape.neurons * shape.width * shape.vocabulary + 4.0 * rows * shape.neurons * shape.width
-    memory = TORCH_MB + 3 * sizes.input_mb + 2 * 4 * rows * (shape.neurons + shape.vocabulary) / MB
-    return Cost(memory, 5, operations, 2.0 * rows * shape.neurons)
-
-
 def control_groups(config: Mapping) -> int:
     """Groups that a measure is computed for: random, matched and of shuffled labels, for each of four groups."""
     return 4 * (2 * config["groups"]["controls"] + config["groups"]["shuffles"])
@@ -314,9 +309,15 @@ def joint(sizes: Sizes, config: Mapping) -> Cost:
 
 
 def coordination(sizes: Sizes, config: Mapping) -> Cost:
-    """Correlations of every control group, two conditions; resampled documents."""
+    """Correlations of every control group, two conditions; resampled documents.
+
+    Half as many control groups again are those of groups without known types. Then the correlations of four groups with
+    the whole layer, seventeen control groups beside each, without each block of documents.
+    """
     rows, bootstrap = config["rows"]["rows_per_condition"], config["coordination"]["bootstrap"]
-    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + 3e-6 * rows * (control_groups(config) + bootstrap))
+    outside = 4e-10 * 2 * 4 * rows * min(17 * 33, sizes.shape.neurons) * sizes.shape.neurons
+    within = 3e-6 * rows * (1.5 * control_groups(config) + bootstrap)
+    return Cost(PANDAS_MB + 3 * sizes.input_mb, 5 + within + outside)
 
 
 def organization(sizes: Sizes, config: Mapping) -> Cost:
@@ -379,7 +380,6 @@ ESTIMATES: dict[str, Estimate] = {
     "weightwatcher": weightwatcher,
     "regimes": regimes,
     "groups": groups,
-    "neuron_types": neuron_types,
     "joint": joint,
     "coordination": coordination,
     "organization": organization,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rareneurons.conventions import MEASURED
+from rareneurons.conventions import MEASURED, SELECTIVE, TOP
 from rareneurons.planning.derived_settings import (
     all_conditions,
     always,
@@ -23,6 +23,7 @@ from rareneurons.planning.report_sections import (
     COORDINATION,
     COURSE_OF_TRAINING,
     JOINT,
+    KNOWN_TYPES,
     MODELS_AND_DATA,
     ORGANIZATION,
     REGIMES,
@@ -133,10 +134,10 @@ FIGURES: dict[str, Figure] = {
         ),
         Figure(
             "neuron_types",
-            REGIMES,
-            "regimes:neuron_types",
+            KNOWN_TYPES,
+            "known_types:neuron_types",
             {"neurons": last("neurons.parquet"), "groups": last("groups.parquet")},
-            lambda _config: {"names": MEASURED},
+            lambda _config: {"names": (TOP, SELECTIVE)},
         ),
         Figure(
             "selectivity",

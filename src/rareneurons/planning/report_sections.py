@@ -15,9 +15,10 @@ class Section:
     rules: tuple[str, ...] = ()
 
 
-REGIMES = Section("Regimes of influence", ("C1", "C2", "P1b", "P2"), ("influence", "regimes", "groups", "neuron_types"))
+REGIMES = Section("Regimes of influence", ("C1", "C2", "P1b", "P2"), ("influence", "regimes", "groups"))
 JOINT = Section("Joint ablation", ("C8",), ("joint",))
-COORDINATION = Section("Coordination", ("C3",), ("coordination", "paper_table_1"))
+KNOWN_TYPES = Section("Known types of neurons", ("S1", "C8s", "C3s"), ("neuron_types",))
+COORDINATION = Section("Coordination", ("C3", "P1a"), ("coordination", "paper_table_1"))
 ORGANIZATION = Section("Organization", ("C4",), ("organization", "paper_table_3"))
 ATTENTION = Section("Attention", ("C5",), ("attention",))
 COURSE_OF_TRAINING = Section("Course of training", ("C6",), ("dynamics", "final_top"))
@@ -31,6 +32,7 @@ MODELS_AND_DATA = Section("Models and data", (), ("train_model", "trace"))
 SECTIONS = (
     REGIMES,
     JOINT,
+    KNOWN_TYPES,
     COORDINATION,
     ORGANIZATION,
     ATTENTION,

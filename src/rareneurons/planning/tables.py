@@ -11,6 +11,7 @@ from rareneurons.planning.report_sections import (
     COORDINATION,
     COURSE_OF_TRAINING,
     JOINT,
+    KNOWN_TYPES,
     MODELS_AND_DATA,
     MORE,
     ORGANIZATION,
@@ -84,7 +85,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         Table("regimes", REGIMES, joined=True, measure=True),
-        Table("neuron_types", REGIMES, joined=True),
+        Table("neuron_types", KNOWN_TYPES, joined=True),
         Table("groups", REGIMES, joined=True),
         Table("group_match", REGIMES, joined=True),
         Table(

@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from rareneurons.conventions import WITHOUT_TYPES
 from rareneurons.groups import FIXED_PREFIX, TOP_GROUPS
 from rareneurons.report.page import packed, rendered, script_data
 
@@ -53,7 +54,8 @@ def neuron_frame(
 
 def _regime(groups: Sequence[str]) -> str:
     """The regime that decides a neuron's colour. Regimes of the fitted curve precede those by the fixed cuts."""
-    regimes = [name for name in groups if name == PLATEAU or name not in TOP_GROUPS]
+    chosen = (*TOP_GROUPS, *WITHOUT_TYPES.values())
+    regimes = [name for name in groups if name == PLATEAU or name not in chosen]
     return min(regimes, key=lambda name: (name.startswith(FIXED_PREFIX), name), default=NO_GROUP)
 
 
