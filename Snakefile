@@ -6,7 +6,11 @@ min_version("9.18")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-# Conda reads envs/. Without conda, the jobs use the environment that Snakemake runs in (see README).
+# With `--sdm conda` jobs use envs/, with `--sdm apptainer` this image of the Dockerfile, from the folder in which Snakemake runs
+# (docs/cluster.md says how to build it). Otherwise they use the environment that Snakemake runs in.
+container: "rareneurons.sif"
+
+
 report: "workflow/report/workflow.rst"
 
 

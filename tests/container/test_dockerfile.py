@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, copy_project
+from conftest import PROJECT, bring, copy_project
 
 IMAGE = re.compile(r"debian:(?P<release>[a-z]+)-slim")
 COMMAND = re.compile(r"CMD \[(.+)\]")
@@ -42,14 +42,6 @@ class Tree:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout
-
-
-def bring(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    else:
-        shutil.copy(source, target)
 
 
 def steps(dockerfile: Path) -> list[tuple[str, str]]:
