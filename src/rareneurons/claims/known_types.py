@@ -98,7 +98,8 @@ def _of_group(name: str, tables: Tables, view: View) -> OfGroup | None:
 def _option(shown: OfGroup) -> Option:
     """Documents that tell the share from one half, or a group that has an effect at all."""
     if not shown.remaining.is_known or shown.remaining.standard_error == 0:
-        return Option((Measurable("ablating the group does not raise the loss by more than chance"),))
+        chance = f"ablating the group does not raise the loss by more than chance (p = {shown.p_value:.2g})"
+        return Option((Measurable(chance),))
     return Option((more_documents(shown.remaining, "heldout", shown.n, above=HALF, below=HALF),))
 
 

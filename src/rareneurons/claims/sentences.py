@@ -1367,6 +1367,7 @@ WORDING: dict[str, Wording] = {
         _dimension_finding,
         _dimension_evidence,
         "relative difference in effective dimension from the control groups",
+        without_power=NEGATIVE_BY_INTERVAL,
     ),
     "S1": Wording(
         "The top neurons are the known token-frequency and entropy neurons",
@@ -1374,6 +1375,7 @@ WORDING: dict[str, Wording] = {
         _known_types_rule,
         _known_types_finding,
         _known_types_evidence,
+        without_power="either verdict takes a small p",
     ),
     "P1a": Wording(
         "The top neurons co-activate, and avoid the other neurons of the layer",
