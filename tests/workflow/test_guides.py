@@ -43,11 +43,14 @@ def replaced(text: str, difference: str) -> str:
 
 
 def copied_with_tests(smoke_run: Path, project: Path) -> Path:
-    """A copy of the finished smoke run, with the tests and what they and the checks read."""
-    shutil.copytree(smoke_run, project, symlinks=True)
+    """A copy of the finished smoke run, with tests and what they and checks read, without other tests' overlays."""
+    shutil.copytree(
+        smoke_run, project, symlinks=True, ignore=lambda folder, _: ["config"] * (Path(folder) == smoke_run)
+    )
     shutil.copy(PROJECT / "pyproject.toml", project)
-    for folder in ("tests", "docs"):
-        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("tests", "docs", "config"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / folder, project / folder, symlinks=True, ignore=unwanted)
     shutil.copy(PROJECT / "README.md", project)
     return project
 
