@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from device import device_of
+from rareneurons.models.devices import device_of
 from job import announce
 
 from rareneurons.errors import CheckpointError

@@ -4,61 +4,49 @@ import logging
 
 import pandas as pd
 import torch
-from device import device_of
 from job import checkpoint_name, generator, progress_of, run, shared_generator, write_arrays, write_parquet
 from safetensors.numpy import load_file
 
-from rareneurons.influence import last_mlp, sums
-from rareneurons.influence.label_shuffles import EffectsAtRows, label_shuffles
+from rareneurons.influence.estimates import InfluenceSettings, checkpoint_influence
+from rareneurons.influence.sums import blocked_arrays
+from rareneurons.models.devices import device_of
 from rareneurons.models.last_layer import LastLayer
-from rareneurons.rows import condition_split_masks, labels_of
 
 
 def main(job):
     torch.set_num_threads(job.threads)
-    settings = job.params.influence
+    given = dict(job.params.influence)
+    blocks = given.pop("document_blocks")
+    settings = InfluenceSettings(
+        **given, shuffles=job.params.shuffles, device=device_of(job.params.device, float64=True)
+    )
     trace = load_file(job.input.trace)
-    rows = pd.read_parquet(job.input.rows)
-    document = rows["document"].to_numpy()
     layer = LastLayer.from_arrays(load_file(job.input.last_layer))
     if layer.no_closed_form is not None:
         logging.info("no closed form: %s; every pair runs again from the MLP's output projection", layer.no_closed_form)
-    labels = labels_of(rows, job.params.conditions)
-    chosen_on = labels.any(1) & (rows["split"] == "discovery").to_numpy()
-    at_rows = EffectsAtRows(chosen_on, trace["activation"].shape[1])
     what = f"influence {job.wildcards.model}/{job.wildcards.checkpoint}"
     with progress_of(what, trace["activation"].size, "pairs") as advance:
-
-        def done(tile):
-            at_rows.add(tile)
-            advance(tile.values.numel())
-
-        by_document, pairs = last_mlp.influence_by_document(
-            layer.to(device_of(job.params.device, float64=True), torch.float32),
+        found = checkpoint_influence(
+            checkpoint_name(job),
+            layer,
             trace,
-            last_mlp.reference_values(trace, settings["reference"], document, generator(job)),
-            rows["target"].to_numpy(),
-            document,
-            condition_split_masks(rows),
-            done,
-            effect=settings["effect"],
-            tolerance=settings["tolerance"],
-            memory_bytes=int(settings["memory_gib"] * 2**30),
+            pd.read_parquet(job.input.rows),
+            tuple(job.params.conditions),
+            settings,
+            generator(job),
+            shared_generator(job),
+            lambda tile: advance(tile.values.numel()),
         )
     logging.info(
         "pairs: %d by the exact sum, %d by the cubic and %d by the quartic series, %d re-run from the final norm",
-        pairs.exact,
-        pairs.cubic,
-        pairs.quartic,
-        pairs.rerun,
+        found.pairs.exact,
+        found.pairs.cubic,
+        found.pairs.quartic,
+        found.pairs.rerun,
     )
-    table = sums.influence_frame(checkpoint_name(job), int(trace["layer"][0]), by_document)
-    write_parquet(sums.with_experts(table, layer.expert), job.output.table)
-    write_arrays(sums.blocked_arrays(by_document, settings["document_blocks"]), job.output.by_document)
-    shuffles = label_shuffles(
-        at_rows.values, document[chosen_on], labels[chosen_on], job.params.shuffles, shared_generator(job)
-    )
-    write_arrays(shuffles.arrays(), job.output.label_shuffles)
+    write_parquet(found.table, job.output.table)
+    write_arrays(blocked_arrays(found.by_document, blocks), job.output.by_document)
+    write_arrays(found.shuffles.arrays(), job.output.label_shuffles)
 
 
 run(main, snakemake)

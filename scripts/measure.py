@@ -1,24 +1,18 @@
 """Compute one measure of the registry for the groups of a checkpoint, on held-out rows."""
 
-from dataclasses import replace
 from pkgutil import resolve_name
 from typing import get_type_hints
 
 from job import generator, run, shared_generator
 from measure_job import read_evidence, read_groups, write_measured
 
-from rareneurons.stats import document_weights
+from rareneurons.evidence import with_document_draws
 
 
 def main(job):
     estimates = resolve_name(f"rareneurons.{job.params.function}")
     settings = get_type_hints(estimates)["settings"](**job.params.settings)
-    evidence, shared = read_evidence(job), shared_generator(job)
-    weights = {}
-    for condition in evidence.conditions:
-        _, document = evidence.at(condition, "heldout")
-        weights[f"{condition}/heldout"] = document_weights(len(set(document)), job.params.bootstrap, shared)
-    evidence = replace(evidence, weights=weights)
+    evidence = with_document_draws(read_evidence(job), job.params.bootstrap, shared_generator(job))
     write_measured(estimates(evidence, read_groups(job), settings, generator(job)), job)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import torch
-from device import device_of
+from rareneurons.models.devices import device_of
 from job import generator, progress, read_array, run
 from measure_job import read_evidence, read_groups, write_measured
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from device import device_of
 from job import announce, atomic, generator, progress, remove, run, write_csv
 
 from rareneurons.conventions import checkpoint_steps, neurons_of_mlp
 from rareneurons.models import training
+from rareneurons.models.devices import device_of
 from rareneurons.models.training import Experts, Optimisation, Shape
 
 

@@ -12,6 +12,7 @@ and ``requirements`` (what would decide an undecided claim) are what the rules a
 A new claim takes a module with its rule, an entry in ``verdicts.CLAIMS`` and its wording in ``sentences.WORDING``.
 """
 
+from rareneurons.callable_package import make_callable
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.results_section import claims_markdown
 from rareneurons.claims.sentences import WORDING
@@ -21,3 +22,4 @@ from rareneurons.claims.view import View
 TITLES = {claim.name: WORDING[claim.name].title for claim in CLAIMS}
 
 __all__ = ["CLAIMS", "TITLES", "Bounds", "View", "claims_markdown", "decide"]
+make_callable(__name__)

@@ -1,15 +1,10 @@
-"""The device a job computes on, or a message that names the key."""
-
-import sys
+"""The device that is computed on, or a message that names the key."""
 
 import pytest
 import torch
-from conftest import PROJECT
 
 from rareneurons.errors import ConfigurationError
-
-sys.path.append(str(PROJECT / "scripts"))
-from device import device_of
+from rareneurons.models.devices import device_of
 
 pytestmark = pytest.mark.faults
 
