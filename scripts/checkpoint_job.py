@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from rareneurons.models.devices import device_of
 from job import announce
 
 from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.models.devices import device_of
 from rareneurons.tokens import Blocks
 
 T = TypeVar("T")

@@ -2,11 +2,11 @@
 
 import pandas as pd
 import torch
-from rareneurons.models.devices import device_of
 from job import generator, progress, read_array, run
 from measure_job import read_evidence, read_groups, write_measured
 
 from rareneurons.bands import read_counts
+from rareneurons.models.devices import device_of
 from rareneurons.neuron_types.estimates import NeuronEvidence, NeuronTypeSettings, neuron_type_estimates
 
 

@@ -58,7 +58,11 @@ def test_library_keeps_the_order(copy):
         ("groups.py", "from rareneurons.attention.heads import AblationKind", "Imports go one way"),
         ("coordination/measures.py", "from rareneurons.spectra import measures", "do not import one another"),
         ("report/page.py", "from rareneurons.figures import palette", "Only scripts and inspection import figures"),
-        ("claims/bounds.py", "def late():\n    from rareneurons.figures import style", "Only scripts and inspection import figures"),
+        (
+            "claims/bounds.py",
+            "def late():\n    from rareneurons.figures import style",
+            "Only scripts and inspection import figures",
+        ),
         ("planning/code.py", "from rareneurons.models import schedule", "Imports go one way"),
         ("planning/code.py", "import pandas", "no numpy, pandas or torch"),
         ("planning/code.py", "import torch.nn", "no numpy, pandas or torch"),

@@ -15,7 +15,21 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-PUBLIC = ("load", "influence", "joint", "measure", "claims", "figures", "where", "save")
+PUBLIC = (
+    "Measurements",
+    "OpenModel",
+    "RunAudit",
+    "Sizes",
+    "audit",
+    "claims",
+    "figures",
+    "influence",
+    "joint",
+    "load",
+    "measure",
+    "save",
+    "where",
+)
 PACKAGES = ("influence", "joint", "claims", "figures")  # public functions that are packages, too
 
 

@@ -382,9 +382,7 @@ def match_quality(
     return likeness(condition, controlled_groups(groups, controls), features)
 
 
-def likeness(
-    condition: str, groups: ControlledGroups, features: NeuronFeatures
-) -> list[tuple[str, str, Estimate]]:
+def likeness(condition: str, groups: ControlledGroups, features: NeuronFeatures) -> list[tuple[str, str, Estimate]]:
     """How alike each measured group and its controls are, feature by feature.
 
     ``standardised_difference`` of a ``part`` (the feature) against a kind of controls: mean over the group less mean

@@ -166,6 +166,8 @@ def neurons(top: TopGroup) -> str:
     """Name of the neurons that a claim is decided on."""
     if top.is_selective:
         return f"the {top.size} most rare-selective neurons"
+    if top.is_named:
+        return f"the {top.size} neurons named {top.name!r}"
     return f"the {top.size} plateau neurons" if top.is_plateau else f"the {top.size} most influential neurons"
 
 

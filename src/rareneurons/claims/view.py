@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rareneurons.conventions import SELECTIVE, TOP
+from rareneurons.conventions import MEASURED, SELECTIVE, TOP
 from rareneurons.groups import ControlKind
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
@@ -33,6 +33,11 @@ class TopGroup:
     def is_top(self) -> bool:
         """Whether they are those before the paper's fixed cut, without a test."""
         return self.name == TOP
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a user named them, and no rule chose them."""
+        return self.name not in MEASURED
 
     @property
     def is_selective(self) -> bool:

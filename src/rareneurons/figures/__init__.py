@@ -1,4 +1,4 @@
-"""Figures: each function takes tables and returns a matplotlib figure; only the figure script and ``inspection`` import them."""
+"""Figures: each function takes tables and returns a matplotlib figure; the figure script and ``inspection`` draw them."""
 
 from rareneurons.callable_package import make_callable
 

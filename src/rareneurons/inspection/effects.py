@@ -15,7 +15,7 @@ from rareneurons.influence.closed_form import Effect
 from rareneurons.influence.estimates import CheckpointInfluence, InfluenceSettings, checkpoint_influence
 from rareneurons.influence.last_mlp import reference_values
 from rareneurons.inspection.opening import OpenModel
-from rareneurons.inspection.sizes import Sizes
+from rareneurons.inspection.sizes import DEFAULT, Sizes
 from rareneurons.inspection.texts import PAIR, BandOfTypes, Counts, Question, Texts, chosen_rows
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.trace import trace_rows
@@ -114,7 +114,7 @@ def influence(
     effect: Effect = "total",
     reference: str = "mean",
     counts: Counts = None,
-    sizes: Sizes = Sizes(),
+    sizes: Sizes = DEFAULT,
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -156,46 +156,3 @@ def influence(
     question = Question(rare, common, counts, sizes, seed)
     looked = traced(model, chosen_rows(model, texts, question), question, progress)
     return all_influence(looked, effect, reference).table
-
-
-def joint(
-    model: OpenModel,
-    texts: Texts,
-    neurons: Iterable[int],
-    rare: BandOfTypes = "paper_rare",
-    common: BandOfTypes = "paper_common",
-    counts: Counts = None,
-    sizes: Sizes = Sizes(),
-    seed: int = 0,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Change of the loss when all of some neurons are held at their means at once, against control groups.
-
-    Args:
-        model: an open model.
-        texts: as for :func:`influence`.
-        neurons: indices of neurons of the last MLP, at least three.
-        rare: as for :func:`influence`.
-        common: as for :func:`influence`.
-        counts: as for :func:`influence`.
-        sizes: how much is computed.
-        seed: of every random draw.
-        progress: whether bars are shown.
-
-    Returns:
-        ``tables.MEASURE_COLUMNS``: ``delta_loss``, ``kl_divergence`` (nats) and ``ln_rank_change`` of the group
-        ``neurons`` on held-out rows, rare, common and their difference, against random and matched groups.
-
-    Raises:
-        CheckpointError: the model cannot be used.
-        CorpusError: the texts or counts cannot be used, or are too few.
-        ConfigurationError: an index is no neuron of the layer, or occurs twice.
-
-    >>> table = rareneurons.joint(open_model, texts, [3, 5, 8], rare=(0.5, 1), common=(0, 0.5), sizes=few, progress=False)
-    >>> sorted(table.loc[table["group"] == "neurons", "against"].unique())
-    ['', 'matched', 'random']
-    """
-    from rareneurons.inspection.measurements import measure
-
-    question = {"rare": rare, "common": common, "counts": counts, "sizes": sizes, "seed": seed, "progress": progress}
-    return measure(model, texts, neurons, measures=("joint",), **question).tables["joint"]

@@ -23,7 +23,7 @@ from rareneurons.influence.estimates import CheckpointInfluence
 from rareneurons.influence.sums import blocked_arrays, sums_of_arrays
 from rareneurons.inspection.effects import TracedModel, all_influence, reference_of, traced
 from rareneurons.inspection.opening import OpenModel
-from rareneurons.inspection.sizes import Sizes
+from rareneurons.inspection.sizes import DEFAULT, Sizes
 from rareneurons.inspection.texts import (
     PAIR,
     BandOfTypes,
@@ -155,7 +155,7 @@ def measure(
     common: BandOfTypes = "paper_common",
     measures: Sequence[str] = MEASURES,
     counts: Counts = None,
-    sizes: Sizes = Sizes(),
+    sizes: Sizes = DEFAULT,
     seed: int = 0,
     progress: bool = True,
 ) -> Measurements:
@@ -204,9 +204,48 @@ def measure(
     return Measurements({"influence": found.table} | tables, products, tuple(named))
 
 
-def _named(
-    model: OpenModel, neurons: Iterable[int] | Mapping[str, Iterable[int]] | None
-) -> dict[str, np.ndarray]:
+def joint(
+    model: OpenModel,
+    texts: Texts,
+    neurons: Iterable[int],
+    rare: BandOfTypes = "paper_rare",
+    common: BandOfTypes = "paper_common",
+    counts: Counts = None,
+    sizes: Sizes = DEFAULT,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Change of the loss when all of some neurons are held at their means at once, against control groups.
+
+    Args:
+        model: an open model.
+        texts: as for :func:`influence`.
+        neurons: indices of neurons of the last MLP, at least three.
+        rare: as for :func:`influence`.
+        common: as for :func:`influence`.
+        counts: as for :func:`influence`.
+        sizes: how much is computed.
+        seed: of every random draw.
+        progress: whether bars are shown.
+
+    Returns:
+        ``tables.MEASURE_COLUMNS``: ``delta_loss``, ``kl_divergence`` (nats) and ``ln_rank_change`` of the group
+        ``neurons`` on held-out rows, rare, common and their difference, against random and matched groups.
+
+    Raises:
+        CheckpointError: the model cannot be used.
+        CorpusError: the texts or counts cannot be used, or are too few.
+        ConfigurationError: an index is no neuron of the layer, or occurs twice.
+
+    >>> bands = {"rare": (0.5, 1), "common": (0, 0.5)}
+    >>> table = rareneurons.joint(open_model, texts, [3, 5, 8], **bands, sizes=few, progress=False)
+    >>> sorted(table.loc[table["group"] == "neurons", "against"].unique())
+    ['', 'matched', 'random']
+    """
+    return measure(model, texts, neurons, rare, common, ("joint",), counts, sizes, seed, progress).tables["joint"]
+
+
+def _named(model: OpenModel, neurons: Iterable[int] | Mapping[str, Iterable[int]] | None) -> dict[str, np.ndarray]:
     if neurons is None:
         return {}
     sets = neurons if isinstance(neurons, Mapping) else {GROUP: neurons}
@@ -234,13 +273,10 @@ def _own_groups(
     sums = sums_of_arrays(blocked_arrays(found.by_document, DOCUMENT_BLOCKS))
     rare, common = (sums[f"{condition}/discovery"] for condition in PAIR)
     weights = document_weights(len(rare.n_rows), sizes.spectrum_draws, looked.question.generator("spectra"))
-    settings = replace(
-        REGIMES, bootstrap=sizes.bootstrap, null_curves=sizes.null_curves, power_draws=sizes.power_draws
-    )
+    settings = replace(REGIMES, bootstrap=sizes.bootstrap, null_curves=sizes.null_curves, power_draws=sizes.power_draws)
     regimes = regime_estimates(sums, PAIR, settings, looked.generator("regimes"))
     return with_redrawn(groups, (rare, common), weights), {
         "groups": chosen.groups,
         "group_match": chosen.match,
         "regimes": measure_frame(name, regimes),
     }
-

@@ -106,7 +106,9 @@ def _name_of_folder(folder: Path) -> CheckpointName:
 def _fetched(repository: str, revision: str) -> Path:
     """A folder of the hub's cache with what is read of a repository."""
     if repository.count("/") != 1 or repository.startswith((".", "/")):
-        raise CheckpointError(f"{repository}: found no such folder; expected a model's folder, or owner/name on the hub")
+        raise CheckpointError(
+            f"{repository}: found no such folder; expected a model's folder, or owner/name on the hub"
+        )
     entry = repository_files(repository, revision)
     if "missing" in entry:
         raise CheckpointError(f"{repository} at {revision}: {entry['missing']}")

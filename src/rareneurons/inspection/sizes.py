@@ -33,3 +33,6 @@ class Sizes:
     rotations: int = 1000
     plants: int = 100
     spectrum_draws: int = 200
+
+
+DEFAULT = Sizes()

@@ -94,7 +94,9 @@ def _documents(texts: str | Path | Iterable[str]) -> list[str]:
     if isinstance(texts, str | Path):
         if not Path(texts).is_file():
             shown = str(texts)[:60]
-            raise CorpusError(f"texts: found {shown!r}, which is no file; expected a file of documents or a list of texts")
+            raise CorpusError(
+                f"texts: found {shown!r}, which is no file; expected a file of documents or a list of texts"
+            )
         return read_texts(str(texts)).documents
     return list(texts)
 
@@ -135,8 +137,8 @@ def chosen_neurons(model: OpenModel, neurons: Iterable[int]) -> np.ndarray:
     wrong = found[(found < 0) | (found >= model.n_neurons)]
     if len(wrong):
         raise ConfigurationError(
-            f"neurons: found {wrong[0]}, but the last MLP of {model.name.model} has {model.n_neurons} neurons; expected "
-            f"0 to {model.n_neurons - 1}"
+            f"neurons: found {wrong[0]}, but the last MLP of {model.name.model} has {model.n_neurons} neurons; "
+            f"expected 0 to {model.n_neurons - 1}"
         )
     if len(np.unique(found)) < len(found):
         values, counts = np.unique(found, return_counts=True)

@@ -99,14 +99,22 @@ def listed_checkpoint(repository: str, revision: str) -> dict[str, Any]:
     Raises:
         HubError: no such repository, or the hub cannot be reached.
     """
-    names = {"repository": repository, "revision": revision}
-    with hub_errors(repository):
-        refs = HfApi().list_repo_refs(repository)
-    known = sorted(ref.name for ref in [*refs.branches, *refs.tags])
+    names, known = {"repository": repository, "revision": revision}, branches_and_tags(repository)
     if revision in known or is_commit(revision):
         return names | repository_files(repository, revision)
     shown = ", ".join(known[:NAMES_SHOWN]) + ", ..." * (len(known) > NAMES_SHOWN)
     return names | {"missing": f"{repository} has no branch {revision!r}; its branches and tags are {shown}"}
+
+
+def branches_and_tags(repository: str) -> list[str]:
+    """Names of a repository's branches and tags, sorted.
+
+    Raises:
+        HubError: no such repository, or the hub cannot be reached.
+    """
+    with hub_errors(repository):
+        refs = HfApi().list_repo_refs(repository)
+    return sorted(ref.name for ref in [*refs.branches, *refs.tags])
 
 
 def is_commit(revision: str) -> bool:
