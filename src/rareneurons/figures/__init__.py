@@ -1,4 +1,4 @@
-"""Figures: each function takes tables and returns a matplotlib figure; the figure script and ``inspection`` draw them."""
+"""Figures: each function takes tables and returns a matplotlib figure, for the figure script and ``inspection``."""
 
 from rareneurons.callable_package import make_callable
 

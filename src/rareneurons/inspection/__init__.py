@@ -1,8 +1,8 @@
 """A model in memory, texts in memory: the same numbers as the workflow's, without files and without Snakemake.
 
 ``opening`` opens a model, ``texts`` chooses the rows, ``effects`` has the influence of every neuron, ``measurements``
-measures any set of neurons, ``verdicts`` decides claims, ``drawing`` draws, ``storing`` writes; ``sentence`` looks at one
-text, and ``auditing`` at the checkpoints of a run.
+measures any set of neurons, ``verdicts`` decides claims, ``drawing`` draws, ``storing`` writes; ``sentence`` looks at
+one text, and ``auditing`` at the checkpoints of a run.
 """
 
 from rareneurons.inspection.auditing import RunAudit, audit

@@ -33,7 +33,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class RunAudit:
-    """``table``: ``AUDIT_COLUMNS``; ``bytes_read``: of the checkpoints' files, from the hub or the disk; ``seconds``: the audit took."""
+    """``table``: ``AUDIT_COLUMNS``; ``bytes_read``: of the files, from the hub or the disk; ``seconds``: it took."""
 
     table: pd.DataFrame
     bytes_read: int
