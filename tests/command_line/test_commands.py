@@ -13,7 +13,7 @@ def test_help_names_the_commands_and_shows_examples(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     said = capsys.readouterr().out
-    assert all(f"    {command} " in said for command in COMMANDS)
+    assert all(f"\n    {command}" in said for command in COMMANDS)
     assert "examples:" in said
 
 

@@ -1,4 +1,4 @@
-"""Tiny runs that were really trained, on a hub on this machine, and every fault that users have reported of published ones.
+"""Tiny runs that were really trained, on a hub on this machine, and the faults that users reported of published ones.
 
 ``python tests/inspection/planted_runs.py`` audits 50 honest runs, and 10 with each fault; it prints what was named, how
 long it took and how many bytes were read.
@@ -129,7 +129,8 @@ def main() -> None:
             total += int(found.table["bytes"].sum())
         print(
             f"{fault.__name__ if fault else 'honest'}: right in {right} of {n}; {seconds / n:.2f} s and "
-            f"{read / n / 1024:.0f} of {total / n / 1024:.0f} KiB per audit; {time.process_time() - started:.0f} s CPU in all",
+            f"{read / n / 1024:.0f} of {total / n / 1024:.0f} KiB per audit; "
+            f"{time.process_time() - started:.0f} s CPU in all",
             flush=True,
         )
 

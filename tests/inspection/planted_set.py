@@ -1,10 +1,10 @@
 """A small model with neurons that matter for rare targets, and a text that shows it.
 
-Marked tokens are followed by rare ones. Planted neurons of the last MLP read the mark and write what all rare tokens have
-in common, so ablating them costs rare targets; all other neurons write at random.
+Marked tokens are followed by rare ones. Planted neurons of the last MLP read the mark and write what all rare tokens
+have in common, so ablating them costs rare targets; all other neurons write at random.
 
-``python tests/inspection/planted_set.py`` counts in how many of 20 seeds ``measure`` finds the planted set, and a random
-one.
+``python tests/inspection/planted_set.py`` counts in how many of 20 seeds ``measure`` finds the planted set, and a
+random one.
 """
 
 import numpy as np

@@ -5,9 +5,11 @@ from dataclasses import fields
 from importlib import import_module
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT
+from oracles import hooked_delta_loss
 from planted_runs import LENGTH
 
 import rareneurons
@@ -18,7 +20,9 @@ from rareneurons.inspection.measurements import REGIMES
 from rareneurons.inspection.sizes import DEFAULT
 from rareneurons.inspection.verdicts import BOUNDS
 from rareneurons.models.training import Shape, untrained_model
-from rareneurons.tokens import train_tokenizer
+from rareneurons.rows import candidate_rows
+from rareneurons.tokens import document_blocks, train_tokenizer
+from rareneurons.trace import trace_rows
 
 FEW = rareneurons.Sizes(
     block_length=32,
@@ -101,12 +105,6 @@ def test_same_seed_same_numbers_other_seed_other_rows(open_model, texts):
 
 
 def test_effects_of_one_text_are_those_of_hooked_passes(open_model, texts):
-    import pandas as pd
-    from oracles import hooked_delta_loss
-
-    from rareneurons.rows import candidate_rows
-    from rareneurons.tokens import document_blocks
-    from rareneurons.trace import trace_rows
 
     found = rareneurons.where(open_model, texts[0], top=1)
     blocks = document_blocks(open_model.tokenizer, pd.DataFrame({"document": [0], "text": texts[:1]}), 2 * LENGTH)

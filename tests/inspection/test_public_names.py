@@ -20,7 +20,8 @@ def test_a_package_is_a_function_and_still_a_package(first):
     code = (
         f"{first}\nimport rareneurons, inspect\n"
         "print(list(inspect.signature(rareneurons.influence).parameters)[:2])\n"
-        "import rareneurons.influence.sums as sums\nprint(sums.FIELDS[0], set(rareneurons.PUBLIC) <= set(dir(rareneurons)))"
+        "import rareneurons.influence.sums as sums\n"
+        "print(sums.FIELDS[0], set(rareneurons.PUBLIC) <= set(dir(rareneurons)))"
     )
     assert output_of(code).splitlines() == ["['model', 'texts']", "document True"]
 
