@@ -36,10 +36,10 @@ def band_of(text: str) -> BandOfTypes:
     parts = text.split(",")
     if len(parts) != 2:
         return text
-    low, high = (part.strip() for part in parts)
     try:
-        return tuple(edge if edge == "elbow" else float(edge) for edge in (low, high))  # type: ignore[return-value]
+        low, high = (part.strip() if part.strip() == "elbow" else float(part) for part in parts)
     except ValueError:
         raise ConfigurationError(
             f"band: found {text!r}; expected a preset, or two rank fractions such as 0.5,1"
         ) from None
+    return low, high
