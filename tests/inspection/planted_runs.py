@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from transformers.utils import logging
 
 from rareneurons.inspection.auditing import RunAudit, audit
-from rareneurons.models.training import Optimisation, Shape, train, untrained_model
+from rareneurons.models.training import Optimisation, Shape, begin, train, untrained_model
 
 logging.disable_progress_bar()
 STEPS = [0, 2, 4, 8, 16, 24, 32, 40, 48]
@@ -32,14 +32,14 @@ Run = dict[str, Path]  # branch -> folder
 def trained(folder: Path, weight_seed: int, data_seed: int) -> Run:
     """A run in shards, one folder per step."""
     rng = np.random.default_rng(data_seed)
-    model = untrained_model(Shape(16, 2, 2), VOCABULARY, LENGTH, weight_seed)
+    model = untrained_model(Shape(16, 2, 2, 64), VOCABULARY, LENGTH, weight_seed)
     stream = rng.integers(0, VOCABULARY, size=4000).astype(np.int32)
     run = {f"step{step}": folder / f"step{step}" for step in STEPS}
 
-    def save(step, model):
-        model.save_pretrained(run[f"step{step}"], max_shard_size="16KB")
+    def save(training):
+        training.model.save_pretrained(run[f"step{training.step}"], max_shard_size="16KB")
 
-    list(train(model, stream, SCHEDULE, STEPS, save, rng))
+    train(begin(model, SCHEDULE, rng), stream, SCHEDULE, STEPS, save)
     return run
 
 

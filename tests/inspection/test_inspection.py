@@ -55,7 +55,7 @@ def tokenizer(texts):
 
 @pytest.fixture(scope="module")
 def transformers_model():
-    return untrained_model(Shape(16, 1, 2), 300, 2 * LENGTH, 0)
+    return untrained_model(Shape(16, 1, 2, 64), 300, 2 * LENGTH, 0)
 
 
 @pytest.fixture(scope="module")
