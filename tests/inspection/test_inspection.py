@@ -172,5 +172,5 @@ def test_defaults_are_those_of_the_configuration():
 @pytest.mark.usefixtures("style")
 def test_every_figure_can_be_drawn_of_named_neurons(measured):
     drawn = rareneurons.figures(measured)
-    assert sorted(drawn) == ["coordination_rows", "joint_doses", "loss_by_frequency", "organization"]
+    assert sorted(drawn) == ["coordination_rows", "loss_by_frequency", "organization"]
     assert all(figure.axes for figure in drawn.values())

@@ -23,7 +23,7 @@ def figures(measured: Measurements, names: Sequence[str] = ()) -> Mapping[str, "
 
     Args:
         measured: what :func:`measure` returned.
-        names: names among ``NEEDED``; all whose measure is there by default.
+        names: names among ``NEEDED``; all whose measure is there by default. Named neurons have no ``joint_doses``.
 
     Returns:
         Name -> matplotlib figure. A notebook shows it, ``figure.savefig`` writes it.
@@ -42,5 +42,7 @@ def figures(measured: Measurements, names: Sequence[str] = ()) -> Mapping[str, "
         "organization": lambda: organization.separation_by_step(measured.tables["organization"], groups, PAIR[0]),
         "loss_by_frequency": lambda: drawn_joint.loss_by_frequency(measured.products["loss_by_frequency"], PAIR),
     }
-    wanted = names or [name for name, table in NEEDED.items() if table in measured.tables]
+    if measured.names:
+        del draw["joint_doses"]  # the order in which neurons are added is that of the influence, not a user's
+    wanted = names or [name for name in draw if NEEDED[name] in measured.tables]
     return {name: draw[name]() for name in wanted}
