@@ -42,7 +42,9 @@ def test_undecided_rows_alone_say_what_would_decide_them_with_a_number():
     undecided = claims["verdict"] == "undecided"
     assert 2 < undecided.sum() < len(claims)
     assert (claims.loc[~undecided, "need"] == "").all()
-    measured = ~claims["sentence"].str.contains("was not measured", regex=False)  # the tables have no groups without types
+    measured = ~claims["sentence"].str.contains(
+        "was not measured", regex=False
+    )  # the tables have no groups without types
     assert claims.loc[undecided & measured, "need"].str.contains(r"[0-9]").all()
     assert (claims["rule"].str.len() > 0).all()
     assert (claims["evidence"].str.len() > 0).all()
