@@ -4,10 +4,15 @@
 # make docs   the manual as a site, site/index.html, to read without a network (needs Python alone; 155 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
+# make test-container   the steps of the Dockerfile in a plain Debian tree (with debootstrap, as root), and jobs in its image
 # make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
 # make test-graph, make test-library   one half of the tests
-.PHONY: demo smollm2 study docs test test-graph test-library test-slurm bench check format clean
+# make lock   the lock files of envs/ from pyproject.toml (UPGRADE=--upgrade: newest versions); make lock-check   whether they are current
+# make dist   wheel and source archive, in dist/
+# make uninstall   delete the environment (.venv); results stay
+# With each: TORCH=cpu or TORCH=cuda chooses PyTorch's build on Linux, and PYTHON=python3.12 the Python, when .venv is made.
+.PHONY: demo smollm2 study docs test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -20,13 +25,30 @@ SMOLLM2 := results/smollm2
 STUDY := results/study
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
-$(INSTALLED): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
-	@echo "Installing the locked packages into .venv (about 2 GB, some minutes, once)"
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $@
+# Linux without an NVIDIA driver gets PyTorch's build for CPUs, a tenth of the download of the one with CUDA. What was installed
+# once stays chosen, so that a login node without a GPU does not replace it.
+TORCH_INSTALLED := $(shell cat $(INSTALLED) 2>/dev/null)
+ifeq ($(shell uname -s),Darwin)
+override TORCH := macos
+endif
+TORCH ?= $(or $(TORCH_INSTALLED),$(if $(shell command -v nvidia-smi),cuda,cpu))
+ifeq ($(wildcard envs/torch-$(TORCH).lock),)
+$(error TORCH: found '$(TORCH)', expected cpu or cuda)
+endif
+# PyTorch keeps its builds for CPUs in an index of its own.
+TORCH_INDEX := $(if $(filter cpu,$(TORCH)),--index-url https://download.pytorch.org/whl/cpu)
+PIP := $(BIN)/python -m pip install --quiet --no-deps
+
+$(BIN)/python:
+	@$(PYTHON) envs/check_python.py
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+$(INSTALLED): envs/packages.lock envs/torch-$(TORCH).lock pyproject.toml $(if $(filter $(TORCH_INSTALLED),$(TORCH)),,FORCE) | $(BIN)/python
+	@echo "Installing the locked packages into .venv (once; with PyTorch for $(TORCH), see README.md for sizes)"
+	$(PIP) --require-hashes $(TORCH_INDEX) -r envs/torch-$(TORCH).lock
+	$(PIP) --require-hashes -r envs/packages.lock
+	$(PIP) --no-build-isolation --editable .
+	@echo $(TORCH) > $@
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -69,13 +91,17 @@ docs: $(DOCS_INSTALLED)
 	.venv/docs/bin/zensical build --strict --clean
 	.venv/docs/bin/python docs/site_links.py site
 
+test-container: $(INSTALLED)
+	$(BIN)/python -m pytest -m container tests/container
+
 # TransformerLens has dependencies of its own, so it gets an environment on top of the locked one. Where it does not
 # install, it is left out.
 bench: $(INSTALLED)
 	@test -x .venv/bench/bin/python || $(BIN)/python -m venv .venv/bench
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib")); print("$(CURDIR)/src")' \
 		> $$(.venv/bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/locked.pth
-	@.venv/bench/bin/python -m pip install --quiet --constraint requirements.lock transformer_lens==4.3.0 \
+	@$(BIN)/python -m pip freeze --exclude-editable > .venv/bench/locked.txt
+	@.venv/bench/bin/python -m pip install --quiet --constraint .venv/bench/locked.txt transformer_lens==4.3.0 \
 		|| echo "TransformerLens does not install here and is left out"
 	.venv/bench/bin/python benchmarks/influence.py results/bench
 	.venv/bench/bin/python benchmarks/attention.py results/bench
@@ -92,6 +118,31 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
+
+# pyproject.toml names what is needed, and uv finds versions that fit on every platform and Python. Versions that are locked stay
+# unless UPGRADE says otherwise. The CUDA packages are what PyTorch needs on Linux beyond packages.lock.
+UPGRADE ?=
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
+
+lock: $(INSTALLED)
+	$(UV_COMPILE) pyproject.toml $(addprefix --extra ,workflow report spectra dev) --no-emit-package torch --excludes envs/cuda-packages.txt -o envs/packages.lock
+	echo torch | $(UV_COMPILE) - --constraints envs/packages.lock -o envs/torch-cuda.lock \
+		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' envs/packages.lock)
+	echo torch | $(UV_COMPILE) - --no-deps -o envs/torch-macos.lock
+	echo "torch ; sys_platform == 'linux'" | $(UV_COMPILE) - --no-deps --default-index https://download.pytorch.org/whl/cpu \
+		-o envs/torch-cpu.lock || echo "envs/torch-cpu.lock is as before: PyTorch's index was not read"
+
+# PyTorch's index adds files to releases, so torch-cpu.lock is not compared.
+lock-check: lock
+	@git diff --exit-code --stat -- envs ':!envs/torch-cpu.lock' || { echo "The lock files were not current. They are now: commit them"; exit 1; }
+
+dist: $(INSTALLED)
+	rm -rf dist build
+	$(BIN)/python -m build --no-isolation
+
+uninstall:
+	rm -rf .venv src/*.egg-info
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name .gitkeep ! -name reference -exec rm -rf {} +

@@ -4,6 +4,11 @@
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+# With `--sdm conda` jobs use envs/, with `--sdm apptainer` this image of the Dockerfile, from the folder in which Snakemake runs
+# (docs/cluster.md says how to build it). Otherwise they use the environment that Snakemake runs in.
+container: "rareneurons.sif"
+
+
 report: "workflow/report/workflow.rst"
 
 

@@ -187,14 +187,21 @@ def style():
     plt.close("all")
 
 
+def bring(source: Path, target: Path) -> None:
+    """Copy a file or a folder, without what Python and pip leave in it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    else:
+        shutil.copy(source, target)
+
+
 def copy_project(folder: Path) -> Path:
     """The files a run needs, in a folder of its own."""
     target = folder / "project"
     target.mkdir()
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy(PROJECT / name, target)
-    for name in ("config", "workflow", "scripts", "src", "envs"):
-        shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("Snakefile", "config.yaml", "config", "workflow", "scripts", "src", "envs"):
+        bring(PROJECT / name, target / name)
     (target / "profiles").symlink_to("workflow/profiles")  # where Snakemake looks beside the Snakefile
     return target
 

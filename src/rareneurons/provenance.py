@@ -2,7 +2,8 @@
 
 import platform
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pandas as pd
@@ -31,8 +32,12 @@ def device_name(device: str) -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that compute."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    """Versions of Python and of those packages that compute which are installed."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def elbow_reasons(conditions: pd.DataFrame) -> dict[str, str]:

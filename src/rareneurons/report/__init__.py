@@ -2,3 +2,10 @@
 
 Each page is one HTML text that contains everything it shows and loads nothing.
 """
+
+from rareneurons.extras import needs_extra
+
+with needs_extra("report"):
+    import docutils  # noqa: F401
+    import jinja2  # noqa: F401
+    import plotly  # noqa: F401

@@ -8,6 +8,8 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
+from rareneurons.extras import needs_extra
+
 # Of the matrix as it is, and (from ``max_rand_eval`` on) compared with the same matrix with its entries shuffled.
 WEIGHTWATCHER_COLUMNS = [
     "alpha",
@@ -87,7 +89,8 @@ def _import_quietly() -> ModuleType:
     """WeightWatcher, with the root logger restored to what it was before the import."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
-    import weightwatcher
+    with needs_extra("spectra"):
+        import weightwatcher
 
     root.setLevel(level)
     root.handlers[:] = handlers
