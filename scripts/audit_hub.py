@@ -2,14 +2,11 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from rareneurons.errors import CheckpointError
-from rareneurons.model_folders.config_file import config_of, differing_sizes
-from rareneurons.models.audit import StoredCheckpoint
-from rareneurons.models.hub import opened_on_hub
-from rareneurons.models.weight_sample import weight_sample
+from rareneurons.model_folders.config_file import differing_sizes
+from rareneurons.models.stored import config_on_hub, stored_on_hub
 from rareneurons.tables import CheckpointName
 from rareneurons_jobs.audit_job import write_findings
 from rareneurons_jobs.job import progress_of, run
@@ -17,38 +14,18 @@ from rareneurons_jobs.job import progress_of, run
 CONNECTIONS = 8
 
 
-def stored(model: str, file: str) -> StoredCheckpoint:
-    """What a listing says, with a sample of the weights."""
-    listing = json.loads(Path(file).read_text(encoding="utf-8"))
-    name, source = CheckpointName(model, Path(file).parent.name), f"hub {listing['repository']}"
-    if "missing" in listing:
-        return StoredCheckpoint(name, source, listing["revision"], missing=listing["missing"])
-    known = partial(StoredCheckpoint, name, source, listing["revision"], listing["commit"], listing["files"])
-    try:
-        return known(weight_sample(listing["files"], partial(opened_on_hub, listing["repository"], listing["commit"])))
-    except CheckpointError as error:
-        return known(missing=str(error))
-
-
-def described(file: str) -> dict:
-    """Content of a listed checkpoint's config.json; empty where there is none, or none that can be read."""
-    listing = json.loads(Path(file).read_text(encoding="utf-8"))
-    if "missing" in listing:
-        return {}
-    with opened_on_hub(listing["repository"], listing["commit"], "config.json") as content:
-        return config_of(content.read())
-
-
 def main(job):
     model = job.wildcards.model
+    names = [CheckpointName(model, Path(file).parent.name) for file in job.input]
+    listings = [json.loads(Path(file).read_text(encoding="utf-8")) for file in job.input]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        names = [Path(file).parent.name for file in job.input]
-        different = differing_sizes(dict(zip(names, pool.map(described, job.input), strict=True)))
+        steps = [name.checkpoint for name in names]
+        different = differing_sizes(dict(zip(steps, pool.map(config_on_hub, listings), strict=True)))
         if different:
             raise CheckpointError(f"{model}: {different}")
         with progress_of(f"sample {model}", len(job.input), "checkpoints") as advance:
             found = []
-            for checkpoint in pool.map(partial(stored, model), job.input):
+            for checkpoint in pool.map(stored_on_hub, names, listings):
                 found.append(checkpoint)
                 advance(1)
     write_findings(job, found)

@@ -13,10 +13,10 @@ from rareneurons.comparison.firmness_measures import (
 )
 from rareneurons.coordination.estimates import CoordinationSettings
 from rareneurons.joint.estimates import JointSettings
+from rareneurons.models.devices import device_of
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings
 from rareneurons.tables import CheckpointName
-from rareneurons_jobs.device import device_of
 from rareneurons_jobs.job import generator, run, write_parquet
 
 

@@ -4,11 +4,9 @@ import pandas as pd
 import torch
 from safetensors.numpy import load_file
 
-from rareneurons.bands import rank_fraction_of
 from rareneurons.influence.last_mlp import reference_values
-from rareneurons.joint.estimates import JointEvidence, JointSettings, curve_of_doses, joint_estimates
-from rareneurons.stats import document_weights
-from rareneurons_jobs.device import device_of
+from rareneurons.joint.estimates import JointSettings, curve_of_doses, joint_estimates, joint_evidence
+from rareneurons.models.devices import device_of
 from rareneurons_jobs.job import generator, progress, run, shared_generator
 from rareneurons_jobs.measure_job import read_evidence, read_groups, write_measured
 
@@ -16,19 +14,15 @@ from rareneurons_jobs.measure_job import read_evidence, read_groups, write_measu
 def main(job):
     torch.set_num_threads(job.threads)
     rng, settings = generator(job, "joint"), dict(job.params.joint)
-    base, trace = vars(read_evidence(job)), load_file(job.input.trace)
-    rows = base["rows"]
-    heldout = rows.loc[rows["split"] == "heldout", "document"]
-    weights = {
-        "all/heldout": document_weights(heldout.nunique(), settings.pop("bootstrap"), shared_generator(job, "joint"))
-    }
-    groups = read_groups(job, without_types=True)
-    evidence = JointEvidence(
-        **base | {"weights": weights},
-        residual=trace["residual"],
-        reference=reference_values(trace, job.params.influence["reference"], rows["document"].to_numpy(), rng),
-        rank_fraction=rank_fraction_of(rows["target"].to_numpy(), pd.read_parquet(job.input.frequencies)),
-        orders=curve_of_doses(groups, pd.read_parquet(job.input.influence), job.params.conditions[0]),
+    base, trace, groups = read_evidence(job), load_file(job.input.trace), read_groups(job, without_types=True)
+    evidence = joint_evidence(
+        base,
+        trace,
+        reference_values(trace, job.params.influence["reference"], base.rows["document"].to_numpy(), rng),
+        pd.read_parquet(job.input.frequencies),
+        curve_of_doses(groups, pd.read_parquet(job.input.influence), job.params.conditions[0]),
+        settings.pop("bootstrap"),
+        shared_generator(job, "joint"),
     )
     settings = JointSettings(
         **settings,

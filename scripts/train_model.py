@@ -11,8 +11,8 @@ import torch
 
 from rareneurons.conventions import checkpoint_steps, neurons_of_mlp
 from rareneurons.models import training
+from rareneurons.models.devices import device_of
 from rareneurons.models.training import Experts, Optimisation, Shape
-from rareneurons_jobs.device import device_of
 from rareneurons_jobs.job import announce, atomic, generator, progress, remove, run, write_csv
 
 

@@ -4,8 +4,44 @@ The modules, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace`
 ``known_types``, ``groups``; then the independent measures of a group (``coordination``, ``organization``,
 ``attention``, ``spectra``, ``neuron_types``); then ``dynamics``, ``claims``, ``comparison``, ``figures``, ``report``.
 ``stats``, ``tables``, ``evidence`` and ``errors`` serve them all. ``planning`` is what the workflow plans with, and
-``conventions`` what both agree on. Only ``planning`` knows rules or Snakemake. Nothing here knows global state; nothing
-prints.
+``conventions`` what both agree on. Only ``planning`` knows rules or Snakemake. Nothing here knows global state.
+
+In a notebook, the functions of ``PUBLIC`` are all that is needed (``inspection``, docs/python.md). They are imported
+when they are first used, so that planning a run needs no package that computes. Only ``inspection`` shows progress, and
+only ``command_line`` prints.
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+PUBLIC = (
+    "Measurements",
+    "OpenModel",
+    "RunAudit",
+    "Sizes",
+    "audit",
+    "claims",
+    "figures",
+    "influence",
+    "joint",
+    "load",
+    "measure",
+    "save",
+    "where",
+)
+PACKAGES = ("influence", "joint", "claims", "figures")  # public functions that are packages, too
+
+
+def __getattr__(name: str) -> Any:
+    """A public function, imported now."""
+    if name in PACKAGES:
+        return import_module(f"rareneurons.{name}")
+    if name in PUBLIC:
+        return getattr(import_module("rareneurons.inspection"), name)
+    raise AttributeError(f"module 'rareneurons' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public functions beside the modules that are imported."""
+    return sorted({*globals(), *PUBLIC})

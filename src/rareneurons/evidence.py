@@ -1,13 +1,14 @@
 """What a checkpoint's groups are measured on, and what a measure returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from rareneurons.influence.sums import InfluenceSums
 from rareneurons.rows import in_condition
+from rareneurons.stats import document_weights
 from rareneurons.tables import CheckpointName
 
 
@@ -45,6 +46,15 @@ class Evidence:
         """Activations (rows, N) and document ids (rows,) of a condition and split."""
         here = in_condition(self.rows, condition, split)
         return self.activation[here], self.rows["document"].to_numpy()[here]
+
+
+def with_document_draws(evidence: Evidence, n_draws: int, rng: np.random.Generator) -> Evidence:
+    """The evidence with bootstrap draws of the held-out documents of each condition, as its ``weights``."""
+    weights = {}
+    for condition in evidence.conditions:
+        _, document = evidence.at(condition, "heldout")
+        weights[f"{condition}/heldout"] = document_weights(len(set(document)), n_draws, rng)
+    return replace(evidence, weights=weights)
 
 
 @dataclass(frozen=True)

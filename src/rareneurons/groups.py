@@ -18,7 +18,7 @@ from rareneurons.matching import resembling_groups
 from rareneurons.regimes.curve import SIGNS, RankCurve, Sign, rank_curve
 from rareneurons.regimes.local_exponent import fit_curve
 from rareneurons.regimes.plateau import plateau_size
-from rareneurons.tables import FINAL_PREFIX, Estimate
+from rareneurons.tables import FINAL_PREFIX, CheckpointName, Estimate, measure_frame
 
 Value = TypeVar("Value")
 ControlKind = Literal["random", "matched", "shuffled"]
@@ -27,6 +27,7 @@ MATCH_QUALITY = "standardised_difference"
 PERMUTED = "permuted"  # begins the names of the groups behind the p of matched ones
 CHOSEN_FOR = ("matched", PERMUTED, "shuffled")  # kinds of control groups that are drawn for one group
 REGIMES = ("plateau", "power_law", "decay")
+CONTROLLED = (*MEASURED, *WITHOUT_TYPES.values())  # groups that get controls
 FIXED_PREFIX = "fixed_"
 TOP_GROUPS = ("plateau", TOP, SELECTIVE)  # those whose neurons claims are about
 SMALLEST_GROUP = 3
@@ -186,7 +187,7 @@ def shuffled_controls(
     drawn = list(zip(given.mean, given.mean_abs, given.excess, strict=True))
     return {
         f"shuffled_{name}_{k:04d}": _without(order_of_choice(name, *under), left_out)[: len(groups[name])]
-        for name in (*MEASURED, *WITHOUT_TYPES.values())
+        for name in CONTROLLED
         if name in groups
         for k, under in enumerate(drawn)
     }
@@ -247,10 +248,7 @@ def _matched_controls(
         # Influential neurons without a preference are what selective ones are to be compared with.
         excluded = [own for other, own in measured.items() if name not in selective or other not in top]
         peers = np.setdiff1d(layer, np.concatenate(excluded))
-        if len(peers) < len(members):
-            continue
-        for kind, pool in (("matched", peers), (PERMUTED, np.union1d(peers, members))):
-            drawn = in_place_of(members, resembling_groups(members, pool, standardised, n_controls, rng), standardised)
+        for kind, drawn in _resembling(members, peers, standardised, n_controls, rng).items():
             controls |= {f"{kind}_{name}_{k:04d}": control for k, control in enumerate(drawn)}
     return controls
 
@@ -309,6 +307,46 @@ def _renamed(
         if kind in of_kinds:
             drawn[f"{of_kinds[kind]}_{number}"] = control
     return found, drawn
+
+
+def _resembling(
+    members: np.ndarray, peers: np.ndarray, standardised: np.ndarray, n_controls: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Matched and permuted groups (m, n) of members (n,), from other neurons ``peers``; none if these are too few."""
+    if len(peers) < len(members):
+        return {}
+    pools = {"matched": peers, PERMUTED: np.union1d(peers, members)}
+    return {
+        kind: in_place_of(members, resembling_groups(members, pool, standardised, n_controls, rng), standardised)
+        for kind, pool in pools.items()
+    }
+
+
+def named_groups(
+    groups: Mapping[str, np.ndarray], features: NeuronFeatures, n_controls: int, rng: np.random.Generator
+) -> dict[str, ControlledGroup]:
+    """Sets of neurons that somebody else has named, each with random and matched controls.
+
+    No rule chose them, so there are no groups that shuffled labels choose. The controls of a set hold none of its
+    neurons. A set of fewer than ``SMALLEST_GROUP`` neurons has none.
+
+    Args:
+        groups: name -> neurons (n,), distinct.
+        features: of all neurons of the layer.
+        n_controls: number of control groups of each kind.
+        rng: draws the neurons.
+    """
+    layer, standardised = np.arange(len(features.output_norm)), features.standardised()
+    found = {}
+    for name, members in groups.items():
+        peers = np.setdiff1d(layer, members)
+        many = n_controls if SMALLEST_GROUP <= len(members) <= len(peers) else 0
+        drawn = _resembling(members, peers, standardised, many, rng) if many else {}
+        drawn["random"] = np.array(random_controls(peers, len(members), many, rng), dtype=np.int64)
+        empty = np.empty((0, len(members)), dtype=np.int64)
+        controls = {kind: drawn.get(kind, empty).reshape(-1, len(members)) for kind in ("random", "matched")}
+        found[name] = ControlledGroup(members, controls, permuted=drawn.get(PERMUTED, empty))
+    return found
 
 
 def in_place_of(members: np.ndarray, drawn: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -436,6 +474,11 @@ def chosen_by_shuffled_labels(condition: str, groups: ControlledGroups) -> list[
 def match_quality(
     condition: str, groups: pd.DataFrame, controls: pd.DataFrame, features: NeuronFeatures
 ) -> list[tuple[str, str, Estimate]]:
+    """How alike each measured group and its controls are (:func:`likeness`), from tables as :func:`group_frame`."""
+    return likeness(condition, controlled_groups(groups, controls, CONTROLLED), features)
+
+
+def likeness(condition: str, groups: ControlledGroups, features: NeuronFeatures) -> list[tuple[str, str, Estimate]]:
     """How alike each measured group and its controls are, feature by feature.
 
     ``standardised_difference`` of a ``part`` (the feature) against a kind of controls: mean over the group less mean
@@ -444,18 +487,16 @@ def match_quality(
 
     Args:
         condition: what neurons were chosen on.
-        groups: the regimes, as :func:`group_frame` returns them; none where no neuron has any influence.
-        controls: their controls, likewise.
+        groups: the measured groups with their controls; none where no neuron has any influence.
         features: of all neurons of the layer.
 
     Returns:
         (condition, group, estimate).
     """
     standardised = features.standardised()
-    measured = controlled_groups(groups, controls, (*MEASURED, *WITHOUT_TYPES.values()))
     found = []
     for kind in CONTROL_KINDS:
-        for name, group in measured.items():
+        for name, group in groups.items():
             drawn = group.controls.get(kind, ())
             if not len(drawn):
                 continue
@@ -465,6 +506,40 @@ def match_quality(
                 numbers = float(gaps[:, column].mean()), "standard deviations", len(drawn), low[column], high[column]
                 found.append((condition, name, Estimate(MATCH_QUALITY, *numbers, part=feature, against=kind)))
     return found
+
+
+@dataclass(frozen=True)
+class CheckpointGroups:
+    """Groups of a checkpoint and their controls, each as :func:`group_frame` with the identity, and their match.
+
+    ``match``: measure table of :func:`match_quality` and :func:`chosen_by_shuffled_labels`.
+    """
+
+    groups: pd.DataFrame
+    controls: pd.DataFrame
+    match: pd.DataFrame
+
+
+def checkpoint_groups(
+    checkpoint: CheckpointName,
+    influence: pd.DataFrame,
+    condition: str,
+    fixed_cuts: tuple[float, float],
+    features: NeuronFeatures,
+    n_controls: int,
+    rng: np.random.Generator,
+    shuffles: LabelShuffles,
+    of_types: np.ndarray | None = None,
+) -> CheckpointGroups:
+    """Groups and controls of one checkpoint, and how alike they are; arguments as :func:`groups_of_influence`."""
+    groups, controls = groups_of_influence(
+        influence, condition, fixed_cuts, features, n_controls, rng, shuffles, of_types
+    )
+    match = match_quality(condition, groups, controls, features)
+    match += chosen_by_shuffled_labels(condition, controlled_groups(groups, controls, CONTROLLED))
+    return CheckpointGroups(
+        checkpoint.labelled(groups), checkpoint.labelled(controls), measure_frame(checkpoint, match)
+    )
 
 
 def groups_of_influence(

@@ -100,11 +100,7 @@ def select_rows(
     split = candidates["document"].map(splits).to_numpy()
     document = candidates["document"].to_numpy()
     wanted = rows_per_condition // 2
-    available = {
-        (band.name, part): np.flatnonzero(candidates[band.by].isin(band.tokens).to_numpy() & (split == part))
-        for band in bands
-        for part in SPLITS
-    }
+    available = _available_rows(candidates, bands, split)
     _refuse_short({key: len(rows) for key, rows in available.items()}, wanted, len(splits))
     chosen = {band.name: np.zeros(len(candidates), dtype=bool) for band in bands}
     for (name, part), rows in available.items():
@@ -124,6 +120,23 @@ def select_rows(
     for name, mask in chosen.items():
         selected[CONDITION_PREFIX + name] = mask[drawn]
     return selected
+
+
+def most_rows_per_condition(candidates: pd.DataFrame, bands: Sequence[Band], splits: Mapping[int, str]) -> int:
+    """The largest number of rows per condition that :func:`select_rows` can draw for every condition."""
+    split = candidates["document"].map(splits).to_numpy()
+    return 2 * min(map(len, _available_rows(candidates, bands, split).values()))
+
+
+def _available_rows(
+    candidates: pd.DataFrame, bands: Sequence[Band], split: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Candidates of each condition and split, by index."""
+    return {
+        (band.name, part): np.flatnonzero(candidates[band.by].isin(band.tokens).to_numpy() & (split == part))
+        for band in bands
+        for part in SPLITS
+    }
 
 
 def _refuse_short(available: Mapping[tuple[str, str], int], wanted: int, n_documents: int) -> None:

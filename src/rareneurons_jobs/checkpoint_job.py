@@ -12,8 +12,8 @@ import torch
 from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.models.devices import device_of
 from rareneurons.tokens import Blocks
-from rareneurons_jobs.device import device_of
 from rareneurons_jobs.job import announce
 
 T = TypeVar("T")

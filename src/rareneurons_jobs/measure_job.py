@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 from safetensors.numpy import load_file
 
-from rareneurons.conventions import MEASURED, WITHOUT_TYPES
+from rareneurons.conventions import MEASURED
 from rareneurons.evidence import Evidence, Measured, no_rows
-from rareneurons.groups import ControlledGroups, controlled_groups, tracked_backwards
+from rareneurons.groups import CONTROLLED, ControlledGroups, controlled_groups, tracked_backwards
 from rareneurons_jobs.job import checkpoint_name, read_array, write_arrays, write_parquet
 
 
@@ -18,7 +18,7 @@ def has_final(job: Any) -> bool:
 
 def own_groups(job: Any, without_types: bool = False) -> ControlledGroups:
     """The checkpoint's groups with their controls; ``without_types``: also those without neurons of known types."""
-    names = (*MEASURED, *WITHOUT_TYPES.values()) if without_types else MEASURED
+    names = CONTROLLED if without_types else MEASURED
     return controlled_groups(pd.read_parquet(job.input.groups), pd.read_parquet(job.input.controls), names)
 
 

@@ -96,6 +96,40 @@ def test_the_third_last_can_be_misplaced(rng):
     assert findings(audit) == {"step54000": "misplaced"}
 
 
+def test_run_that_does_not_descend_from_its_own_first_step(rng):
+    """PolyPythias: step 0 is another seed's (EleutherAI/pythia issue 203)."""
+    for _ in range(20):
+        weights = random_walk(rng)
+        weights[0] = rng.normal(size=2000)
+        audit = audited(weights)
+        assert findings(audit) == {"step0": "unrelated"}
+        assert audit.loc["step0", "reason"].startswith("step0 and step1 correlate by ")
+        assert abs(audit.loc["step0", "correlation_with_next"]) < 0.1 < audit.loc["step1", "correlation_with_next"]
+
+
+def test_last_steps_of_another_run_are_the_break_s_shorter_side(rng):
+    weights = random_walk(rng, STEPS[:8])
+    weights[6:] = random_walk(rng, STEPS[:8])[6:]
+    assert findings(audited(weights, STEPS[:8])) == dict.fromkeys(["step1000", "step4000"], "unrelated")
+
+
+def test_steps_far_apart_may_have_nothing_in_common(rng):
+    weights = [rng.normal(size=2000) for _ in range(2)]
+    assert findings(audited(weights, [0, 143000])) == {}
+    assert findings(audited(weights, [0, 512])) == {"step0": "unrelated"}
+
+
+def test_one_file_of_a_later_step(rng):
+    """Pythia 12B: the first shard of two early steps is the final model's (EleutherAI/pythia issue 206)."""
+    weights = random_walk(rng)
+    shards = [{f"model-{n}-of-2.safetensors": {"size": 9, "sha256": f"{step}.{n}"} for n in (1, 2)} for step in STEPS]
+    shards[4]["model-1-of-2.safetensors"] = shards[-1]["model-1-of-2.safetensors"]
+    checkpoints = [stored(*each, files=files) for *each, files in zip(STEPS, weights, shards, strict=True)]
+    audit = table_of(checkpoints)
+    assert findings(audit) == {"step64": "mixed"}
+    assert audit.loc["step64", "reason"] == "model-1-of-2.safetensors is that of step143000 (1 of 2 files)"
+
+
 def test_first_two_steps_alike(rng):
     """All of Pythia: the first step of warm-up has learning rate 0."""
     weights = random_walk(rng)

@@ -12,6 +12,7 @@ and ``requirements`` (what would decide an undecided claim) are what the rules a
 A new claim takes a module with its rule, an entry in ``verdicts.CLAIMS`` and its wording in ``sentences.WORDING``.
 """
 
+from rareneurons.callable_package import make_callable
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision
 from rareneurons.claims.results_section import claims_markdown
@@ -22,3 +23,4 @@ from rareneurons.claims.view import View
 TITLES = {claim.name: WORDING[claim.name].title for claim in CLAIMS}
 
 __all__ = ["CLAIMS", "TITLES", "Bounds", "Decision", "View", "claims_markdown", "decide", "decisions_by_model"]
+make_callable(__name__)

@@ -186,6 +186,8 @@ def neurons(top: TopGroup) -> str:
     others = " of no known type" * top.is_of_no_known_type
     if top.is_selective:
         return f"the {top.size} most rare-selective neurons{others}"
+    if top.is_named:
+        return f"the {top.size} neurons named {top.name!r}"
     return f"the {top.size} plateau neurons" if top.is_plateau else f"the {top.size} most influential neurons{others}"
 
 

@@ -168,8 +168,9 @@ def decide(
         ``CLAIM_COLUMNS``; ``model`` is the kind's name over seeds and ``ALL_MODELS`` over models. ``value`` is NaN
         where nothing is measured.
     """
-    by_model = {str(model): tables_of(model, tables) for model in tables["regimes"]["model"].unique()}
-    checkpoints = {model: str(mine["regimes"]["checkpoint"].iloc[0]) for model, mine in by_model.items()}
+    deciding = "regimes" if "regimes" in tables else "joint"  # neurons that a user names have no curve
+    by_model = {str(model): tables_of(model, tables) for model in tables[deciding]["model"].unique()}
+    checkpoints = {model: str(mine[deciding]["checkpoint"].iloc[0]) for model, mine in by_model.items()}
     found = {
         model: decisions_on(mine, view, bounds, claims, kept.get(model, NOTHING_KEPT))
         for model, mine in by_model.items()

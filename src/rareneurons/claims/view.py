@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rareneurons.conventions import SELECTIVE, TOP, WITHOUT_TYPES
-from rareneurons.groups import ControlKind
+from rareneurons.groups import CONTROLLED, ControlKind
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
 Split = Literal["discovery", "heldout"]
@@ -33,6 +33,11 @@ class TopGroup:
     def is_top(self) -> bool:
         """Whether they are those before the paper's fixed cut, without a test."""
         return self.name == TOP
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a user named them, and no rule chose them."""
+        return self.name not in CONTROLLED
 
     @property
     def is_selective(self) -> bool:

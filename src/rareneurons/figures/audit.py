@@ -11,7 +11,7 @@ LINES = {
     "distance_to_previous": ("#000000", "o-", "to the checkpoint before"),
     "distance_to_last": ("#888888", "s--", "to the last checkpoint"),
 }
-FINDINGS = {"duplicate": "D", "outlier": "X", "misplaced": "P", "missing": "v"}
+FINDINGS = {"duplicate": "D", "mixed": "d", "outlier": "X", "misplaced": "P", "unrelated": "*", "missing": "v"}
 FINDING_COLOUR = "#AA3377"
 
 

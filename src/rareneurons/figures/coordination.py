@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOUR, NULL_COLOURS
+from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, group_colour
 from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis, words
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
@@ -82,7 +82,7 @@ def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str
 
 
 def _draw_values(axis: Axes, value: pd.DataFrame, group: str, alpha: float) -> None:
-    colour = GROUP_COLOURS[group]
+    colour = group_colour(group)
     error = np.clip([value["value"] - value["ci_low"], value["ci_high"] - value["value"]], 0, None)
     axis.errorbar(
         value["step"], value["value"], yerr=np.nan_to_num(error), color=colour, capsize=1.5, elinewidth=0.7, linewidth=1
@@ -115,7 +115,7 @@ def dimension_by_rows(table: pd.DataFrame, groups: Sequence[str], condition: str
                 compared = mine[mine["against"] == kind]
                 _draw_null(axis, compared["n"].astype(float), compared, kind)
             own = mine[mine["against"] == "matched"]
-            axis.plot(own["n"], own["value"], "o-", color=GROUP_COLOURS[group], markersize=3)
+            axis.plot(own["n"], own["value"], "o-", color=group_colour(group), markersize=3)
             if len(own):
                 axis.set_xscale("log", base=2)
                 axis.set_xticks(own["n"], [str(n) for n in own["n"]])

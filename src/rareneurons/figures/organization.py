@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from rareneurons.figures.palette import GROUP_COLOURS, NULL_COLOURS
+from rareneurons.figures.palette import NULL_COLOURS, group_colour
 from rareneurons.figures.style import COLUMN_WIDTH, label_line, legend_below, models_of, panels, step_axis, words
 from rareneurons.tables import rows_of
 
@@ -53,7 +53,7 @@ def _draw_value(axis: Axes, table: pd.DataFrame, group: str) -> None:
         value["step"],
         value["value"],
         yerr=np.clip(np.nan_to_num(error), 0, None),
-        color=GROUP_COLOURS[group],
+        color=group_colour(group),
         marker="o",
         markersize=2.5,
         capsize=1.5,

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rareneurons.conventions import SELECTIVE, TOP, WITHOUT_TYPES
+from rareneurons.bands import rank_fraction_of
+from rareneurons.conventions import MEASURED, SELECTIVE, TOP, WITHOUT_TYPES
 from rareneurons.evidence import Evidence, Measured
 from rareneurons.groups import SMALLEST_GROUP, ControlledGroups
 from rareneurons.influence.closed_form import delta_loss_matrix
@@ -34,10 +35,11 @@ from rareneurons.joint.measures import (
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.regimes.curve import rank_curve
 from rareneurons.rows import condition_names, in_condition
-from rareneurons.stats import against_controls, bootstrap_p, frame_of_tests, percentile_interval
+from rareneurons.stats import against_controls, bootstrap_p, document_weights, frame_of_tests, percentile_interval
 from rareneurons.tables import DIFFERENCE, EXCESS, FINAL_PREFIX, RATIO, VALUE, Draws, Estimate, draws_frame
 
 MATCHED = "matched"  # the kind of controls that doses have
+PLATEAUS = tuple(name for name in MEASURED if name not in (TOP, SELECTIVE))
 ALL_ROWS = "all"  # is the condition or the group where a number is about all held-out rows, or about no group
 
 Row = tuple[str, str, Estimate]  # condition, group, estimate
@@ -84,6 +86,37 @@ class JointSettings:
     device: str = "cpu"
     memory_bytes: int = 2 * 1024**3
     progress: Callable[[Iterable[Any]], Iterable[Any]] = field(default=iter)
+
+
+def joint_evidence(
+    evidence: Evidence,
+    trace: Mapping[str, np.ndarray],
+    reference: np.ndarray,
+    frequencies: pd.DataFrame,
+    orders: Mapping[str, np.ndarray],
+    n_draws: int,
+    rng: np.random.Generator,
+) -> JointEvidence:
+    """The evidence with what joint ablation needs.
+
+    Args:
+        evidence: with ``rows``, ``activation`` and ``last_layer``.
+        trace: the arrays of :class:`Trace` by name.
+        reference: (N,) or (T, N), what ablation puts in place of the activations.
+        frequencies: as :func:`frequency_table` returns it.
+        orders: as :func:`curve_of_doses` returns it.
+        n_draws: bootstrap draws of held-out documents.
+        rng: draws them.
+    """
+    rows = evidence.rows
+    n_documents = rows.loc[rows["split"] == "heldout", "document"].nunique()
+    return JointEvidence(
+        **vars(evidence) | {"weights": {f"{ALL_ROWS}/heldout": document_weights(n_documents, n_draws, rng)}},
+        residual=trace["residual"],
+        reference=reference,
+        rank_fraction=rank_fraction_of(rows["target"].to_numpy(), frequencies),
+        orders=orders,
+    )
 
 
 def curve_of_doses(groups: ControlledGroups, influence: pd.DataFrame, condition: str) -> dict[str, np.ndarray]:
@@ -145,12 +178,12 @@ class _Set:
 def _sets(evidence: JointEvidence, groups: ControlledGroups, settings: JointSettings) -> Iterator[_Set]:
     """Every group, the part of it that is of no known type, and the doses of those that have an order.
 
-    Groups tracked backwards go without controls. Groups that C8 does not look at, and doses, have matched ones alone:
-    others would cost as much again.
+    Groups tracked backwards go without controls. Plateaus, which C8 does not look at, and doses have matched ones
+    alone: others would cost as much again.
     """
     for name, group in groups.items():
         kept = {} if name.startswith(FINAL_PREFIX) else group.controls
-        if name not in (TOP, SELECTIVE, *WITHOUT_TYPES.values()):
+        if name in PLATEAUS:
             kept = {kind: found for kind, found in kept.items() if kind == MATCHED}
         drawn = {kind: found[: settings.controls] for kind, found in kept.items()}
         yield _Set(name, WHOLE, group.members, drawn)

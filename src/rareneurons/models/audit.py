@@ -1,12 +1,13 @@
 """Are the checkpoints of a run what their names say? Files, hashes and distances, before anything is computed.
 
 Published runs hold checkpoints that are not: branches that serve the final weights under an early step, two steps with
-the same weights, missing files (EleutherAI/pythia issues 83, 202, 205, 206). Trends over such a run are wrong.
+the same weights, missing files (EleutherAI/pythia issues 83, 202, 203, 205, 206). Trends over such a run are wrong.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 
 from rareneurons.tables import IDENTITY, CheckpointName
 
+LONGEST_GAP = 5000  # steps; over many more, weight decay alone may leave nothing of the first weights
+CHANCE_ERRORS = 4  # standard errors from 0 that the correlation of independent weights stays within
 AUDIT_COLUMNS = [
     *IDENTITY,
     "source",
@@ -26,6 +29,7 @@ AUDIT_COLUMNS = [
     "distance_to_previous",
     "detour",
     "distance_to_last",
+    "correlation_with_next",
     "finding",
     "left_out",
     "reason",
@@ -49,11 +53,16 @@ class StoredCheckpoint:
     missing: str = ""
 
     @property
+    def weight_hashes(self) -> dict[str, str]:
+        """SHA-256 of each file that holds weights, in the order of their names; empty if one is not known."""
+        names = sorted(name for name in self.files if name.endswith((".safetensors", ".bin")))
+        known = all(self.files[name]["sha256"] for name in names)
+        return {name: str(self.files[name]["sha256"]) for name in names} if known else {}
+
+    @property
     def weights_hash(self) -> str:
-        """SHA-256 over the hashes of the files that hold weights, in the order of their names; empty without them."""
-        hashes = [
-            str(self.files[name]["sha256"]) for name in sorted(self.files) if name.endswith((".safetensors", ".bin"))
-        ]
+        """SHA-256 over the hashes of the files that hold weights; empty without them."""
+        hashes = self.weight_hashes.values()
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
 
 
@@ -65,11 +74,15 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
     * ``missing``: no such revision, or no weights in it;
     * ``duplicate``: the same weights as a later step. The later one counts: where this was seen in published runs, late
       weights had an early name;
+    * ``mixed``: some of its weight files are those of a later step, and others are not;
     * ``outlier``: the path ratio is above ``detour``: the distance from the step before to this one and on to the step
       after, divided by the direct distance. It is 1 on a straight path, 1.4 (the root of 2) on a random walk, 2 for
       independent noise around one point;
     * ``misplaced``: the closeness is below ``nearness``: its distance to the last checkpoint, divided by that of some
       later checkpoint. Late weights, not quite the last ones, may have an early name. Outliers do not count;
+    * ``unrelated``: the run breaks here. Its matrices do not correlate with those of the neighbour, at most
+      ``LONGEST_GAP`` steps away, by more than independent ones do; training that began with one of them would have kept
+      most of it. The longest stretch without a break is taken for the run;
     * ``ok``.
 
     Distances are Euclidean, between the samples, as a share of the last checkpoint's norm. The first and the last
@@ -102,12 +115,16 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
             "misplaced",
             f"lies {distances[-1, place]:.3g} from {steps[-1]}, the later {steps[later]} {distances[-1, later]:.3g}",
         )
+    kept = [checkpoint for checkpoint in path if findings[checkpoint.name.checkpoint][0] == "ok"]
+    findings |= _breaks(kept)
+    following = {before.name.checkpoint: correlation(before, after)[0] for before, after in pairwise(path)}
     measured = {
         step: (distances[place, place - 1] if place else np.nan, ratios[place], distances[-1, place])
         for place, step in enumerate(steps)
     }
     records = [
         _record(checkpoint, ordered, *measured.get(checkpoint.name.checkpoint, (np.nan,) * 3))
+        | {"correlation_with_next": following.get(checkpoint.name.checkpoint, np.nan)}
         | dict(zip(("finding", "reason"), findings[checkpoint.name.checkpoint], strict=True))
         for checkpoint in ordered
     ]
@@ -140,7 +157,58 @@ def _duplicate_or_missing(checkpoint: StoredCheckpoint, others: Sequence[StoredC
     later = [other for other in _identical(checkpoint, others) if other.name.step > checkpoint.name.step >= 0]
     if later:
         return "duplicate", f"the same weights as {later[-1].name.checkpoint}"
+    for other in (each for each in reversed(others) if each.name.step > checkpoint.name.step >= 0):
+        shared = sorted(set(checkpoint.weight_hashes.items()) & set(other.weight_hashes.items()))
+        if shared:
+            n_files = len(checkpoint.weight_hashes)
+            return "mixed", f"{shared[0][0]} is that of {other.name.checkpoint} ({len(shared)} of {n_files} files)"
     return "ok", ""
+
+
+def correlation(one: StoredCheckpoint, other: StoredCheckpoint) -> tuple[float, float]:
+    """Mean correlation of two samples over the matrices that both have, and what it is by chance, at most.
+
+    Each matrix is centred, and counts by its number of values. The second number is four standard errors of independent
+    values. Both are NaN without a common matrix.
+    """
+    found, sizes = [], []
+    for key in sorted(set(one.sample) & set(other.sample)):
+        first, second = (each.sample[key].astype(np.float64) for each in (one, other))
+        if first.shape == second.shape and first.std() > 0 and second.std() > 0:
+            found.append(float(np.corrcoef(first, second)[0, 1]))
+            sizes.append(len(first))
+    if not found:
+        return float("nan"), float("nan")
+    return float(np.average(found, weights=sizes)), CHANCE_ERRORS / float(np.sqrt(sum(sizes)))
+
+
+def _breaks(path: Sequence[StoredCheckpoint]) -> dict[str, tuple[str, str]]:
+    """Findings of the checkpoints outside of the longest stretch without a break, the latest of several."""
+    stretches: list[list[StoredCheckpoint]] = []
+    reasons = {}
+    for number, checkpoint in enumerate(path):
+        before = path[number - 1] if number else None
+        if before is not None and checkpoint.name.step - before.name.step <= LONGEST_GAP:
+            found, chance = correlation(before, checkpoint)
+            if found < chance:
+                reasons[len(stretches)] = (
+                    f"{before.name.checkpoint} and {checkpoint.name.checkpoint} correlate by {found:.2g}, independent "
+                    f"weights by at most {chance:.2g}"
+                )
+                stretches.append([checkpoint])
+                continue
+        if before is None:
+            stretches.append([])
+        stretches[-1].append(checkpoint)
+    if len(stretches) < 2:
+        return {}
+    longest = max(range(len(stretches)), key=lambda number: (len(stretches[number]), number))
+    return {
+        checkpoint.name.checkpoint: ("unrelated", reasons[number + 1 if number < longest else number])
+        for number, stretch in enumerate(stretches)
+        if number != longest
+        for checkpoint in stretch
+    }
 
 
 def _record(

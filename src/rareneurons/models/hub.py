@@ -100,9 +100,7 @@ def listed_checkpoint(repository: str, revision: str) -> dict[str, Any]:
     Raises:
         HubError: no such repository, or the hub cannot be reached.
     """
-    with hub_errors(repository):
-        refs = HfApi().list_repo_refs(repository)
-    known = [ref.name for ref in [*refs.branches, *refs.tags]]
+    known = branches_and_tags(repository)
     found = [revision] if is_commit(revision) else branches_like(revision, known)
     if len(found) == 1:
         return {"repository": repository, "revision": found[0]} | repository_files(repository, found[0])
@@ -114,6 +112,17 @@ def listed_checkpoint(repository: str, revision: str) -> dict[str, Any]:
         f"{nearest_branches(revision, known)}. If steps have other names there, set models[].revision"
     )
     return {"repository": repository, "revision": revision, "missing": missing}
+
+
+def branches_and_tags(repository: str) -> list[str]:
+    """Names of a repository's branches and tags, sorted.
+
+    Raises:
+        HubError: no such repository, or the hub cannot be reached.
+    """
+    with hub_errors(repository):
+        refs = HfApi().list_repo_refs(repository)
+    return sorted(ref.name for ref in [*refs.branches, *refs.tags])
 
 
 def is_commit(revision: str) -> bool:

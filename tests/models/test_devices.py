@@ -1,10 +1,10 @@
-"""The device a job computes on, or a message that names the key."""
+"""The device that is computed on, or a message that names the key."""
 
 import pytest
 import torch
 
 from rareneurons.errors import ConfigurationError
-from rareneurons_jobs.device import device_of
+from rareneurons.models.devices import device_of
 
 pytestmark = pytest.mark.faults
 
