@@ -13,6 +13,8 @@ METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 PYTHONS = ["3.11", "3.12", "3.13"]
 TORCH = ["cpu", "cuda", "macos"]
 PLATFORMS = {"cpu": ("linux", "x86_64"), "cuda": ("linux", "x86_64"), "macos": ("darwin", "arm64")}
+# Extras in packages.lock; the site's are in docs.lock, and those for data sets in none.
+LOCKED = [extra for extra in METADATA["project"]["optional-dependencies"] if extra not in ("datasets", "docs")]
 # Other names of conda-forge's packages.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
@@ -21,13 +23,19 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked(name: str) -> dict[str, tuple[Requirement, list[str]]]:
-    """Package -> its pin and the hashes of its files, of a lock file in envs/."""
+def pins(name: str) -> list[tuple[Requirement, list[str]]]:
+    """Each pin of a lock file in envs/, and the hashes of its files."""
     text = (PROJECT / "envs" / name).read_text()
     entries = re.sub(r" *\\\n +", " ", "\n".join(line for line in text.splitlines() if line[0] != "#"))
-    pins = [line.split(" --hash=") for line in entries.splitlines()]
-    found = {canonical(Requirement(pin).name): (Requirement(pin), hashes) for pin, *hashes in pins}
-    assert len(found) == len(pins), "a package is pinned twice"
+    lines = [line.split(" --hash=") for line in entries.splitlines()]
+    return [(Requirement(pin), hashes) for pin, *hashes in lines]
+
+
+def locked(name: str) -> dict[str, tuple[Requirement, list[str]]]:
+    """Package -> its pin and the hashes of its files, of a lock file in envs/ in which each has one version."""
+    entries = pins(name)
+    found = {canonical(pin.name): (pin, hashes) for pin, hashes in entries}
+    assert len(found) == len(entries), "a package is pinned twice"
     return found
 
 
@@ -35,8 +43,8 @@ PACKAGES = locked("packages.lock")
 
 
 def version_of(package: str) -> str:
-    pins = PACKAGES | locked("torch-cpu.lock")
-    (pin,) = pins[canonical(package)][0].specifier
+    everything = PACKAGES | locked("torch-cpu.lock")
+    (pin,) = everything[canonical(package)][0].specifier
     return pin.version
 
 
@@ -48,7 +56,7 @@ def requirements(*extras: str) -> list[Requirement]:
 
 @pytest.mark.parametrize("file", sorted((PROJECT / "envs").glob("*.lock")), ids=lambda file: file.name)
 def test_every_package_is_pinned_and_every_file_has_a_hash(file):
-    for pin, hashes in locked(file.name).values():
+    for pin, hashes in pins(file.name):
         assert re.fullmatch(r"==[^*,]+", str(pin.specifier)), pin
         assert pin.url is None, "a lock names versions and hashes; the user's pip knows where packages are"
         assert hashes
@@ -62,9 +70,9 @@ def test_what_the_project_asks_for_is_locked_on_every_platform(torch, python):
     system, machine = PLATFORMS[torch]
     here = {"sys_platform": system, "platform_machine": machine, "python_version": python}
     here |= {"python_full_version": f"{python}.1", "os_name": "posix", "platform_python_implementation": "CPython"}
-    pins = {name: pin for name, (pin, _) in (PACKAGES | locked(f"torch-{torch}.lock")).items() if holds(pin, here)}
-    for requirement in requirements(*METADATA["project"]["optional-dependencies"]):
-        (pin,) = pins[canonical(requirement.name)].specifier
+    pinned = {name: pin for name, (pin, _) in (PACKAGES | locked(f"torch-{torch}.lock")).items() if holds(pin, here)}
+    for requirement in requirements(*LOCKED):
+        (pin,) = pinned[canonical(requirement.name)].specifier
         assert requirement.specifier.contains(pin.version), f"{requirement} against {pin}"
 
 
@@ -75,7 +83,7 @@ def holds(pin: Requirement, environment: dict[str, str]) -> bool:
 def test_locked_packages_are_those_that_these_need_and_no_others():
     """Follows the metadata of what is installed, which ``make`` installed from the lock."""
     torch = locked("torch-cpu.lock")
-    known, waiting = set(), [("rareneurons", tuple(METADATA["project"]["optional-dependencies"]))]
+    known, waiting = set(), [("rareneurons", tuple(LOCKED))]
     while waiting:
         name, extras = waiting.pop()
         asked = (

@@ -97,7 +97,9 @@ def test_wheel_says_what_it_is_and_needs(dist):
     assert {one.name for one in needed if one.marker is None} == {one.name for one in requirements()}
     assert {"rareneurons/py.typed", "rareneurons/report/templates/report.html"} <= set(names)
     outside = {
-        name for name in names if not name.startswith(("rareneurons/", f"rareneurons-{said['Version']}.dist-info/"))
+        name
+        for name in names
+        if not name.startswith(("rareneurons/", "rareneurons_jobs/", f"rareneurons-{said['Version']}.dist-info/"))
     }
     assert not outside
 
