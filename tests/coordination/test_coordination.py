@@ -359,7 +359,7 @@ def test_paper_table_has_one_row_per_measure_at_the_last_checkpoint(rng):
     table = paper_table(pd.concat(frames))
     assert set(table["checkpoint"]) == {"step8"}
     assert len(table) == 9 + 1 + 2
-    assert set(table["part"]) == {"", "random"}
+    assert set(table["part"]) == {"", "random", "other_neurons"}
     row = table.set_index("measure").loc["effective_dimension"]
     for kind in KINDS:
         (last,) = rows_of(frames[1], "effective_dimension", against=kind).to_dict("records")
