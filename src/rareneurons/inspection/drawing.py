@@ -28,8 +28,9 @@ def figures(measured: Measurements, names: Sequence[str] = ()) -> Mapping[str, "
     Returns:
         Name -> matplotlib figure. A notebook shows it, ``figure.savefig`` writes it.
 
-    >>> list(rareneurons.figures(found, ["loss_by_frequency"]))
-    ['loss_by_frequency']
+    Examples:
+        >>> list(rareneurons.figures(found, ["loss_by_frequency"]))
+        ['loss_by_frequency']
     """
     from rareneurons.figures import coordination, organization, style
     from rareneurons.figures import joint as drawn_joint

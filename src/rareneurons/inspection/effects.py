@@ -178,12 +178,13 @@ def influence(
         CorpusError: the texts or counts cannot be used, or are too few.
         ConfigurationError: a band cannot be used, or there is no direct effect.
 
-    >>> table = rareneurons.influence(open_model, texts, rare=(0.5, 1), common=(0, 0.5), progress=False)
-    >>> heldout = table[(table["condition"] == "rare") & (table["split"] == "heldout")]
-    >>> len(heldout)
-    64
-    >>> list(heldout.columns[:8])
-    ['model', 'checkpoint', 'step', 'layer', 'neuron', 'condition', 'split', 'n_rows']
+    Examples:
+        >>> table = rareneurons.influence(open_model, texts, rare=(0.5, 1), common=(0, 0.5), progress=False)
+        >>> heldout = table[(table["condition"] == "rare") & (table["split"] == "heldout")]
+        >>> len(heldout)
+        64
+        >>> list(heldout.columns[:8])
+        ['model', 'checkpoint', 'step', 'layer', 'neuron', 'condition', 'split', 'n_rows']
     """
     question = Question(rare, common, counts, sizes, seed)
     looked = traced(model, chosen_rows(model, texts, question), question, progress)

@@ -182,11 +182,12 @@ def measure(
         CorpusError: the texts or counts cannot be used, or are too few.
         ConfigurationError: an index is no neuron of the layer, or occurs twice.
 
-    >>> found = rareneurons.measure(
-    ...     open_model, texts, [3, 5, 8, 13], rare=(0.5, 1), common=(0, 0.5), sizes=few, progress=False
-    ... )
-    >>> list(found.tables)
-    ['influence', 'groups', 'group_match', 'joint', 'coordination', 'organization', 'spectra', 'neuron_types']
+    Examples:
+        >>> found = rareneurons.measure(
+        ...     open_model, texts, [3, 5, 8, 13], rare=(0.5, 1), common=(0, 0.5), sizes=few, progress=False
+        ... )
+        >>> list(found.tables)
+        ['influence', 'groups', 'group_match', 'joint', 'coordination', 'organization', 'spectra', 'neuron_types']
     """
     question = Question(rare, common, counts, sizes, seed)
     named = _named(model, neurons)
@@ -241,10 +242,11 @@ def joint(
         CorpusError: the texts or counts cannot be used, or are too few.
         ConfigurationError: an index is no neuron of the layer, or occurs twice.
 
-    >>> bands = {"rare": (0.5, 1), "common": (0, 0.5)}
-    >>> table = rareneurons.joint(open_model, texts, [3, 5, 8], **bands, sizes=few, progress=False)
-    >>> sorted(table.loc[table["group"] == "neurons", "against"].unique())
-    ['', 'matched', 'random']
+    Examples:
+        >>> bands = {"rare": (0.5, 1), "common": (0, 0.5)}
+        >>> table = rareneurons.joint(open_model, texts, [3, 5, 8], **bands, sizes=few, progress=False)
+        >>> sorted(table.loc[table["group"] == "neurons", "against"].unique())
+        ['', 'matched', 'random']
     """
     return measure(model, texts, neurons, rare, common, ("joint",), counts, sizes, seed, progress).tables["joint"]
 

@@ -73,9 +73,10 @@ def load(
         CorpusError: the tokenizer cannot be used.
         HubError: the hub cannot be reached, or has no such repository or revision.
 
-    >>> open_model = rareneurons.load(transformers_model, tokenizer=tokenizer)
-    >>> open_model.n_neurons
-    64
+    Examples:
+        >>> open_model = rareneurons.load(transformers_model, tokenizer=tokenizer)
+        >>> open_model.n_neurons
+        64
     """
     if not isinstance(model, str | Path):
         architecture = architecture_of(model.eval())

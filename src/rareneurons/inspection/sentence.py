@@ -34,9 +34,10 @@ def where(model: OpenModel, text: str, top: int = 3) -> pd.DataFrame:
         CorpusError: the text is too short, or there is no tokenizer.
         CheckpointError: the model cannot be used.
 
-    >>> found = rareneurons.where(open_model, texts[0], top=2)
-    >>> list(found.columns)
-    ['position', 'token', 'loss', 'layer', 'neuron', 'activation', 'delta_loss']
+    Examples:
+        >>> found = rareneurons.where(open_model, texts[0], top=2)
+        >>> list(found.columns)
+        ['position', 'token', 'loss', 'layer', 'neuron', 'activation', 'delta_loss']
     """
     tokenizer = model.needed_tokenizer
     documents = pd.DataFrame({"document": [0], "text": [text]})

@@ -15,8 +15,9 @@ def save(measurements: Measurements, folder: str | Path) -> list[Path]:
     Returns:
         The files.
 
-    >>> sorted(file.name for file in rareneurons.save(found, folder))[:2]
-    ['coordination.parquet', 'group_match.parquet']
+    Examples:
+        >>> sorted(file.name for file in rareneurons.save(found, folder))[:2]
+        ['coordination.parquet', 'group_match.parquet']
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     files = []

@@ -60,8 +60,9 @@ def claims(measured: Measurements | str | Path, bounds: Bounds = BOUNDS) -> pd.D
     Raises:
         RunError: the folder holds no run, or nothing that a claim is decided on was measured.
 
-    >>> rareneurons.claims(found)[["group", "claim", "verdict"]].to_dict("records")[0]
-    {'group': 'neurons', 'claim': 'C8', 'verdict': 'undecided'}
+    Examples:
+        >>> rareneurons.claims(found)[["group", "claim", "verdict"]].to_dict("records")[0]
+        {'group': 'neurons', 'claim': 'C8', 'verdict': 'undecided'}
     """
     if not isinstance(measured, Measurements):
         file = Path(measured) / "claims.csv"
