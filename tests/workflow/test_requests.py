@@ -39,7 +39,8 @@ def test_retries_stand_in_the_profile_but_for_local_downloads():
 
 
 def test_whoever_needs_the_hub_runs_where_snakemake_was_started():
-    needs_hub = {path.stem for path in (PROJECT / "scripts").glob("*.py") if "models.hub" in path.read_text()}
+    asking = re.compile("models.hub|stored_on_hub")
+    needs_hub = {path.stem for path in (PROJECT / "scripts").glob("*.py") if asking.search(path.read_text())}
     assert needs_hub >= {"fetch_checkpoint", "list_files", "audit_hub"}
     for name, text in RULES.items():
         script = re.search(r"scripts/(\w+)\.py", text)[1]
@@ -92,10 +93,14 @@ def test_plan_asks_for_what_the_formulas_say_of_the_files_sizes(smoke_run, asked
         return sum(file.stat().st_size for file in files) / 2**20
 
     step, rows = folder / "step16", folder.parent / "inputs/rows/docstrings-512/rows.parquet"
+    frequencies = rows.with_name("frequencies.parquet"), folder.parent / "inputs/counts/docstrings-512/counts.npy"
     layer, traced = load_file(step / "last_layer.safetensors"), load_file(step / "trace.safetensors")
     shape = costs.Shape(0, 64, 0, len(layer["unembedding"]), len(layer["output_weight"]))
     sizes = costs.Sizes(
-        megabytes(step / "last_layer.safetensors", step / "trace.safetensors", rows), 0, shape, len(traced["residual"])
+        megabytes(step / "last_layer.safetensors", step / "trace.safetensors", rows, *frequencies),
+        0,
+        shape,
+        len(traced["residual"]),
     )
     assert asked["results/smoke/benchmarks/influence/neox-tiny/step16.tsv"].tolist() == expected("influence", sizes)
 
