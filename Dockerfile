@@ -4,13 +4,14 @@
 FROM debian:bookworm-slim
 ARG TORCH=cpu
 ENV DEBIAN_FRONTEND=noninteractive
+ENV PIP_NO_CACHE_DIR=1
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates git make python3 python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /rareneurons
 # The packages come first, so that an edit of the workflow does not install them again.
 COPY Makefile pyproject.toml README.md LICENSE ./
 COPY envs envs/
 COPY src src/
-RUN make TORCH=$TORCH .venv/installed && rm -rf /root/.cache
+RUN make TORCH=$TORCH .venv/installed
 ENV PATH=/rareneurons/.venv/bin:/usr/local/bin:/usr/bin:/bin
 COPY Snakefile config.yaml ./
 COPY config config/

@@ -90,7 +90,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def cell_text(text: str) -> str:
-    """A text as it stands in a table: a word in angle brackets is no tag of HTML, unless it is code anyway."""
+    """Text for a cell of a Markdown table: outside code, `<` before a word is escaped, so it is no tag."""
     parts = text.replace("|", "\\|").split("`")
     return "`".join(part if is_code % 2 else re.sub("<(?=[a-z])", "&lt;", part) for is_code, part in enumerate(parts))
 

@@ -134,13 +134,27 @@ def _by_rule(
     return {**found, **adjusted, **kept}
 
 
+def _by_model(tables: Tables) -> dict[str, Tables]:
+    """Model -> its tables."""
+    return {str(model): tables_of(model, tables) for model in tables[_deciding(tables)]["model"].unique()}
+
+
+def _deciding(tables: Tables) -> str:
+    """The table that says which models there are, and their last checkpoints."""
+    return "regimes" if "regimes" in tables else "joint"  # neurons that a user names have no curve
+
+
 def decisions_by_model(
-    tables: Tables, view: View, bounds: Bounds, claims: Sequence[Claim] = CLAIMS
+    tables: Tables,
+    view: View,
+    bounds: Bounds,
+    claims: Sequence[Claim] = CLAIMS,
+    kept: Mapping[str, Mapping[str, Decision]] = NO_MODELS_KEPT,
 ) -> dict[str, dict[str, Decision]]:
     """Model -> claim -> decision, at the model's last checkpoint; arguments as :func:`decide` takes them."""
     return {
-        str(model): decisions_on(tables_of(model, tables), view, bounds, claims)
-        for model in tables["regimes"]["model"].unique()
+        model: decisions_on(mine, view, bounds, claims, kept.get(model, NOTHING_KEPT))
+        for model, mine in _by_model(tables).items()
     }
 
 
@@ -168,13 +182,9 @@ def decide(
         ``CLAIM_COLUMNS``; ``model`` is the kind's name over seeds and ``ALL_MODELS`` over models. ``value`` is NaN
         where nothing is measured.
     """
-    deciding = "regimes" if "regimes" in tables else "joint"  # neurons that a user names have no curve
-    by_model = {str(model): tables_of(model, tables) for model in tables[deciding]["model"].unique()}
-    checkpoints = {model: str(mine[deciding]["checkpoint"].iloc[0]) for model, mine in by_model.items()}
-    found = {
-        model: decisions_on(mine, view, bounds, claims, kept.get(model, NOTHING_KEPT))
-        for model, mine in by_model.items()
-    }
+    deciding = _deciding(tables)
+    checkpoints = {model: str(mine[deciding]["checkpoint"].iloc[0]) for model, mine in _by_model(tables).items()}
+    found = decisions_by_model(tables, view, bounds, claims, kept)
     rows = []
     for claim in claims:
         decisions = {
