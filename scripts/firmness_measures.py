@@ -7,11 +7,11 @@ from safetensors.numpy import load_file
 from rareneurons.comparison.choices import firmness_choices
 from rareneurons.comparison.firmness_measures import (
     FirmnessSettings,
-    InfluenceSettings,
     TracedCheckpoint,
     firmness_measures,
 )
 from rareneurons.coordination.estimates import CoordinationSettings
+from rareneurons.influence.estimates import InfluenceSettings
 from rareneurons.joint.estimates import JointSettings
 from rareneurons.models.devices import device_of
 from rareneurons.organization.settings import OrganizationSettings
@@ -23,10 +23,11 @@ from rareneurons_jobs.job import generator, run, write_parquet
 def settings_of(job):
     given, influence, joint = job.params, dict(job.params.influence), dict(job.params.joint)
     tuples = {name: tuple(given.regimes[name]) for name in ("cuts", "tops")}
-    memory = int(influence.pop("memory_gib") * 2**30)
+    memory, blocks = int(influence["memory_gib"] * 2**30), influence.pop("document_blocks")
     bootstrap = joint.pop("bootstrap")
     return FirmnessSettings(
         InfluenceSettings(**influence, shuffles=given.groups["shuffles"]),
+        blocks,
         RegimeSettings(**given.regimes | tuples),
         given.groups["controls"],
         JointSettings(**joint, device=device_of(given.device, float64=True), memory_bytes=memory),

@@ -45,7 +45,8 @@ REGIMES = RegimeSettings((3.5, 5.5), 12, 399, 0.05, 0.5, 1.5, 0.5, 0, (5,))
 ORGANIZATION = OrganizationSettings(12, 20, 1, [1], 10, 20, 2)
 JOINT = joint.JointSettings(rows=60, pairs=300, controls=8, doses=())
 SETTINGS = FirmnessSettings(
-    InfluenceSettings("mean", "total", 1e-5, 40, 12),
+    InfluenceSettings("mean", "total", 1e-5, shuffles=12),
+    40,
     REGIMES,
     12,
     JOINT,

@@ -15,7 +15,7 @@ import torch
 from rareneurons.claims.below_controls import null_kinds
 from rareneurons.claims.view import View
 from rareneurons.comparison.choice_measures import Named, measured_coordination, measured_organization
-from rareneurons.comparison.choices import Choice, Reference, read_by_verdicts
+from rareneurons.comparison.choices import Choice, read_by_verdicts
 from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.coordination.estimates import CoordinationSettings
 from rareneurons.dynamics.untrained import beyond_untrained
@@ -29,7 +29,7 @@ from rareneurons.groups import (
     match_quality,
     neuron_features,
 )
-from rareneurons.influence.closed_form import Effect
+from rareneurons.influence.estimates import InfluenceSettings
 from rareneurons.influence.label_shuffles import EffectsAtRows, LabelShuffles, label_shuffles
 from rareneurons.influence.last_mlp import influence_by_document, reference_values
 from rareneurons.influence.sums import InfluenceSums, blocked_arrays, influence_frame, sums_of_arrays
@@ -65,29 +65,16 @@ class TracedCheckpoint:
 
 
 @dataclass(frozen=True)
-class InfluenceSettings:
-    """How single neurons are ablated.
-
-    ``reference``: the run's own; ``effect`` and ``tolerance`` as for :func:`influence_by_document`;
-    ``document_blocks``: documents are merged into at most so many blocks; ``shuffles``: exchanges of the labels.
-    """
-
-    reference: Reference
-    effect: Effect
-    tolerance: float
-    document_blocks: int
-    shuffles: int
-
-
-@dataclass(frozen=True)
 class FirmnessSettings:
     """How much is computed.
 
-    ``joint_bootstrap`` and ``bootstrap``: draws of held-out documents for joint ablation and for coordination;
-    ``controls``: of each kind; ``discovery_share``: of the documents, where they are dealt to the splits again.
+    ``document_blocks``: documents are merged into at most so many blocks; ``joint_bootstrap`` and ``bootstrap``: draws
+    of held-out documents for joint ablation and for coordination;
+    ``controls``: of each kind; ``discovery_share``: of the documents, where they are divided into splits again.
     """
 
     influence: InfluenceSettings
+    document_blocks: int
     regimes: RegimeSettings
     controls: int
     joint: JointSettings
@@ -159,7 +146,7 @@ def _ablated(
     checkpoint: TracedCheckpoint,
     rows: pd.DataFrame,
     here: np.ndarray,
-    reference: Reference,
+    reference: str,
     settings: FirmnessSettings,
     rng: np.random.Generator,
 ) -> AblatedCheckpoint:
@@ -332,7 +319,7 @@ def _chosen(
         rows,
         given.activation,
         given.last_layer,
-        sums_of_arrays(blocked_arrays(sums, settings.influence.document_blocks)),
+        sums_of_arrays(blocked_arrays(sums, settings.document_blocks)),
         residual=given.residual,
         reference=given.reference,
         rank_fraction=np.full(len(rows), np.nan),
