@@ -17,7 +17,7 @@ from rareneurons.models.devices import device_of
 from rareneurons.organization.settings import OrganizationSettings
 from rareneurons.regimes.estimates import RegimeSettings
 from rareneurons.tables import CheckpointName
-from rareneurons_jobs.job import generator, run, write_parquet
+from rareneurons_jobs.job import generator, progress_of, run, write_parquet
 
 
 def settings_of(job):
@@ -50,9 +50,11 @@ def main(job):
     wanted = firmness_choices(given.firmness, given.influence["reference"], given.rows["conditions"], pair)
     untrained = traced(job, given.untrained, "untrained_") if given.untrained else None
     rows, last = pd.read_parquet(job.input.rows), traced(job, job.wildcards.checkpoint)
-    measured = firmness_measures(
-        rows, last, untrained, pair, wanted, settings_of(job), generator(job, "firmness_measures")
-    )
+    possible = sum(not choice.why_not for choice in wanted)
+    with progress_of(f"firmness {last.name.model}", possible, "choices") as advance:
+        measured = firmness_measures(
+            rows, last, untrained, pair, wanted, settings_of(job), generator(job, "firmness_measures"), advance
+        )
     write_parquet(measured, job.output[0])
 
 

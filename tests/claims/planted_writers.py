@@ -1,13 +1,14 @@
 """Models whose last layer is real: neurons write into a residual, and everything else follows from that.
 
-Every neuron is active at random. Some, the planted ones, are also active in so far as what they write is the next
-token's direction, and so help to predict it: on rare rows alone, or on rare and common rows alike.
+Every neuron is active at random. Some, the planted ones, are also active in so far as the next token's direction is
+near to what they write, and so help to predict it: on rare rows alone, or on rare and common rows alike.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from planted_layers import evidence_of, layer_of
+from scipy.linalg import polar
 
 from rareneurons.influence.label_shuffles import EffectsAtRows, LabelShuffles, label_shuffles
 from rareneurons.influence.last_mlp import influence_by_document
@@ -28,12 +29,14 @@ BOTH_ALIKE = np.array([[1.0], [1.0]])
 class Writers:
     """What a checkpoint is made of.
 
-    ``weight`` (N, d): what each neuron writes; ``share`` of the planted neurons' variance that they have in common;
-    ``help``: how strongly planted ones are active where they help, at rare and at common rows (2, 1).
+    ``weight`` (N, d): what each neuron writes; ``planted``: which help, and ``read`` (P, d): the directions of next tokens
+    at which each of them is active; ``share`` of the planted neurons' variance that they have in common; ``help``: how
+    strongly planted ones are active where they help, at rare and at common rows (2, 1).
     """
 
     weight: np.ndarray
     planted: np.ndarray
+    read: np.ndarray
     share: float
     help: np.ndarray
 
@@ -47,8 +50,10 @@ def independent_specialists(strength: float, rng: np.random.Generator) -> Writer
     """
     planted = rng.choice(NEURONS, 33, replace=False)
     size, direction = 0.1 * np.exp(0.5 * rng.normal(size=NEURONS)), _directions(rng)
-    direction[planted] = np.linalg.qr(direction[planted].T)[0].T  # what helps one of them is nothing to another
-    return Writers(size[:, None] * direction, planted, 0.0, 2 * strength * RARE_ONLY)
+    # Orthogonal, so that they are not active together, and as near to what they write as such directions can be. What
+    # they write is not orthogonal: that would be a property of their weights.
+    read = polar(direction[planted])[0]
+    return Writers(size[:, None] * direction, planted, read, 0.0, 2.5 * strength * RARE_ONLY)
 
 
 def loud_sharers(strength: float, rng: np.random.Generator) -> Writers:
@@ -62,8 +67,9 @@ def loud_sharers(strength: float, rng: np.random.Generator) -> Writers:
     louder = 0.3 * rng.uniform(0.8, 1.2, size=LOUD)
     size[loud] += strength * (louder - size[loud])
     direction[planted] += 0.5 * strength * rng.normal(size=WIDTH) / np.sqrt(WIDTH)
-    weight = size[:, None] * direction / np.linalg.norm(direction, axis=1, keepdims=True)
-    return Writers(weight, planted, 0.4 * strength, 6 * strength * BOTH_ALIKE)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    weight = size[:, None] * direction
+    return Writers(weight, planted, direction[planted], 0.4 * strength, 6 * strength * BOTH_ALIKE)
 
 
 def _directions(rng: np.random.Generator) -> np.ndarray:
@@ -90,8 +96,7 @@ def evidence_on_rows(writers: Writers, n_draws: int, rng: np.random.Generator) -
     planted = writers.planted
     activation[:, planted] *= np.sqrt(1 - writers.share)
     activation[:, planted] += np.sqrt(writers.share) * factor
-    written = writers.weight[planted] / np.linalg.norm(writers.weight[planted], axis=1, keepdims=True)
-    activation[:, planted] += np.where(rare[:, None], *writers.help) * (unembedding[target] @ written.T)
+    activation[:, planted] += np.where(rare[:, None], *writers.help) * (unembedding[target] @ writers.read.T)
     activation = activation / activation.std(0) * np.exp(0.3 * rng.normal(size=NEURONS)) + rng.normal(size=NEURONS)
     stream = 3 * unembedding[target] + 0.5 * rng.normal(size=(n_rows, WIDTH))
     layer = layer_of(np.column_stack([np.zeros(NEURONS), writers.weight]), unembedding)

@@ -109,3 +109,9 @@ def test_a_group_without_numbers_says_so():
     unknown = p1a(together={"both": {"p": np.nan}})
     assert "no control groups" in unknown["sentence"]
     assert pd.isna(unknown["value"])
+
+
+def test_an_excess_over_nothing_is_no_share_of_it():
+    row = p1a(apart={"matched": {"value": 0.0, "null": (0.0, 0.0, 0.0), "gap": (0.0, 0.0), "p": 1.0}})
+    assert row["verdict"] == "undecided"
+    assert "the mean of the matched groups is 0" in row["sentence"]

@@ -126,6 +126,8 @@ def _excess(
             return ""
         if difference is None or not np.isfinite([number["p_value"], difference["value"]]).all():
             return str(number["reason"]) or "no control groups"
+        if number["null_mean"] == 0:
+            return f"the mean of the {kind} groups is 0, so that an excess is no share of it"
         found[kind] = number, difference
     measured = {kind: number for kind, (number, _) in found.items()}
     relative = {

@@ -5,7 +5,7 @@ chosen from these by the run's rules, and the run's estimators on them. C8 compa
 neurons are chosen again, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +93,7 @@ def firmness_measures(
     choices: Sequence[Choice],
     settings: FirmnessSettings,
     rng: np.random.Generator,
+    advance: Callable[[int], object] = lambda choices: None,
 ) -> pd.DataFrame:
     """What C1, C2, C3, C4 and C8 read, under each choice.
 
@@ -105,6 +106,7 @@ def firmness_measures(
             in a split is left out.
         settings: how much is computed.
         rng: draws splits, documents, controls, labels, null curves and searches.
+        advance: called after each choice that can be made, with 1.
 
     Returns:
         ``choice``, ``table``, ``split`` and ``MEASURE_COLUMNS``, as ``choice_measures`` returns them. The table
@@ -121,6 +123,7 @@ def firmness_measures(
         ablated = [_ablated(each, rows, here, reference, settings, rng) for each in checkpoints]
         for choice in mine:
             frames += _measured(choice, View(*pair), rows[here], ablated, settings, rng)
+            advance(1)
     return pd.concat(frames, ignore_index=True)
 
 
