@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 
 import pytest
 from conftest import PROJECT
@@ -149,3 +150,9 @@ def test_names_of_the_contract_are_not_taken_apart():
         for number in surgery(file.read_text())
     ]
     assert not found, "\n".join(found)
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest imports each by its name alone."""
+    names = Counter(file.name for file in (PROJECT / "tests").rglob("*.py") if file.name != "__init__.py")
+    assert [name for name, times in names.items() if times > 1] == []
