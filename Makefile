@@ -23,7 +23,7 @@ MODEL_INSTALLED := .venv/smollm2-installed
 DEMO := results/demo
 SMOLLM2 := results/smollm2
 STUDY := results/study
-CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+CORES ?= $(shell OMP_NUM_THREADS= OMP_THREAD_LIMIT= nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 # Linux without an NVIDIA driver gets PyTorch's build for CPUs, a tenth of the download of the one with CUDA. What was installed
 # once stays chosen, so that a login node without a GPU does not replace it.

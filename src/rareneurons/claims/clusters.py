@@ -27,6 +27,7 @@ from rareneurons.organization.estimates import (
     ROTATION,
     SEPARATION,
 )
+from rareneurons.stats import NORMAL_95
 from rareneurons.tables import DIFFERENCE, VALUE
 
 TABLE = "organization"
@@ -56,6 +57,21 @@ class ClearerPlants:
     wanted: float
     planted: float
     rows: float
+
+
+@dataclass(frozen=True)
+class LargerForPlants:
+    """Requirement: a larger group, to find planted blocks, of which ``power`` are found and ``wanted`` should be.
+
+    Rotations scatter by ``spread`` (a standard deviation), the excess over documents by ``error``, which is less: more
+    documents would not help.
+    """
+
+    power: float
+    wanted: float
+    planted: float
+    spread: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -127,9 +143,12 @@ def _options(excess: Interval, found: Division, power: float, bounds: Bounds, si
         documents = more_documents(excess, "heldout", tested["n"], above=margin)
         yield Option((FaintDivision(excess.value, margin) if faint else documents,))
         return
-    needed: list[ClearerPlants | MoreDocuments] = []
+    needed: list[ClearerPlants | LargerForPlants | MoreDocuments] = []
     if not power >= bounds.power:
-        needed.append(ClearerPlants(power, bounds.power, found.planted, tested["n"]))
+        plants, spread = (power, bounds.power, found.planted), _spread(tested)
+        too_few_neurons = spread > excess.standard_error
+        scatter = spread, excess.standard_error
+        needed.append(LargerForPlants(*plants, *scatter) if too_few_neurons else ClearerPlants(*plants, tested["n"]))
     documents = more_documents(excess, "heldout", tested["n"], below=margin)
     if not excess.ci_high < margin:
         needed.append(documents)
@@ -138,6 +157,11 @@ def _options(excess: Interval, found: Division, power: float, bounds: Bounds, si
         return
     larger = more_neurons(excess.value, {**tested, "q_value": tested["p_value"]}, bounds.alpha, size)
     yield Option((_neurons(larger, excess, margin),), "contradicted")
+
+
+def _spread(tested: pd.Series) -> float:
+    """Standard deviation of the rotations' separation."""
+    return float(tested["null_high"] - tested["null_low"]) / (2 * NORMAL_95)
 
 
 def _neurons(

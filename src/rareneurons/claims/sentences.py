@@ -1207,6 +1207,15 @@ def _(needed: clusters.ClearerPlants) -> str:
 
 
 @requirement.register
+def _(needed: clusters.LargerForPlants) -> str:
+    return (
+        f"a larger group of neurons, until the test finds {percent(needed.wanted)} of planted divisions with "
+        f"r = {needed.planted:.2g} within blocks ({_share_of_plants(needed.power)} here): rotations of so few neurons "
+        f"scatter by {needed.spread:.2g}, documents by {needed.error:.2g} only, so that more documents would not help"
+    )
+
+
+@requirement.register
 def _(needed: clusters.FaintDivision) -> str:
     return (
         f"nothing that this run could add: there are communities beyond chance, but so faint ({needed.excess:+.2g}) "
