@@ -1,6 +1,7 @@
 """Both tables of a checkpoint: their numbers, by hand where possible, and their reasons where there is no number."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def labelled_rows(blocks):
     return rows
 
 
-def tables(model, groups=GROUPS):
+def tables(model, groups=GROUPS, settings=SETTINGS):
     blocks = random_blocks(6)
     evidence = AttentionEvidence(
         CheckpointName("tiny", "step4"),
@@ -45,7 +46,7 @@ def tables(model, groups=GROUPS):
         architecture=architecture_of(model),
         blocks=blocks,
     )
-    found = attention_estimates(evidence, groups, SETTINGS, np.random.default_rng(0))
+    found = attention_estimates(evidence, groups, settings, np.random.default_rng(0))
     assert found.draws.empty
     return found.table, found.products["heads"]
 
@@ -326,7 +327,7 @@ def test_cost_counts_the_screen(screened):
     single = sum((4 - part["layer"]).sum() for part in ablated)
     layers, screen = 4 + 3 + 2 + 1, 4 * (2 + (2 + 1 + 1) * 2 * 4)
     cost = only(table, measure="layer_evaluations")["value"]
-    assert 0 <= 2 * 4 + single + layers + screen + 4 * sets - cost <= 4 * sets
+    assert 0 <= 3 * 4 + single + layers + screen + 4 * sets - cost <= 4 * sets
 
 
 @pytest.mark.oracle
@@ -354,3 +355,38 @@ def test_a_screen_without_top_groups_takes_the_loss():
     assert "suppress_plateau" not in set(heads.loc[heads["measure"] == "screened_effect", "group"])
     assert 0 < only(table, group="suppress_plateau", measure="routing_heads", part="mean")["n"] < 16
     assert "screening_correlation" not in set(table["measure"])
+
+
+@pytest.mark.oracle
+def test_what_no_verdict_rests_on_is_measured_on_some_of_the_documents():
+    """Zero ablation, and layers with their strongest heads; their documents are those that explain all numbers."""
+    model, blocks = tiny_model("llama").double(), random_blocks(6)
+    (_, whole), (table, some) = (tables(model, settings=replace(SETTINGS, documents_beside=most)) for most in (None, 3))
+    single = (some["part"] == "mean") & (some["head"] >= 0) & (some["measure"] != "largest_head_share")
+    pd.testing.assert_series_equal(some.loc[single, "value"], whole.loc[single, "value"])
+    assert (some.loc[single, "n"] == whole.loc[single, "n"]).all()
+    rows, architecture = labelled_rows(blocks), architecture_of(model)
+    masks = rows[["in_rare", "in_common"]].to_numpy().T
+    ablations = planned_ablations(architecture, 0, np.random.default_rng(0))
+    effects = head_effects(architecture, blocks, rows, masks, ablations, lambda varies: {}, {}, 3, 4)
+    sums = effects.by_document["abs_delta_loss"][:, 0]
+
+    def value(measure, part, layer, head):
+        where = {"condition": "rare", "group": "all", "measure": measure, "part": part, "against": ""}
+        return only(some, layer=layer, head=head, **where)
+
+    def explained(documents):
+        means = sums[:, documents].sum(1) / effects.rows[0, documents].sum()
+        here = {(each.unit, each.kind, each.heads[0]): mean for each, mean in zip(ablations, means, strict=True)}
+        zero = value("abs_delta_loss", "zero", 1, 2)
+        layers = [value("loss_layer_effect", "mean", layer, -1)["value"] for layer in (0, 1)]
+        strongest = [max(here["head", "mean", (layer, head)] for head in range(4)) for layer in (0, 1)]
+        share = only(table, condition="rare", group="all", measure="loss_largest_head_share", part="mean")["value"]
+        return (
+            zero["n"] == effects.rows[0, documents].sum()
+            and np.isclose(zero["value"], here["head", "zero", (1, 2)], rtol=1e-9)
+            and np.allclose(layers, [here["layer", "mean", (layer, 0)] for layer in (0, 1)], rtol=1e-9)
+            and np.isclose(share, np.mean(np.array(strongest) / layers), rtol=1e-9)
+        )
+
+    assert sum(explained(list(documents)) for documents in combinations(range(6), 3)) == 1

@@ -29,8 +29,8 @@ BOTH_ALIKE = np.array([[1.0], [1.0]])
 class Writers:
     """What a checkpoint is made of.
 
-    ``weight`` (N, d): what each neuron writes; ``planted``: which help, and ``read`` (P, d): the directions of next tokens
-    at which each of them is active; ``share`` of the planted neurons' variance that they have in common; ``help``: how
+    ``weight`` (N, d): what each neuron writes; ``planted``: which help, and ``read`` (P, d): the next token's direction
+    at which each is active; ``share`` of the planted neurons' variance that they have in common; ``help``: how
     strongly planted ones are active where they help, at rare and at common rows (2, 1).
     """
 

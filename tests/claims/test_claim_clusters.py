@@ -72,7 +72,9 @@ def test_need_of_clusters():
     few_rows = clusters_row(power=0.5, null=(0.28, 0.276, 0.284))["need"]
     assert few_rows == f"to support it, more documents (more than the 500 held-out rows here), {found}"
     few_neurons = clusters_row(power=0.5)["need"]
-    assert few_neurons.startswith(f"to support it, a larger group of neurons, {found}: rotations of so few neurons scatter by 0.026,")
+    assert few_neurons.startswith(
+        f"to support it, a larger group of neurons, {found}: rotations of so few neurons scatter by 0.026,"
+    )
     spans = clusters_row(gap=(-0.02, 0.06), value=0.3)["need"]
     assert "times as many held-out documents" in spans
     faint = clusters_row(gap=(0.01, 0.04), p=0.01)["need"]

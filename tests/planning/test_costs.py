@@ -110,13 +110,24 @@ def test_attention_counts_the_layer_evaluations_of_its_ablations():
     """Of every head and every layer, and at most those of chosen heads; random sets start in any layer."""
     architecture = architecture_of(tiny_model("llama", num_hidden_layers=4))
     shape = costs.shape_of(architecture.model.config.to_dict())
-    settings = {"candidates": "all", "sample": 2, "sign_draws": 3, "head_sets": 0}
+    settings = {
+        "candidates": "all",
+        "sample": 2,
+        "sign_draws": 3,
+        "head_sets": 0,
+        "documents": 8,
+        "documents_beside": 8,
+    }
     everything = planned_ablations(architecture, 0, np.random.default_rng(0))
-    assert 4 * costs.attention_passes(shape, settings) == layer_evaluations(4, everything) + 4
+    assert 4 * costs.attention_passes(shape, settings) == layer_evaluations(4, everything) + 8
+    singles = [each for each in everything if (each.unit, each.kind) == ("head", "mean")]
+    on_few = layer_evaluations(4, everything) - layer_evaluations(4, singles) + 4
+    few = 4 * costs.attention_passes(shape, settings | {"documents_beside": 2})
+    assert few == layer_evaluations(4, singles) + 4 + on_few / 4
     heads = heads_of_layers(architecture, range(4))
     chosen = ChosenHeads(tuple(heads[:2] + heads[-2:]), (heads[5], heads[10]), (heads[6], heads[9]), 8)
     some = layer_evaluations(4, planned_ablations(architecture, 0, np.random.default_rng(0), chosen))
     screened = screening_evaluations(4, 7, 2, 3)
     counted = 4 * costs.attention_passes(shape, settings | {"candidates": 2})
-    assert some + screened + 4 <= counted <= some + screened + 4 + 2 * 2.5, "two layers have no strongest head besides"
+    assert some + screened + 8 <= counted <= some + screened + 8 + 2 * 2.5, "two layers have no strongest head besides"
     assert costs.screening_passes(settings) * 4 == screened

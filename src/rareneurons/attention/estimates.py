@@ -4,7 +4,8 @@ There are two tables. One lists heads and whole layers. The other lists groups, 
 over the heads that can reach the last MLP. Unreachable heads appear in the table of heads as structural zeros.
 
 All heads are screened on discovery documents. Those that the screen names and a sample of the others are ablated on
-held-out documents. In numbers over all heads, the sampled ones represent those that were not ablated.
+held-out documents. In numbers over all heads, the sampled ones represent those that were not ablated. Verdicts rest on
+mean ablation of single heads; everything else may be measured on fewer documents.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from rareneurons.attention.condition_pair import ConditionPair
 from rareneurons.attention.head_estimates import EVERYTHING, GroupAndHeadEstimates, HeadEstimate
 from rareneurons.attention.heads import (
     KINDS,
+    Ablation,
     AblationKind,
     ChosenHeads,
     Head,
@@ -46,7 +48,7 @@ from rareneurons.attention.on_neurons import (
 from rareneurons.attention.pattern_estimates import pattern_estimates
 from rareneurons.attention.patterns import attention_patterns
 from rareneurons.attention.routing import Effects, head_effects
-from rareneurons.attention.row_reader import Progress, RowReader, silent
+from rareneurons.attention.row_reader import Progress, RowReader, mean_head_outputs, silent
 from rareneurons.attention.screening import screen_heads, screening_evaluations
 from rareneurons.attention.screening_estimates import (
     power_estimate,
@@ -81,7 +83,10 @@ class AttentionEvidence(Evidence):
 
 @dataclass(frozen=True)
 class AttentionSettings:
-    """How much is computed: keys of ``attention`` in the configuration, which explains them."""
+    """How much is computed: keys of ``attention`` in the configuration, which explains them.
+
+    Without ``documents_beside`` all documents serve every ablation.
+    """
 
     batch_size: int
     ablations_a_pass: int
@@ -93,17 +98,37 @@ class AttentionSettings:
     candidates: int | Literal["all"] = "all"
     sample: int = 0
     sign_draws: int = 0
+    documents_beside: int | None = None
 
 
 @dataclass(frozen=True)
 class _Measurement:
-    """All that estimates are made from: effects, which heads they are of, and the two conditions."""
+    """All that estimates are made from: effects, which heads they are of, and the two conditions.
+
+    ``effects`` and ``pair``: mean ablation of single heads, on all documents. ``beside``, ``fewer_heads`` and
+    ``fewer``: all other ablations, on some of the documents; mean ablation of single heads there; and the conditions
+    there.
+    """
 
     architecture: Architecture
     heads: ChosenHeads
     choice: Choice | None
     effects: Effects
     pair: ConditionPair
+    beside: Effects
+    fewer_heads: Effects
+    fewer: ConditionPair
+
+    def of_heads(self, kind: AblationKind) -> tuple[Effects, ConditionPair]:
+        """Effects of single heads in one kind of ablation, and the conditions on the documents that they are of."""
+        return (self.effects, self.pair) if kind == "mean" else (self.beside, self.fewer)
+
+    def of_layers(
+        self, effect: str, group: str, names: LayerMeasures, kind: AblationKind, layers: Sequence[int]
+    ) -> GroupAndHeadEstimates:
+        """Estimates of whole layers beside their strongest heads, on the same documents."""
+        heads = self.fewer_heads if kind == "mean" else self.beside
+        return layer_estimates(self.beside, heads, effect, group, names, kind, layers, self.fewer)
 
     @property
     def reachable(self) -> list[Head]:
@@ -143,11 +168,7 @@ def attention_estimates(
     screened = [name for name in TOP_GROUPS if name in measured]
     choice = _choice(evidence, {name: measured[name] for name in screened}, settings, rng, progress)
     heads = every_head(architecture) if choice is None else choice.heads
-    effects = _effects(evidence, measured, heads, settings, rng, progress)
-    weights = document_weights(effects.rows.shape[1], settings.bootstrap, rng)
-    found_in = _Measurement(
-        architecture, heads, choice, effects, ConditionPair(evidence.conditions, effects.rows, weights)
-    )
+    found_in = _measurement(evidence, measured, heads, choice, settings, rng, progress)
     found = GroupAndHeadEstimates([(found_in.pair.difference, EVERYTHING, _cost(found_in, settings))])
     for name, group in groups.items():
         found.add([_on_group(found_in, name, group, settings, rng)])
@@ -158,7 +179,9 @@ def attention_estimates(
         architecture, evidence.blocks, evidence.rows, settings.window, settings.batch_size, progress
     )
     everywhere = heads_of_layers(architecture, range(architecture.n_layers))
-    found.add([pattern_estimates(patterns, everywhere, effects.belongs, found_in.pair, settings.permutations, rng)])
+    found.add(
+        [pattern_estimates(patterns, everywhere, found_in.effects.belongs, found_in.pair, settings.permutations, rng)]
+    )
     checkpoint = evidence.checkpoint
     products = {"heads": _heads_frame(checkpoint, found.heads)}
     return Measured(frame_of_tests(checkpoint, found.groups), draws_frame(checkpoint, []), products)
@@ -205,27 +228,53 @@ def _screening_evaluations(n_layers: int, n_groups: int, settings: AttentionSett
     return screening_evaluations(n_layers, 2 * n_groups + 1, 2, settings.sign_draws)
 
 
-def _effects(
+def _measurement(
     evidence: AttentionEvidence,
     groups: ControlledGroups,
     heads: ChosenHeads,
+    choice: Choice | None,
     settings: AttentionSettings,
     rng: np.random.Generator,
     progress: Progress,
-) -> Effects:
-    """Effects of all planned ablations on the groups and on the loss."""
-    return head_effects(
-        evidence.architecture,
-        evidence.blocks,
-        evidence.rows,
-        _masks(evidence, evidence.rows),
-        planned_ablations(evidence.architecture, settings.head_sets, rng, heads),
-        partial(readout_weights, groups),
-        _held(groups),
-        settings.batch_size,
-        settings.ablations_a_pass,
-        progress,
+) -> _Measurement:
+    """Run all planned ablations: single heads in mean ablation on all documents, the others on some of them."""
+    architecture, names = evidence.architecture, evidence.conditions
+    planned = planned_ablations(architecture, settings.head_sets, rng, heads)
+    deciding = [each for each in planned if _decides(each)]
+    reader = RowReader(architecture, evidence.blocks, evidence.rows, settings.batch_size)
+    with progress("means of heads", reader.n_blocks * architecture.n_layers) as advance:
+        references = mean_head_outputs(reader, advance)
+
+    def effects(what: str, of: Sequence[Ablation], rows: pd.DataFrame) -> Effects:
+        return head_effects(
+            architecture,
+            evidence.blocks,
+            rows,
+            _masks(evidence, rows),
+            of,
+            partial(readout_weights, groups),
+            _held(groups),
+            settings.batch_size,
+            settings.ablations_a_pass,
+            lambda _, total: progress(what, total),
+            references,
+        )
+
+    documents = np.unique(evidence.rows["document"])
+    few = np.isin(documents, rng.permutation(documents)[: settings.documents_beside])
+    on_few = evidence.rows[evidence.rows["document"].isin(documents[few])].reset_index(drop=True)
+    every = effects("ablated heads", deciding, evidence.rows)
+    beside = effects("other ablations", [each for each in planned if not _decides(each)], on_few)
+    pair, fewer = (
+        ConditionPair(names, each.rows, document_weights(each.rows.shape[1], settings.bootstrap, rng))
+        for each in (every, beside)
     )
+    return _Measurement(architecture, heads, choice, every, pair, beside, every.on_documents(few), fewer)
+
+
+def _decides(ablation: Ablation) -> bool:
+    """Whether verdicts rest on an ablation: a single head in mean ablation."""
+    return (ablation.unit, ablation.kind) == ("head", "mean")
 
 
 def _held(groups: ControlledGroups) -> dict[str, np.ndarray]:
@@ -240,7 +289,9 @@ def _held(groups: ControlledGroups) -> dict[str, np.ndarray]:
 def _cost(measured: _Measurement, settings: AttentionSettings) -> Estimate:
     """Layer evaluations per document, of the screen and of the ablations."""
     n_layers = measured.architecture.n_layers
-    evaluations = layer_evaluations(n_layers, measured.effects.ablations)
+    beside = layer_evaluations(n_layers, measured.beside.ablations) - n_layers
+    share = measured.fewer.n_documents / measured.pair.n_documents
+    evaluations = layer_evaluations(n_layers, measured.effects.ablations) + share * beside
     if measured.choice is not None:
         evaluations += _screening_evaluations(n_layers, len(measured.choice.effects), settings)
     return Estimate("layer_evaluations", float(evaluations), "layers per document", measured.pair.n_documents)
@@ -250,13 +301,13 @@ def _on_loss(
     measured: _Measurement, settings: AttentionSettings, rng: np.random.Generator
 ) -> list[GroupAndHeadEstimates]:
     """Effects of heads and whole layers on the loss."""
-    layers, effects, pair = range(measured.architecture.n_layers), measured.effects, measured.pair
+    layers = range(measured.architecture.n_layers)
     found = []
     for kind in KINDS:
-        everyone = measured.everyone(kind, layers)
+        everyone, (effects, pair) = measured.everyone(kind, layers), measured.of_heads(kind)
         found.append(loss_estimates(effects, kind, layers, pair, everyone, settings.permutations, rng))
         if everyone is not None:
-            found.append(layer_estimates(effects, "abs_delta_loss", EVERYTHING, ON_LOSS, kind, layers, pair))
+            found.append(measured.of_layers("abs_delta_loss", EVERYTHING, ON_LOSS, kind, layers))
     return found
 
 
@@ -285,6 +336,7 @@ def _on_group(
     everyone = measured.everyone("mean", reachable)
     assert everyone is not None
     found.add([mediation_estimates(measured.effects, name, reachable, pair, everyone)])
+    found.add([mediation_estimates(measured.beside, name, reachable, measured.fewer, None)])
     found.heads.extend(_structural_zeros(measured.architecture, name, pair))
     return found
 
@@ -309,12 +361,11 @@ def _routing(
     rng: np.random.Generator,
 ) -> GroupAndHeadEstimates:
     """Effects of one kind of ablation on one group."""
-    pair, layers = measured.pair, reachable_layers(measured.architecture)
-    everyone = measured.everyone(kind, layers)
-    places = measured.effects.places("head", kind, layers)
+    layers, (effects, pair) = reachable_layers(measured.architecture), measured.of_heads(kind)
+    everyone, places = measured.everyone(kind, layers), effects.places("head", kind, layers)
     if not len(places):
         return GroupAndHeadEstimates()
-    on_group = group_effects(measured.effects, name, group, kind, places, everyone)
+    on_group = group_effects(effects, name, group, kind, places, everyone)
     routing = routing_of_heads(on_group, pair)
     summary = routing_summary(kind, routing, settings.alpha)
     found = GroupAndHeadEstimates().add([head_sizes(on_group, pair)])
@@ -324,7 +375,7 @@ def _routing(
                 mean_size(on_group, pair),
                 concentration_estimates(on_group, pair, settings.permutations, rng),
                 mean_selectivity(on_group, pair),
-                layer_estimates(measured.effects, name, name, ON_NEURONS, kind, layers, pair),
+                measured.of_layers(name, name, ON_NEURONS, kind, layers),
             ]
         )
     if kind == "mean":

@@ -29,6 +29,7 @@ class LayerMeasures:
 
 def layer_estimates(
     effects: Effects,
+    heads: Effects,
     effect: str,
     group: str,
     names: LayerMeasures,
@@ -39,7 +40,8 @@ def layer_estimates(
     """Effects of whole layers.
 
     Args:
-        effects: of all ablations.
+        effects: of whole layers and random sets.
+        heads: of single heads, on the same documents.
         effect: which of their sums by document.
         group: for the column group.
         names: of the measures.
@@ -52,6 +54,7 @@ def layer_estimates(
         the strongest head among those that were ablated, as means over the layers.
     """
     means, draws = pair.means(effects.by_document[effect]), pair.draws(effects.by_document[effect])
+    of_heads = pair.means(heads.by_document[effect])
     places = effects.places("layer", kind, layers)
     sets = effects.places("set", kind, range(len(effects.ablations)))
     found = GroupAndHeadEstimates()
@@ -64,7 +67,7 @@ def layer_estimates(
                 tested = replace(one, against="random_sets")
                 listed.append(against_controls(tested, draws[place, s], means[sets, s], "greater"))
             found.heads.extend(HeadEstimate(condition, group, layer, WHOLE_LAYER, each) for each in listed)
-            largest = means[effects.places("head", kind, [layer]), s].max()
+            largest = of_heads[heads.places("head", kind, [layer]), s].max()
             shares.append(largest / means[place, s] if means[place, s] > 0 else np.nan)
         mean = Estimate(names.effect, float(means[places, s].mean()), names.unit, n, part=kind)
         known = [share for share in shares if np.isfinite(share)]

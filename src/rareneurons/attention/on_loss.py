@@ -69,7 +69,7 @@ def loss_estimates(
 
 
 def mediation_estimates(
-    effects: Effects, group: str, layers: Sequence[int], pair: ConditionPair, everyone: np.ndarray
+    effects: Effects, group: str, layers: Sequence[int], pair: ConditionPair, everyone: np.ndarray | None
 ) -> GroupAndHeadEstimates:
     """Change of the loss that passes through a group: of each head, of each layer, and summed over all heads.
 
@@ -78,7 +78,8 @@ def mediation_estimates(
         group: name of the group.
         layers: layers that can reach the last MLP.
         pair: conditions and draws.
-        everyone: indices, among the ablated heads of these layers, of those that represent all of them, one for each.
+        everyone: indices, among the ablated heads of these layers, of those that represent all of them, one for each;
+            None gives no sum.
     """
     kept = [f"held.{group}", *sorted(name for name in effects.by_document if name.startswith(f"held.{group}.matched_"))]
     heads = effects.places("head", "mean", layers)
@@ -102,5 +103,6 @@ def mediation_estimates(
             layer, head = ablation.heads[0]
             where = (layer, head if ablation.unit == "head" else WHOLE_LAYER)
             found.heads.extend(HeadEstimate(condition, group, *where, each) for each in of(np.array([place]), s))
-        found.groups.extend((condition, group, each) for each in of(heads[everyone], s))
+        if everyone is not None:
+            found.groups.extend((condition, group, each) for each in of(heads[everyone], s))
     return found

@@ -10,7 +10,7 @@ Attention is causal: where nothing moved at a row or before it, its effects are 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from rareneurons.attention.heads import Ablation, AblationKind, Unit, layer_evaluations, reachable_layers
-from rareneurons.attention.row_reader import Progress, RowReader, mean_head_outputs, silent
+from rareneurons.attention.row_reader import Progress, References, RowReader, mean_head_outputs, silent
 from rareneurons.batches import Batch
 from rareneurons.models.architectures import Architecture
 from rareneurons.models.last_layer import LastLayer
@@ -49,6 +49,12 @@ class Effects:
     def rows(self) -> np.ndarray:
         """Number of rows of each condition in each document, int64 (C, D)."""
         return self.belongs.sum(-1)
+
+    def on_documents(self, documents: np.ndarray) -> "Effects":
+        """The sums by document of some documents, by a boolean mask (D,); ``by_neuron`` is unknown there."""
+        kept = {name: sums[..., documents] for name, sums in self.by_document.items()}
+        unknown = np.full(self.by_neuron.shape, np.nan)
+        return replace(self, by_neuron=unknown, by_document=kept, belongs=self.belongs[:, documents])
 
     def places(self, unit: Unit, kind: AblationKind, layers: Iterable[int]) -> np.ndarray:
         """Indices of the ablations of one unit and kind that start in one of the layers, in their order."""
@@ -140,6 +146,7 @@ def head_effects(
     batch_size: int,
     ablations_a_pass: int,
     progress: Progress = silent,
+    references: References | None = None,
 ) -> Effects:
     """Run every ablation and sum its effects by document.
 
@@ -148,19 +155,24 @@ def head_effects(
         blocks: evaluation blocks.
         rows: T rows, in block and position order.
         masks: boolean (C, T), rows of each condition.
-        ablations: what is ablated; costs :func:`layer_evaluations` per document.
+        ablations: what is ablated; costs :func:`layer_evaluations` per document, less a whole pass where ``references``
+            are given.
         readouts: from the boolean (N,) of neurons that vary to name -> (N,) weights of an average over neurons.
         held: name -> neurons that keep their clean values, in mean ablation of heads and layers that reach them.
         batch_size: blocks per pass.
         ablations_a_pass: copies of these blocks per pass, each with another ablation.
         progress: reports the layer evaluations.
+        references: what replaces outputs in mean ablation, and the unit of effect of each neuron; by default those of
+            these rows (:func:`mean_head_outputs`).
 
     Returns:
         The effects. Unreachable heads have effects of exactly 0 on the last MLP's neurons.
     """
     reader = RowReader(architecture, blocks, rows, batch_size)
-    with progress("ablated heads", reader.n_blocks * layer_evaluations(architecture.n_layers, ablations)) as advance:
-        means, deviation = mean_head_outputs(reader, advance)
+    n_layers = architecture.n_layers
+    evaluations = layer_evaluations(n_layers, ablations) - (0 if references is None else n_layers)
+    with progress("ablated heads", reader.n_blocks * evaluations) as advance:
+        means, deviation = mean_head_outputs(reader, advance) if references is None else references
         varies = (deviation > 0).cpu().numpy()
         sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
         neurons = {name: torch.tensor(members, device=reader.device) for name, members in held.items()}
@@ -168,12 +180,12 @@ def head_effects(
         unit = torch.where(deviation > 0, deviation, torch.inf)
         for batch in reader.batches:
             clean = _CleanBatch(reader, batch)
-            advance(len(batch.tokens) * architecture.n_layers)
+            advance(len(batch.tokens) * n_layers)
             for chosen in passes:
                 mine = [ablations[number] for number in chosen]
                 change, losses = _changes(architecture, clean, mine, means, neurons, unit)
                 sums.add(chosen, batch.rows, change, losses)
-                advance(len(batch.tokens) * sum(architecture.n_layers - each.lowest_layer for each in mine))
+                advance(len(batch.tokens) * sum(n_layers - each.lowest_layer for each in mine))
     return sums.effects(list(ablations), varies)
 
 

@@ -15,6 +15,8 @@ from rareneurons.tokens import Blocks
 from rareneurons.trace import Recorder
 
 Advance = Callable[[int], object]  # called with the number of layer evaluations since its last call
+# Mean head outputs by layer (width,), and standard deviations (N,) of the last MLP's neurons.
+References = tuple[dict[int, torch.Tensor], torch.Tensor]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]  # of what, and how many layer evaluations in all
 
 
@@ -48,7 +50,7 @@ class RowReader:
 
 
 @torch.no_grad()
-def mean_head_outputs(rows: RowReader, advance: Advance) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+def mean_head_outputs(rows: RowReader, advance: Advance) -> References:
     """What mean ablation replaces outputs with, and the unit of effect of each neuron.
 
     Args:

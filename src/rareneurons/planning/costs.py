@@ -242,16 +242,19 @@ def screening_passes(settings: Mapping) -> int:
 def attention_passes(shape: Shape, settings: Mapping) -> float:
     """Whole passes over a document that attention takes, as many as its layer evaluations make (docs/methods.md).
 
-    Two for the means and the clean run, one for the patterns, one per random set; whole layers and single heads from
-    their layer up, half the layers on average. If every head is ablated, heads and layers are, in all three kinds.
+    Two for the means and the clean run, and one for the patterns; single heads in mean ablation from their layer up,
+    half the layers on average. On the documents beside these: one for the clean run, one per random set, whole layers,
+    and the other two kinds. If every head is ablated, heads and layers are, in all three kinds.
     """
     heads, half = shape.layers * shape.heads, (shape.layers + 1) / 2 / max(1, shape.layers)
-    always = 3 + settings["head_sets"]
+    share = min(1.0, settings["documents_beside"] / settings["documents"])
     if settings["candidates"] == "all" or heads <= settings["candidates"] + settings["sample"]:
-        return always + 3 * (heads + shape.layers) * half
+        beside = 1 + settings["head_sets"] + (2 * heads + 3 * shape.layers) * half
+        return 3 + heads * half + share * beside
     candidates = min(heads, 2 * settings["candidates"])
     others = min(heads - candidates, shape.layers + settings["sample"])
-    return always + screening_passes(settings) + (3 * candidates + others + shape.layers) * half
+    beside = 1 + settings["head_sets"] + (2 * candidates + shape.layers) * half
+    return 3 + screening_passes(settings) + (candidates + others) * half + share * beside
 
 
 def attention(sizes: Sizes, config: Mapping) -> Cost:
