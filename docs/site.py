@@ -6,6 +6,7 @@ the library, from its docstrings, and a page of the reports of finished runs are
 """
 
 import ast
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ def main() -> None:
     pages = [page for pattern in PAGES for page in sorted(PROJECT.glob(pattern))]
     for page in pages:
         _write(page.relative_to(PROJECT), indented_by_four(page.read_text(encoding="utf-8")))
+    for notebook in sorted((PROJECT / "docs/notebooks").glob("*.ipynb")):
+        _write(notebook.relative_to(PROJECT).with_suffix(".md"), notebook_page(notebook))
     for file in sorted(files_linked_from(pages) - set(pages)):
         _copy(file, file.relative_to(PROJECT))
     _copy(SEARCH, SEARCH.relative_to(PROJECT))
@@ -65,6 +68,17 @@ def indented_by_four(text: str) -> str:
             indent = 0
         lines.append(" " * (4 - indent) + line if indent and not item and line.strip() else line)
     return "\n".join(lines) + "\n"
+
+
+def notebook_page(file: Path) -> str:
+    """A notebook's cells as a page: its text, and its code in fences. The badge is left out, because it is loaded."""
+    parts = []
+    for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if "badge" not in cell["metadata"].get("tags", []):
+            parts.append(f"```python\n{source}\n```" if cell["cell_type"] == "code" else source)
+    parts.insert(1, f"[Download this notebook]({file.name})")
+    return indented_by_four("\n\n".join(parts))
 
 
 def files_linked_from(pages: list[Path]) -> set[Path]:

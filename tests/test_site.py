@@ -1,6 +1,7 @@
 """The manual's site: what its pages are put together from, and that a wrong link is found."""
 
 import importlib.util
+import json
 import re
 
 import pytest
@@ -33,7 +34,20 @@ def test_every_page_of_the_manual_has_its_place_in_the_menu():
     menu = yaml.safe_load((PROJECT / "mkdocs.yml").read_text())["nav"]
     named = set(re.findall(r"[\w/]+\.md", str(menu)))
     pages = {str(file.relative_to(PROJECT)) for pattern in site.PAGES for file in PROJECT.glob(pattern)}
+    pages |= {str(file.relative_to(PROJECT).with_suffix(".md")) for file in PROJECT.glob("docs/notebooks/*.ipynb")}
     assert named - {"reports.md", "library/index.md"} == pages
+
+
+def test_a_notebook_s_page_has_its_text_and_code_and_loads_no_badge(tmp_path):
+    cells = [
+        ("markdown", "[![Open](https://elsewhere/badge.svg)](https://elsewhere)", ["badge"]),
+        ("markdown", "# Title", []),
+        ("code", "print(1)", []),
+    ]
+    kept = [{"cell_type": kind, "source": [text], "metadata": {"tags": tags}} for kind, text, tags in cells]
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": kept}))
+    page = site.notebook_page(tmp_path / "one.ipynb")
+    assert page == "# Title\n\n[Download this notebook](one.ipynb)\n\n```python\nprint(1)\n```\n"
 
 
 def test_every_part_of_the_library_has_a_page_with_what_it_is_about():
