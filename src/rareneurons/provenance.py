@@ -1,9 +1,13 @@
 """Origin of every number: packages, device, seed, and the files and commit of each checkpoint."""
 
+import json
 import platform
+import shutil
+import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -38,6 +42,26 @@ def package_versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
     return versions
+
+
+def code_commit(file: str = __file__) -> str:
+    """Commit of the code that runs, with ``-dirty`` behind it if something was changed since; empty if unknown.
+
+    It is that of the repository that tracks the file, else the one that pip installed from.
+
+    Args:
+        file: a file of the code.
+    """
+    git, folder = shutil.which("git"), str(Path(file).parent)
+    if git:
+        tracked = subprocess.run([git, "-C", folder, "ls-files", "--error-unmatch", file], capture_output=True)
+        if tracked.returncode == 0:
+            described = [git, "-C", folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+            return subprocess.run(described, capture_output=True, text=True).stdout.strip()
+    with suppress(PackageNotFoundError):
+        installed_from = json.loads(distribution("rareneurons").read_text("direct_url.json") or "{}")
+        return str(installed_from.get("vcs_info", {}).get("commit_id", ""))
+    return ""
 
 
 def elbow_reasons(conditions: pd.DataFrame) -> dict[str, str]:

@@ -18,6 +18,7 @@ examples:
   rareneurons audit EleutherAI/pythia-70m --revisions step0 step1 step512 --json
   rareneurons where results/demo/neox-small/training/step512 "The cat" --tokenizer results/demo/inputs/tokenizers/...
   rareneurons influence openai-community/gpt2 texts.jsonl --out influence.parquet
+  rareneurons export results/demo neox-small exported --creator "My group" --license cc-by-4.0
 
 exit status: 0, or 1 if audit or compare found something, or 2 after an error. docs/command_line.md has more.
 """
@@ -34,6 +35,15 @@ downloaded as a whole. Findings:
   seed        (with --beside) the weights continue those of a run that names another weight seed
 
 exit status: 0 if every checkpoint is in order, 1 if not, 2 after an error.
+"""
+
+EXPORT = """
+Write what a run found out about a model, at its last checkpoint:
+
+  FOLDER/dataset       a Hugging Face data set: tables as Parquet, and a card with licence, columns, verdicts and commit
+  FOLDER/neuronpedia   neurons, their top examples and computed explanations, as Neuronpedia imports them
+
+Nothing is uploaded. docs/command_line.md says how to do that.
 """
 
 
@@ -54,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_influence(commands)
     _add_where(commands)
+    _add_export(commands)
     compare = commands.add_parser("compare", help="what differs between two finished runs")
     compare.add_argument("first", type=Path, metavar="RUN", help="results/<run>")
     compare.add_argument("second", type=Path, metavar="RUN", help="results/<another run>")
@@ -114,6 +125,22 @@ def _add_where(commands: "argparse._SubParsersAction[_Parser]") -> None:
     _add_model(where)
     where.add_argument("text", metavar="TEXT", help="one text, in quotes")
     where.add_argument("--top", type=int, default=3, metavar="N", help="neurons per token (3)")
+
+
+def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    export = commands.add_parser(
+        "export",
+        help="a model of a finished run, in the formats of Hugging Face and Neuronpedia",
+        description=EXPORT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("run", type=Path, metavar="RUN", help="results/<run>")
+    export.add_argument("model", metavar="MODEL", help="name of a model in the run")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="is made; must be empty if it is there")
+    export.add_argument("--creator", default="unknown", metavar="NAME", help="person or group that publishes it")
+    export.add_argument(
+        "--license", default="unknown", metavar="ID", help="identifier on the Hugging Face hub, such as cc-by-4.0"
+    )
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
