@@ -1,5 +1,6 @@
 """The table of where numbers come from."""
 
+import subprocess
 from io import StringIO
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from rareneurons.models.audit import StoredCheckpoint, checkpoint_audit
 from rareneurons.provenance import (
     PROVENANCE_COLUMNS,
+    code_commit,
     device_name,
     elbow_reasons,
     package_versions,
@@ -67,3 +69,24 @@ def test_quantised_weights_and_moved_elbows_are_said_of_the_whole_run():
     assert elbow_reasons(pd.read_csv(StringIO(conditions.to_csv(index=False)))) == {
         "elbow of s": "rank fraction 0.4780 by mass, because by kneedle it lies at 0.1"
     }
+
+
+def test_the_commit_is_that_of_the_repository_that_tracks_the_code(tmp_path):
+    file = tmp_path / "code.py"
+    file.write_text("a = 1\n")
+
+    def git(*command):
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        done = subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    before = code_commit(str(file))  # lies in a repository that does not track it
+    git("add", "code.py")
+    git("commit", "-qm", "one")
+    git("tag", "v1")
+    commit = git("rev-parse", "HEAD")
+    assert before != commit
+    assert code_commit(str(file)) == commit
+    file.write_text("a = 2\n")
+    assert code_commit(str(file)) == f"{commit}-dirty"

@@ -52,16 +52,20 @@ def code_commit(file: str = __file__) -> str:
     Args:
         file: a file of the code.
     """
-    git, folder = shutil.which("git"), str(Path(file).parent)
-    if git:
-        tracked = subprocess.run([git, "-C", folder, "ls-files", "--error-unmatch", file], capture_output=True)
-        if tracked.returncode == 0:
-            described = [git, "-C", folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
-            return subprocess.run(described, capture_output=True, text=True).stdout.strip()
+    if shutil.which("git") and _git(file, "ls-files", "--error-unmatch", file):
+        return _git(file, "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*")
     with suppress(PackageNotFoundError):
         installed_from = json.loads(distribution("rareneurons").read_text("direct_url.json") or "{}")
         return str(installed_from.get("vcs_info", {}).get("commit_id", ""))
     return ""
+
+
+def _git(file: str, *command: str) -> str:
+    """What git prints about a file's repository; empty where it fails."""
+    done = subprocess.run(  # noqa: S603 (the commands are those above)
+        [str(shutil.which("git")), "-C", str(Path(file).parent), *command], capture_output=True, text=True
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def elbow_reasons(conditions: pd.DataFrame) -> dict[str, str]:

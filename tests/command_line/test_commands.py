@@ -6,7 +6,7 @@ from rareneurons.command_line import main
 from rareneurons.command_line.influence import band_of
 from rareneurons.errors import ConfigurationError
 
-COMMANDS = ("audit", "influence", "where", "compare")
+COMMANDS = ("audit", "influence", "where", "compare", "export")
 
 
 def test_help_names_the_commands_and_shows_examples(capsys):
@@ -44,6 +44,7 @@ def test_help_of_the_audit_explains_every_finding(capsys):
         ["where", "/no/such/folder", "text"],
         ["influence", "/no/such/folder", "texts.txt", "--out", "table.xlsx"],
         ["compare", "/no/such/run", "/no/such/run"],
+        ["export", "/no/such/run", "model", "/no/such/folder"],
         ["audit", "one-word"],
     ],
     ids=" ".join,

@@ -1,13 +1,13 @@
 """A model's neurons and their examples as files that Neuronpedia imports.
 
 The layout is that of Neuronpedia's own exports, ``<model>/<layer>-<source set>/``: ``release.jsonl``, ``model.jsonl``,
-``sourceset.jsonl``, ``source.jsonl``, and ``features``, ``activations`` and ``explanations``, each in compressed batches.
+``sourceset.jsonl``, ``source.jsonl``, and ``features``, ``activations`` and ``explanations``, in compressed batches.
 """
 
 import gzip
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,11 @@ def write_neuronpedia(found: ModelTables, publication: Publication, folder: Path
 def _about(found: ModelTables, names: _Names, layer: int, n_neurons: int) -> Iterator[tuple[str, Line]]:
     """File -> its line, for what all neurons have in common."""
     publication = names.publication
-    shared = {"creator_id": names.creator_id, "created_at": publication.made}
+    shared: dict[str, Any] = {"creator_id": names.creator_id, "created_at": publication.made}
     release = identifier(f"{SOURCE_SET}-{found.run}")
     checkpoint = f"{found.name.model}, {found.name.checkpoint}"
     described = "Neurons of the last MLP that matter for rare tokens"
-    by = {"creator_name": publication.creator, "urls": [PAPER]}
+    by: dict[str, Any] = {"creator_name": publication.creator, "urls": [PAPER]}
     yield "release.jsonl", Release(name=release, description=f"{described}: {found.run}", **by, **shared)
     yield (
         "model.jsonl",
@@ -145,33 +145,36 @@ def features(examples: pd.DataFrame, names: _Names) -> Iterator[Feature]:
 
 def activations(examples: pd.DataFrame, names: _Names) -> Iterator[Activation]:
     """One line per neuron and context, whatever the number of kinds that the context is an example of."""
-    for row in examples.drop_duplicates(["neuron", "block", "position"]).itertuples():
-        values = [float(value) for value in row.window_activation]
+    for row in examples.drop_duplicates(["neuron", "block", "position"]).to_dict("records"):
+        values = [float(value) for value in row["window_activation"]]
         yield Activation(
-            id=names.id_of(row.neuron, row.block, row.position),
-            index=str(row.neuron),
-            tokens=[text.translate(OF_SYMBOL) for text in row.window_text],
+            id=names.id_of(row["neuron"], row["block"], row["position"]),
+            index=str(row["neuron"]),
+            tokens=[text.translate(OF_SYMBOL) for text in row["window_text"]],
             values=values,
             max_value=max(values),
             max_value_token_index=int(np.argmax(values)),
             min_value=min(values),
-            qualifying_token_index=int(row.window_row),
-            data_index=str(row.document),
+            qualifying_token_index=int(row["window_row"]),
+            data_index=str(row["document"]),
             creator_id=names.creator_id,
             **names.of_neuron,
         )
 
 
-def explanations(found: ModelTables, neurons: Sequence[int] | np.ndarray, names: _Names) -> Iterator[Explanation]:
+def explanations(found: ModelTables, neurons: Iterable[int], names: _Names) -> Iterator[Explanation]:
     """One line per neuron: its mean effect, and the rare tokens that it helps most. No language model wrote them."""
     effects = found.tables[EFFECTS]
     (condition,) = effects["condition"].unique()
     influence = found.tables["influence"]
-    here = influence[(influence["condition"] == condition) & (influence["split"] == "heldout")].set_index("neuron")
+    here = influence[(influence["condition"] == condition) & (influence["split"] == "heldout")]
+    of_neuron = {int(row["neuron"]): row for row in here.to_dict("records")}
     notes = f"computed by {names.publication.code} on held-out rows of the condition {condition}; no language model"
     for neuron in neurons:
-        mean, error, n_rows = here.loc[neuron, ["mean_delta_loss", "se_delta_loss", "n_rows"]]
-        mine = effects[(effects["neuron"] == neuron) & (effects["mean_delta_loss"] > 0)].head(NAMED)
+        mean, error, n_rows = (of_neuron[neuron][key] for key in ("mean_delta_loss", "se_delta_loss", "n_rows"))
+        mine = effects[(effects["neuron"] == neuron) & (effects["mean_delta_loss"] > 0)].nlargest(
+            NAMED, "mean_delta_loss"
+        )
         helped = ", ".join(repr(text.translate(OF_SYMBOL)) for text in mine["target_text"])
         yield Explanation(
             id=names.id_of(neuron, "explanation"),
