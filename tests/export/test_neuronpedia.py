@@ -3,6 +3,7 @@
 import gzip
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from exported_run import CHECKPOINT, MODEL, N_NEURONS, WORDS, write_run
@@ -120,6 +121,34 @@ def test_a_line_that_neuronpedia_would_not_take_is_refused(changes, said):
     assert Activation(**line)
     with pytest.raises(ValidationError, match=said):
         Activation(**(line | changes))
+
+
+TABLES = {
+    "SourceRelease": Release,
+    "Model": Model,
+    "SourceSet": SourceSet,
+    "Source": Source,
+    "Neuron": Feature,
+    "Activation": Activation,
+    "Explanation": Explanation,
+}
+TYPES = {"String": "string", "Visibility": "string", "DateTime": "string", "Int": "integer", "Float": "number"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_lines_have_the_published_columns(table):
+    """neuronpedia_columns.json lists each table's columns in Neuronpedia's schema.prisma at the commit that
+    neuronpedia_lines names; ``optional`` ones may be empty or have a default.
+    """
+    published = json.loads(Path(__file__).with_name("neuronpedia_columns.json").read_text())[table]
+    properties = TABLES[table].model_json_schema(by_alias=True)["properties"]
+    needed = {column for column, said in published.items() if "optional" not in said}
+    assert needed <= set(properties) <= set(published)
+    for column, mine in properties.items():
+        kind = published[column].removesuffix(" optional").removesuffix("?")
+        of_item = mine["items"] if kind.endswith("[]") else mine
+        assert (mine["type"] == "array") == kind.endswith("[]")
+        assert of_item["type"] == TYPES[kind.removesuffix("[]")], column
 
 
 def test_names_become_identifiers():
