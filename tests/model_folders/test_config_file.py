@@ -99,8 +99,8 @@ def test_rows_that_are_longer_than_the_context_name_their_key():
     ("key", "value", "said"),
     [
         ("quantization_config", {"quant_method": "gptq", "bits": 4}, r"quantised weights \('gptq'\)"),
-        ("quantization_config", {"load_in_8bit": True}, "quantised weights;"),
-        ("quantization_config", "awq", "quantised weights;"),
+        ("quantization_config", {"load_in_8bit": True}, r"quantised weights \('bitsandbytes'\)"),
+        ("quantization_config", "awq", r"quantised weights \('awq'\)"),
         ("compression_config", {"format": "pack-quantized"}, "quantised weights;"),
     ],
 )

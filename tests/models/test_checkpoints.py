@@ -9,10 +9,11 @@ from conftest import MIXTURES, NO_CLOSED_FORM, TINY, rms_norm, tiny_model
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM
 from transformers.pytorch_utils import Conv1D
+from transformers.utils.quantization_config import BitsAndBytesConfig, QuantizationMethod
 
 from rareneurons.errors import CheckpointError
 from rareneurons.models.architectures import architecture_of, projection_rows
-from rareneurons.models.checkpoints import open_checkpoint
+from rareneurons.models.checkpoints import open_checkpoint, refuse_quantised
 from rareneurons.models.last_layer import LastLayer
 from rareneurons.models.weights import weight_files, weight_matrices
 from rareneurons.trace import Recorder
@@ -294,3 +295,30 @@ def test_bin_files_are_read_with_weights_only(folder, tmp_path):
     torch.save(weights, folder / "pytorch_model.bin")
     assert set(weight_matrices(str(folder))) == {name for name, w in weights.items() if w.ndim == 2}
     assert open_checkpoint(str(folder)).n_layers == 2
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("method", QuantizationMethod)
+def test_a_folder_that_any_method_quantised_is_refused_by_its_name(tmp_path, method):
+    config = tiny_model("llama").config.to_dict() | {"quantization_config": {"quant_method": method.value}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        CheckpointError, match=rf"found quantised weights \('{method.value}'\); expected floating-point"
+    ):
+        open_checkpoint(str(tmp_path))
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_a_quantised_model_in_memory_is_refused(dtype):
+    model = tiny_model("llama")
+    refuse_quantised(model, "m")
+    refuse_quantised(model.to(torch.bfloat16), "m")
+    packed = model.model.layers[1].mlp.down_proj
+    packed.weight = torch.nn.Parameter(packed.weight.data.to(dtype), requires_grad=False)
+    name, kind = "model.layers.1.mlp.down_proj.weight", str(dtype).removeprefix("torch.")
+    with pytest.raises(CheckpointError, match=f"m: weight '{name}' is of type {kind}; expected floating-point"):
+        refuse_quantised(model, "m")
+    model.config.quantization_config = BitsAndBytesConfig(load_in_8bit=True)
+    with pytest.raises(CheckpointError, match=f"is of type {kind}, quantised by bitsandbytes; expected"):
+        refuse_quantised(model, "m")

@@ -11,7 +11,7 @@ from rareneurons.errors import CheckpointError, CorpusError
 from rareneurons.model_folders.folders import step_of
 from rareneurons.model_folders.tokenizer_files import TOKENIZER_FILES, tokenizer_files
 from rareneurons.models.architectures import Architecture, architecture_of
-from rareneurons.models.checkpoints import open_checkpoint, refuse_non_finite
+from rareneurons.models.checkpoints import open_checkpoint, refuse_non_finite, refuse_quantised
 from rareneurons.models.devices import device_of
 from rareneurons.models.hub import hub_errors, repository_files
 from rareneurons.tables import CheckpointName
@@ -59,7 +59,8 @@ def load(
 
     Args:
         model: a folder as ``save_pretrained`` writes it; the name of a repository on the hub, ``owner/name``; or a
-            causal language model of transformers that is in memory, which is put into evaluation mode.
+            causal language model of transformers that is in memory, which is put into evaluation mode and runs in the
+            precision that it has; a quantised one is refused.
         revision: branch, tag or commit on the hub; ``main`` by default.
         device: ``auto`` (CUDA, else MPS, else the CPU), ``cpu``, ``cuda`` or ``mps``. A model in memory stays where it
             is.
@@ -80,6 +81,7 @@ def load(
     """
     if not isinstance(model, str | Path):
         architecture = architecture_of(model.eval())
+        refuse_quantised(model, type(model).__name__)
         refuse_non_finite(model, type(model).__name__)
         return OpenModel(CheckpointName(_own_name(model), "main"), architecture, _tokenizer(tokenizer, None))
     folder = Path(model)

@@ -163,7 +163,7 @@ def refuse_unusable(config: Mapping[str, Any], folder: str) -> None:
     where = f"{folder}/config.json"
     for key in QUANTISED:
         if config.get(key):
-            method = config[key].get("quant_method", "") if isinstance(config[key], dict) else ""
+            method = _quantised_by(config[key])
             raise CheckpointError(
                 f"{where}: {key}: found quantised weights{f' ({_shown(method)})' if method else ''}; expected "
                 "floating-point ones. Use the model before its quantisation, or dequantise it and save it with "
@@ -182,6 +182,14 @@ def refuse_unusable(config: Mapping[str, Any], folder: str) -> None:
                 f"{where}: says no {' and no '.join(keys)}; without it a size would be guessed. Copy the model's own "
                 f"config.json there. {LEAVE_OUT}"
             )
+
+
+def _quantised_by(entry: Any) -> str:
+    """Name of the method that quantised; bitsandbytes is older than the key that names it."""
+    if not isinstance(entry, dict):
+        return entry if isinstance(entry, str) else ""
+    old = "bitsandbytes" if entry.get("load_in_8bit") or entry.get("load_in_4bit") else ""
+    return str(entry.get("quant_method") or old)
 
 
 def _is_size(value: Any) -> bool:

@@ -173,6 +173,26 @@ def keep_float64_in_norms(architecture: Architecture) -> None:
             module.forward = architecture.norm_of(module).apply
 
 
+def refuse_quantised(model: Any, name: str) -> None:
+    """Raise unless every weight of a model in memory is a floating-point number of 16 bits or more.
+
+    Packages that quantise keep packed whole numbers, of which ablation would compute something else.
+
+    Raises:
+        CheckpointError: names the first weight, its type and, if the model says it, the method.
+    """
+    for key, weight in model.named_parameters():
+        if not weight.dtype.is_floating_point or weight.element_size() < 2:
+            said = getattr(model.config, "quantization_config", None) or {}
+            method = said.get("quant_method", "") if isinstance(said, Mapping) else getattr(said, "quant_method", "")
+            by = f", quantised by {getattr(method, 'value', method)}" if method else ""
+            raise CheckpointError(
+                f"{name}: weight {key!r} is of type {str(weight.dtype).removeprefix('torch.')}{by}; expected "
+                "floating-point numbers of 16 to 64 bits. Use the model before its quantisation, or call "
+                "model.dequantize() before"
+            )
+
+
 def refuse_non_finite(model: torch.nn.Module, name: str) -> None:
     """Raise unless every weight is finite.
 
