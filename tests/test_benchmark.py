@@ -2,12 +2,14 @@
 
 import collections
 import importlib.util
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, random_blocks, tiny_model
 
+from rareneurons.rows import candidate_rows
 from rareneurons.tokens import Blocks
 
 pytestmark = pytest.mark.usefixtures("style")
@@ -104,3 +106,46 @@ def test_simulated_spectra_have_the_tails_that_were_planted(rng):
         assert spread.loc[(f"tail {exponent}", "hill"), "distinguished"] == 1
     assert spread.loc[("student", "hill"), "distinguished"] <= 0.25
     assert (spectra.recovered(20, 12, rng)["covered"] >= 0.6).all()
+
+
+def without_numbers(lines: list[str]) -> list[list[str]]:
+    """Cells of a table in Markdown, but for the measured ones."""
+    return [[cell.strip() for cell in line.strip("|").split(" | ")][:2] for line in lines]
+
+
+def test_the_manual_has_the_table_of_precisions_that_the_command_prints():
+    precision = loaded("precision")
+    page = (PROJECT / "docs/methods.md").read_text(encoding="utf-8")
+    printed = precision.as_text(precision.support()).splitlines()
+    start = page.index(printed[0])
+    kept = page[start:].splitlines()[: len(printed)]
+    assert without_numbers(kept) == without_numbers(printed)
+    measured = [line for line in kept[2:] if "| yes |" in line]
+    assert len(measured) == len(precision.VARIANTS)
+    assert all(re.search(r"\| \d\.\de-\d\d \| \S+ \| 0?1?\.\d{5} \| \d+ \|$", line) for line in measured)
+
+
+def test_errors_of_precision_are_the_worst_of_all_checkpoints_and_conditions():
+    precision = loaded("precision")
+    numbers = [("Q8_0", 1e-5, 0.1, 0.9, 99), ("Q8_0", 2e-5, 0.05, 0.99, 98), ("float32", 3.0, 3.0, 0.1, 1)]
+    columns = ["stored", "max_difference", "median_in_se", "rank_correlation", "top_100_kept"]
+    table = pd.DataFrame(numbers, columns=columns).assign(**{"pass": "float32"})
+    precision.VARIANTS = [("Q8_0", "float32", "float32")]
+    rows = {row[0]: row[2:] for row in precision.support(table)}
+    assert rows["GGUF Q8_0"] == ["2.0e-05", "0.1", "0.90000", "98"]
+
+
+@pytest.mark.oracle
+def test_precision_is_measured_on_a_run_s_rows(tmp_path):
+    """float64 weights and pass against themselves: no difference, all ranks kept."""
+    precision = loaded("precision")
+    tiny_model("llama", intermediate_size=128).save_pretrained(tmp_path / "m/training/step8")
+    blocks = random_blocks()
+    (tmp_path / "inputs/rows/t").mkdir(parents=True)
+    np.savez(tmp_path / "inputs/rows/t/blocks.npz", **vars(blocks))
+    rows = candidate_rows(blocks).assign(split="heldout", in_rare=True)
+    rows.to_parquet(tmp_path / "inputs/rows/t/rows.parquet")
+    precision.VARIANTS = [("float32", "float32", "float32"), ("bfloat16", "float32", "float32")]
+    exact, half = precision.measured(tmp_path, ["m/training/step8"], ["rare"]).to_dict("records")
+    assert exact["max_difference"] < 1e-5 < half["max_difference"]
+    assert exact["rank_correlation"] > half["rank_correlation"]
