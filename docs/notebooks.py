@@ -35,14 +35,14 @@ def fill(notebook: dict[str, Any], name: str, repository: str | None) -> dict[st
     """
     kept = [cell for cell in notebook["cells"] if BADGE not in tags_of(cell)]
     for cell in kept:
-        if INSTALL in tags_of(cell):
-            cell["source"] = _lines(install_code(name, repository))
+        source = install_code(name, repository) if INSTALL in tags_of(cell) else "".join(cell["source"])
+        cell["source"] = source.splitlines(keepends=True)
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
     if repository and urlsplit(repository).hostname == "github.com":
         place = f"{COLAB}/github{urlsplit(repository).path.rstrip('/')}/blob/main/docs/notebooks/{name}.ipynb"
         text = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({place})"
-        kept.insert(0, {"cell_type": "markdown", "id": BADGE, "metadata": {"tags": [BADGE]}, "source": _lines(text)})
+        kept.insert(0, {"cell_type": "markdown", "id": BADGE, "metadata": {"tags": [BADGE]}, "source": [text]})
     return notebook | {"cells": kept}
 
 
@@ -61,10 +61,6 @@ def install_code(name: str, repository: str | None) -> str:
 def _pin(lock: str) -> str:
     lines = (PROJECT / "envs" / lock).read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if not line.startswith("#")).split()[0]
-
-
-def _lines(text: str) -> list[str]:
-    return text.splitlines(keepends=True)
 
 
 def tags_of(cell: dict[str, Any]) -> Sequence[str]:
