@@ -1,10 +1,9 @@
 """What the columns of exported tables mean, in words, for a data set's card."""
 
 LOSS = "change of the loss when the neuron is ablated"
-OF_ROW = "of the row (its input token); the predicted token is at position + 1"
 MEANINGS = {
     "model": "name of the model in the run",
-    "checkpoint": "step<n>, or main for a release without a known step",
+    "checkpoint": "stepN, or main for a release without a known step",
     "step": "training step; -1 for main",
     "layer": "layer of the neuron, from 0",
     "neuron": "index of the neuron in its layer's MLP, from 0",
@@ -23,9 +22,9 @@ MEANINGS = {
     "rank": "place of the neuron in its group, or of the example among the neuron's of this kind, from 1",
     # top_examples
     "kind": "highest_activation, lowest_activation, helps_most or hurts_most",
-    "document": f"document {OF_ROW}",
-    "block": f"block of tokens {OF_ROW}",
-    "position": f"position in the block {OF_ROW}",
+    "document": "number of the document in the corpus",
+    "block": "number of the document's block of tokens in the run",
+    "position": "position in the block of the row's own token; the predicted token is the next one",
     "conditions": "conditions that the row is in",
     "target": "id of the predicted token",
     "target_text": "text of the predicted token; spaces, line ends and tabs are symbols",

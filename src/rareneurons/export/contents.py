@@ -12,6 +12,7 @@ EXAMPLES, EFFECTS = "top_examples", "token_effects"
 # Tables of the last checkpoint; the claims of the run that are about this model come with them.
 CHECKPOINT_TABLES = (EXAMPLES, EFFECTS, "influence", "groups", "neurons")
 CLAIMS = "claims"
+PAPER = "https://arxiv.org/abs/2509.21163"
 
 
 @dataclass(frozen=True)

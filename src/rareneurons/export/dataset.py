@@ -10,14 +10,14 @@ from huggingface_hub import DatasetCardData
 from rareneurons.conventions import ALL_MODELS
 from rareneurons.errors import RunError
 from rareneurons.export.columns import MEANINGS
-from rareneurons.export.contents import CLAIMS, EXAMPLES, ModelTables, Publication
+from rareneurons.export.contents import CLAIMS, EXAMPLES, PAPER, ModelTables, Publication
 
 DATA = "data"  # folder of the Parquet files
 ABOUT = {
     EXAMPLES: "contexts in which a neuron's activation or effect is most extreme, token by token",
     "token_effects": "which rare target tokens each of these neurons helps or hurts",
     "influence": "effect of ablating each neuron of the last MLP",
-    "groups": "groups of neurons, and their controls' choice",
+    "groups": "named groups of neurons, each with an order",
     "neurons": "properties and known types of every neuron",
     CLAIMS: "verdict on each claim, with the numbers behind it",
 }
@@ -77,9 +77,8 @@ def _introduction(found: ModelTables, publication: Publication) -> str:
     layer = int(found.tables["influence"]["layer"].iloc[0])
     return (
         f"Neurons of the last MLP (layer {layer}) of the model {found.name.model}, checkpoint {found.name.checkpoint}, "
-        "and what ablating them does to the prediction of rare tokens. Computed by "
-        "[rareneurons](https://arxiv.org/abs/2509.21163), a reproduction of *Distributed Specialization: Rare-Token "
-        "Neurons in Large Language Models*, with controls.\n\n"
+        "and what ablating them does to the prediction of rare tokens. Computed by rareneurons, a reproduction of "
+        f"[*Distributed Specialization: Rare-Token Neurons in Large Language Models*]({PAPER}), with controls.\n\n"
         f"Run `{found.run}`, exported on {publication.made:%Y-%m-%d} by {publication.creator} with {publication.code}. "
         "Texts are excerpts of the run's corpus, whose own licence applies to them, too."
     )
@@ -100,7 +99,9 @@ def _described(name: str, table: pd.DataFrame) -> str:
             "export/columns.py"
         )
     schema = pa.Schema.from_pandas(table, preserve_index=False)
-    rows = [(f"`{field.name}`", field.type, MEANINGS[field.name]) for field in schema]
+    rows = [
+        (f"`{field.name}`", str(field.type).replace("large_string", "string"), MEANINGS[field.name]) for field in schema
+    ]
     return f"## {name}\n\n{ABOUT[name]}: {len(table)} rows.\n\n{_table(['column', 'type', 'meaning'], rows)}"
 
 

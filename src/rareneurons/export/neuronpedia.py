@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rareneurons.export.contents import EFFECTS, EXAMPLES, ModelTables, Publication
+from rareneurons.export.contents import EFFECTS, EXAMPLES, PAPER, ModelTables, Publication
 from rareneurons.export.neuronpedia_lines import (
     Activation,
     Explanation,
@@ -30,7 +30,6 @@ from rareneurons.tokens import SPACES
 
 CREATOR_ID = "clkht01d40000jv08hvalcvly"  # the user to whom a fresh Neuronpedia database ascribes imported data
 SOURCE_SET = "rare-neurons"
-PAPER = "https://arxiv.org/abs/2509.21163"
 BATCH = 1024  # neurons per file, as in Neuronpedia's exports
 NAMED = 5  # tokens that an explanation names
 OF_SYMBOL = str.maketrans({symbol: character for character, symbol in SPACES.items()})
