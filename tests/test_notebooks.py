@@ -7,9 +7,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import nbformat
 import pytest
 from conftest import PROJECT, tiny_model
+
+pytest.importorskip("nbclient", reason="the extra `notebooks` is not installed")
+import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
