@@ -6,7 +6,8 @@ checkpoint in each half precision and, quantised and back, in the types of GGUF 
 run's held-out rows and computes every neuron's influence. It also runs the forward pass itself in half precision, which
 happens only to models that are in memory. Each variant is compared with a pass and a closed form in float64.
 
-It prints the table of docs/methods.md: which forms of weights are supported, and their errors. Each number is the worst
+It prints the table of docs/methods.md: which forms of weights are supported, and their errors; then how large the
+effects themselves are. Each number is the worst
 over checkpoints and conditions:
 
 * largest difference of a neuron's mean dL from the reference, in nats
@@ -103,6 +104,7 @@ def compared(reference, found) -> dict[str, float]:
     (truth, error), (mean, _) = reference, found
     top, top_found = (set(np.argsort(-np.abs(values))[:TOP]) for values in (truth, mean))
     return {
+        "max_mean": np.abs(truth).max(),
         "max_difference": np.abs(mean - truth).max(),
         "median_in_se": np.median(np.abs(mean - truth) / error),
         "rank_correlation": spearmanr(truth, mean).statistic,
@@ -163,7 +165,7 @@ def _errors(table: pd.DataFrame | None, stored: str, passed: str) -> list[str]:
     here = table[(table["stored"] == stored) & (table["pass"] == passed)]
     return [
         f"{here['max_difference'].max():.1e}",
-        f"{here['median_in_se'].max():.1g}",
+        f"{here['median_in_se'].max():.2g}",
         f"{here['rank_correlation'].min():.5f}",
         str(int(here["top_100_kept"].min())),
     ]
@@ -181,7 +183,9 @@ def main():
     parser.add_argument("--conditions", nargs="+", default=["rare", "common"])
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    print(as_text(support(measured(arguments.run, arguments.checkpoints, arguments.conditions))))
+    table = measured(arguments.run, arguments.checkpoints, arguments.conditions)
+    print(as_text(support(table)))
+    print(f"\nThe largest |mean dL| is {table['max_mean'].max():.0e} nats.")
 
 
 if __name__ == "__main__":
