@@ -55,7 +55,7 @@ HEADING = [
     "weights",
     "supported",
     "largest change of a mean dL (nats)",
-    "median, in SE",
+    "median change, in standard errors",
     "Spearman's ρ",
     "of the top 100",
 ]
