@@ -25,6 +25,13 @@ def test_one_command_writes_both_and_says_what_comes_next(tmp_path, capsys):
 
 
 @pytest.mark.faults
+def test_a_creator_has_a_name(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "run", MODEL, "out", "--creator", ""])
+    assert "argument --creator: found an empty text, expected a name" in capsys.readouterr().err
+
+
+@pytest.mark.faults
 def test_what_is_missing_is_named(tmp_path, capsys):
     run = write_run(tmp_path, [1])
     (run / MODEL / CHECKPOINT / "top_examples.parquet").unlink()

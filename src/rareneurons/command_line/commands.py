@@ -137,10 +137,22 @@ def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export.add_argument("run", type=Path, metavar="RUN", help="results/<run>")
     export.add_argument("model", metavar="MODEL", help="name of a model in the run")
     export.add_argument("folder", type=Path, metavar="FOLDER", help="is made; must be empty if it is there")
-    export.add_argument("--creator", default="unknown", metavar="NAME", help="person or group that publishes it")
     export.add_argument(
-        "--license", default="unknown", metavar="ID", help="identifier on the Hugging Face hub, such as cc-by-4.0"
+        "--creator", type=_name, default="unknown", metavar="NAME", help="person or group that publishes it"
     )
+    export.add_argument(
+        "--license",
+        type=_name,
+        default="unknown",
+        metavar="ID",
+        help="identifier on the Hugging Face hub, such as cc-by-4.0",
+    )
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("found an empty text, expected a name")
+    return text
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
