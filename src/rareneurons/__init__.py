@@ -2,7 +2,8 @@
 
 The modules, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``,
 ``known_types``, ``groups``; then the independent measures of a group (``coordination``, ``organization``,
-``attention``, ``spectra``, ``neuron_types``); then ``dynamics``, ``claims``, ``comparison``, ``figures``, ``report``.
+``attention``, ``spectra``, ``neuron_types``) and ``examples`` of single neurons; then ``dynamics``, ``claims``,
+``comparison``, ``figures``, ``report``.
 ``stats``, ``tables``, ``evidence`` and ``errors`` serve them all. ``planning`` is what the workflow plans with, and
 ``conventions`` what both agree on. Only ``planning`` knows rules or Snakemake. Nothing here knows global state.
 
@@ -16,12 +17,14 @@ from typing import Any
 
 __version__ = "0.1.0"
 PUBLIC = (
+    "Examples",
     "Measurements",
     "OpenModel",
     "RunAudit",
     "Sizes",
     "audit",
     "claims",
+    "examples",
     "figures",
     "influence",
     "joint",
@@ -30,7 +33,7 @@ PUBLIC = (
     "save",
     "where",
 )
-PACKAGES = ("influence", "joint", "claims", "figures")  # public functions that are packages, too
+PACKAGES = ("influence", "joint", "examples", "claims", "figures")  # public functions that are packages, too
 
 
 def __getattr__(name: str) -> Any:

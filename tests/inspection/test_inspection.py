@@ -40,7 +40,7 @@ FEW = rareneurons.Sizes(
     spectrum_draws=3,
 )
 BANDS = {"rare": (0.5, 1), "common": (0, 0.5), "sizes": FEW, "progress": False}
-PLACES = ("opening", "effects", "measurements", "verdicts", "drawing", "storing", "sentence")
+PLACES = ("opening", "effects", "measurements", "verdicts", "drawing", "storing", "sentence", "top_examples")
 
 
 @pytest.fixture(scope="module")

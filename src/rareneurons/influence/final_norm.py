@@ -24,6 +24,7 @@ def final_norm_rerun_tiles(
     reference: torch.Tensor,
     target: torch.Tensor,
     memory_bytes: int = 2 * 1024**3,
+    neurons: torch.Tensor | None = None,
 ) -> Iterator[DeltaLoss]:
     """Total effect of ablating each neuron at each row, tile by tile.
 
@@ -34,13 +35,14 @@ def final_norm_rerun_tiles(
         reference: (N,) or (T, N) values that replace the activations.
         target: (T,) integer ids of the next tokens.
         memory_bytes: largest total size of the arrays made here. The layer, residuals and activations are not counted.
+        neurons: (n,) indices of the neurons that are ablated; all N by default. A tile's ``neurons`` are places in it.
 
     Yields:
         Tiles that together cover all pairs, with rows in the outer loop. A neuron at its reference value has an effect
         of exactly 0.
     """
     layer = layer.to(str(layer.unembedding.device), torch.float64)
-    n_rows, n_neurons = activation.shape
+    n_rows, n_neurons = len(activation), activation.shape[1] if neurons is None else len(neurons)
     pairs = _pairs_per_tile(layer, memory_bytes)
     neurons_per_tile = min(n_neurons, pairs)
     rows_per_tile = max(1, pairs // neurons_per_tile)
@@ -51,9 +53,10 @@ def final_norm_rerun_tiles(
         before = layer.losses(stream + layer.added_to_residual(output), target[here])
         for first_neuron in range(0, n_neurons, neurons_per_tile):
             mine = slice(first_neuron, min(first_neuron + neurons_per_tile, n_neurons))
-            held = reference[mine] if reference.ndim == 1 else reference[here, mine]
-            delta = held.double() - activation[here, mine].double()
-            moved = layer.added_to_residual(output[:, None] + delta[..., None] * layer.output_weight[mine])
+            chosen = mine if neurons is None else neurons[mine]
+            held = reference[chosen] if reference.ndim == 1 else reference[here, chosen]
+            delta = held.double() - activation[here, chosen].double()
+            moved = layer.added_to_residual(output[:, None] + delta[..., None] * layer.output_weight[chosen])
             after = layer.losses(stream[:, None] + moved, target[here, None].expand_as(delta))
             values = torch.where(delta == 0, 0, after - before[:, None])
             yield DeltaLoss(here, mine, values, PairCounts(rerun=values.numel()))

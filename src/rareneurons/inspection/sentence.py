@@ -5,10 +5,8 @@ import pandas as pd
 import torch
 
 from rareneurons.errors import CorpusError
-from rareneurons.influence.closed_form import delta_loss_matrix
-from rareneurons.influence.final_norm import final_norm_rerun_tiles
+from rareneurons.influence.at_rows import clean_losses, effects_at_rows
 from rareneurons.inspection.opening import OpenModel
-from rareneurons.models.last_layer import LastLayer
 from rareneurons.rows import candidate_rows
 from rareneurons.tokens import document_blocks, visible_tokens
 from rareneurons.trace import trace_rows
@@ -51,7 +49,10 @@ def where(model: OpenModel, text: str, top: int = 3) -> pd.DataFrame:
         )
     trace = trace_rows(model.architecture, blocks, rows, 1)
     layer = model.architecture.last_layer().to("cpu", torch.float32)
-    effects, losses = _effects(layer, trace.residual, trace.activation, trace.mean_activation, rows["target"])
+    target = rows["target"].to_numpy(dtype=np.int64)
+    neurons = np.arange(trace.activation.shape[1])
+    effects = effects_at_rows(layer, trace.residual, trace.activation, trace.mean_activation, target, neurons)
+    losses = clean_losses(layer, trace.residual, target)
     order = np.argsort(-np.abs(effects), axis=1)[:, :top]
     row, neuron = np.repeat(np.arange(len(rows)), order.shape[1]), order.ravel()
     text_of = visible_tokens(tokenizer, rows["target"])
@@ -66,23 +67,3 @@ def where(model: OpenModel, text: str, top: int = 3) -> pd.DataFrame:
             "delta_loss": effects[row, neuron],
         }
     )
-
-
-@torch.inference_mode()
-def _effects(
-    layer: LastLayer, residual: np.ndarray, activation: np.ndarray, reference: np.ndarray, target: pd.Series
-) -> tuple[np.ndarray, np.ndarray]:
-    """Change of loss (T, N) and clean loss (T,), nats."""
-    arrays = (
-        torch.from_numpy(residual),
-        torch.from_numpy(activation),
-        torch.from_numpy(reference),
-        torch.from_numpy(target.to_numpy(dtype=np.int64)),
-    )
-    losses = layer.losses(arrays[0], arrays[3]).double().numpy()
-    if layer.no_closed_form is None:
-        return delta_loss_matrix(layer, *arrays)[0].numpy(), losses
-    effects = np.empty(activation.shape)
-    for tile in final_norm_rerun_tiles(layer, *arrays, 2**30):
-        effects[tile.rows, tile.neurons] = tile.values.numpy()
-    return effects, losses

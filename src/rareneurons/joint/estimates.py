@@ -13,7 +13,7 @@ from rareneurons.bands import rank_fraction_of
 from rareneurons.conventions import MEASURED, SELECTIVE, TOP, WITHOUT_TYPES
 from rareneurons.evidence import Evidence, Measured
 from rareneurons.groups import SMALLEST_GROUP, ControlledGroups
-from rareneurons.influence.closed_form import delta_loss_matrix
+from rareneurons.influence.at_rows import effects_at_rows
 from rareneurons.joint.ablation import AblatedRows, JointEffects, joint_effects
 from rareneurons.joint.excess import excess_over_controls
 from rareneurons.joint.loss_by_frequency import DocumentMeans, loss_by_frequency, rows_of_tenths
@@ -455,7 +455,9 @@ def _interactions(
     if not place:
         return []
     members = np.unique(np.concatenate([groups[name].members for name in place]))
-    single = _single_effects(layer, heldout.rows.at(heldout.measured), members, settings)
+    rows = heldout.rows.at(heldout.measured)
+    arrays = rows.residual, rows.activation, rows.reference, rows.target
+    single = effects_at_rows(layer, *arrays, members, settings.tolerance, settings.memory_bytes)
     sums = [single[:, np.searchsorted(members, groups[name].members)].sum(1) for name in place]
     beyond = everywhere.delta_loss[heldout.measured][:, list(place.values())] - np.column_stack(sums)
     found: list[Row] = []
@@ -466,18 +468,6 @@ def _interactions(
             one = _Number(INTERACTION, contrast.part, contrast.quantity, contrast.n, *mine, heldout.means.n_documents)
             found.append((contrast.condition, group, one.alone()))
     return found
-
-
-def _single_effects(layer: LastLayer, rows: AblatedRows, members: np.ndarray, settings: JointSettings) -> np.ndarray:
-    """Change of loss when one neuron (n,) is ablated at each row, float64 (T, n), nats."""
-    if layer.no_closed_form is not None:
-        return _effects(layer, rows, list(members[:, None]), settings, with_rank=False).delta_loss
-    part = replace(layer, output_weight=layer.output_weight[torch.from_numpy(members).to(layer.output_weight.device)])
-    arrays = rows.residual, rows.activation[:, members], rows.reference[..., members], rows.target.astype(np.int64)
-    residual, activation, reference, target = (torch.from_numpy(array).to(settings.device) for array in arrays)
-    options = {"tolerance": settings.tolerance, "memory_bytes": settings.memory_bytes}
-    with torch.inference_mode():
-        return delta_loss_matrix(part, residual, activation, reference, target, **options)[0].cpu().numpy()
 
 
 def _by_tenth(heldout: _HeldoutRows, groups: Sequence[str], everywhere: JointEffects) -> list[Row]:
