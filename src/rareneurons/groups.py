@@ -380,6 +380,11 @@ def members_by_group(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return {str(name): part.to_numpy() for name, part in frame.groupby("group", sort=False)["neuron"]}
 
 
+def members_of(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """Neurons of any of the named groups, ascending, int64 (n,); a group that the table lacks has none."""
+    return np.unique(frame.loc[frame["group"].isin(names), "neuron"].to_numpy(dtype=np.int64))
+
+
 def controlled_groups(
     groups: pd.DataFrame, controls: pd.DataFrame, names: Sequence[str] = MEASURED
 ) -> dict[str, ControlledGroup]:

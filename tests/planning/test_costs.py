@@ -66,7 +66,7 @@ def test_more_work_asks_for_more_and_so_does_another_attempt(stage):
     assert 60 * first.runtime > much.seconds + much.shared_seconds("cpu") / first.threads
 
 
-@pytest.mark.parametrize("stage", ["trace", "attention", "other_layers", "weightwatcher"])
+@pytest.mark.parametrize("stage", ["trace", "attention", "other_layers", "top_examples", "weightwatcher"])
 def test_a_job_that_opens_a_model_has_room_for_its_weights_in_float32(stage):
     assert costs.ESTIMATES[stage](SIZES, CONFIG).memory_mb > 4 * PYTHIA_2_8B.parameters / costs.MB
 

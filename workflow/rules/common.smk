@@ -306,9 +306,14 @@ def tokenizer_input(name):
     return in_run(f"inputs/tokenizers/{name}")
 
 
+def tokenizer_of(wildcards):
+    """Name of the tokenizer that a job is about, or of its model's."""
+    return wildcards.get("tokenizer") or MODELS[wildcards.model]["tokenizer"]
+
+
 def tokenizer_folder(wildcards, input):
     """The folder that holds tokenizer.json."""
-    entry = TOKENIZERS[wildcards.tokenizer]
+    entry = TOKENIZERS[tokenizer_of(wildcards)]
     return entry["folder"] if entry["source"] == "local" else str(input.tokenizer)
 
 

@@ -40,7 +40,7 @@ def sizes_of(wildcards, input):
     names = dict(input.items())
     if "checkpoint" in names:
         return job_resources.sizes_of_checkpoint(
-            input, checkpoint_folder(wildcards, input)
+            input, checkpoint_folder(wildcards, input), names.get("last_layer")
         )
     if "last_layer" in names:
         return job_resources.sizes_of_last_layer(

@@ -31,11 +31,17 @@ def reference_values(
     Raises:
         CorpusError: ``resample`` with a single document.
     """
-    if reference == "mean":
-        return trace["mean_activation"]
-    if reference == "zero":
-        return np.zeros_like(trace["mean_activation"])
-    return trace["activation"][rows_of_other_documents(document, rng)]
+    if reference == "resample":
+        return trace["activation"][rows_of_other_documents(document, rng)]
+    return fixed_reference(trace, reference)
+
+
+def fixed_reference(trace: Mapping[str, np.ndarray], reference: str) -> np.ndarray:
+    """Reference values (N,) that are the same at every token, wherever a row is among others of its text.
+
+    They are those of :func:`reference_values`, and the mean for ``resample``, whose values are drawn for chosen rows.
+    """
+    return np.zeros_like(trace["mean_activation"]) if reference == "zero" else trace["mean_activation"]
 
 
 def rows_of_other_documents(document: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rareneurons.conventions import neurons_of_mlp
+from rareneurons.conventions import TOP_SIZE, neurons_of_mlp
 from rareneurons.model_folders.config_file import size
 
 MB = 2**20
@@ -230,6 +230,29 @@ def other_layers(sizes: Sizes, config: Mapping) -> Cost:
     return Cost(memory, 10, 4 * neurons * tokens * (shape.pass_operations / 2 + unembedding))
 
 
+def top_examples(sizes: Sizes, config: Mapping) -> Cost:
+    """Effects of the groups' neurons at the held-out rows, and at every token of a window around each example.
+
+    Four groups of 33 neurons, four kinds of ten examples each, 33 tokens per example, at most the documents' own. The
+    model reads the documents once more. Beside it are the trace, of which held-out rows are a copy, and the last layer
+    twice. The effects take the operations that ``influence`` takes per row and neuron.
+    """
+    shape, rows = sizes.shape, config["rows"]
+    neurons, examples = 4 * TOP_SIZE, 4 * 10 * 4 * TOP_SIZE
+    tokens = min(33 * examples, rows["documents"] * rows["block_length"])
+    blocks = min(examples, rows["documents"])
+    kept = 1.5 * 4 * n_rows(config) * (shape.neurons + shape.width) / MB
+    layer = 2 * 4 * (shape.neurons + shape.vocabulary) * shape.width / MB
+    a_pass = pass_mb(shape, config["trace"]["batch_size"], rows["block_length"])
+    memory = MODEL_MB + sizes.loaded_mb + kept + layer + a_pass + 1024 * config["influence"]["memory_gib"]
+    pairs = n_rows(config) / 2 + tokens
+    operations = blocks * rows["block_length"] * shape.pass_operations
+    if not shape.closed_form:
+        return Cost(memory, 10, operations + 4 * 2.0 * pairs * neurons * shape.width * shape.vocabulary)
+    operations += 2.0 * pairs * shape.vocabulary * (4 * shape.width + 3 * neurons)
+    return Cost(memory, 10, operations, pairs * neurons * shape.vocabulary)
+
+
 def screening_passes(settings: Mapping) -> int:
     """Whole passes over a document that attention's screen takes: two forward, and backward ones.
 
@@ -379,6 +402,7 @@ ESTIMATES: dict[str, Estimate] = {
     "trace": trace,
     "influence": influence,
     "other_layers": other_layers,
+    "top_examples": top_examples,
     "attention": attention,
     "weightwatcher": weightwatcher,
     "regimes": regimes,

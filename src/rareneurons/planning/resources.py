@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,21 @@ def sizes_of_files(files: Iterable[str | Path]) -> costs.Sizes:
     return costs.Sizes(_megabytes(files))
 
 
-def sizes_of_checkpoint(files: Iterable[str | Path], folder: str | Path) -> costs.Sizes:
+def sizes_of_checkpoint(
+    files: Iterable[str | Path], folder: str | Path, last_layer: str | Path | None = None
+) -> costs.Sizes:
     """Sizes of a job that opens a checkpoint.
 
     Args:
         files: the job's input files.
         folder: holds the checkpoint's config.json and weights.
+        last_layer: the arrays of its last layer, where the job gets them; they say whether there is a closed form.
     """
     weights = [file for file in folders.checkpoint_files(str(folder)) if not file.endswith(".json")]
-    return costs.Sizes(_megabytes(files), _megabytes(weights), costs.shape_of(config_if_readable(str(folder))))
+    shape = costs.shape_of(config_if_readable(str(folder)))
+    if last_layer is not None:
+        shape = replace(shape, closed_form=costs.shape_of_arrays(_array_shapes(last_layer)).closed_form)
+    return costs.Sizes(_megabytes(files), _megabytes(weights), shape)
 
 
 def sizes_of_last_layer(
