@@ -148,6 +148,21 @@ def every_checkpoint(file):
     ]
 
 
+def checkpoints_with(file):
+    """Input function: a file of each checkpoint of the job's model, in the order of the configuration."""
+    return lambda wildcards: [
+        in_run(f"{wildcards.model}/{checkpoint}/{file}")
+        for checkpoint in checkpoints_of(wildcards.model)
+    ]
+
+
+def last_checkpoint_with(file):
+    """Input function: a file of the last checkpoint of the job's model."""
+    return lambda wildcards: in_run(
+        f"{wildcards.model}/{last_checkpoint_of(wildcards.model)}/{file}"
+    )
+
+
 def tracked_backwards(*files):
     """Input function: files of a model's last checkpoint, whose groups are tracked backwards; none if it is the only one."""
 
@@ -223,7 +238,9 @@ def captions():
 
 
 def neuron_pages():
-    return expand(in_run("neurons/{model}.html"), model=MODELS)
+    """The pages, and the script that they share."""
+    pages = expand(in_run("neurons/{model}.html"), model=MODELS)
+    return [*pages, in_run("neurons/plotly.min.js")]
 
 
 def own(file):

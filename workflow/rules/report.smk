@@ -1,32 +1,53 @@
 # The pages that people open: one page of neurons per model, and the report of the run.
 
 
-rule neuron_pages:
+rule neuron_page:
     input:
-        influence=every_checkpoint("influence.parquet"),
-        neurons=every_checkpoint("neurons.parquet"),
-        groups=every_checkpoint("groups.parquet"),
-        types=[
-            in_run(f"inputs/rows/{entry['tokenizer']}/frequencies.parquet")
-            for entry in MODELS.values()
-        ],
+        influence=checkpoints_with("influence.parquet"),
+        neurons=checkpoints_with("neurons.parquet"),
+        groups=checkpoints_with("groups.parquet"),
+        examples=last_checkpoint_with("top_examples.parquet"),
+        tokens=last_checkpoint_with("token_effects.parquet"),
+        last_groups=last_checkpoint_with("groups.parquet"),
+        types=rows_of_model("frequencies.parquet"),
     output:
-        neuron_pages(),
+        page=in_run("neurons/{model}.html"),
+        scripts=directory(in_run("neurons/{model}")),
+    wildcard_constraints:
+        model=one_of(MODELS),
     log:
-        in_run("logs/neuron_pages.log"),
+        in_run("logs/neuron_page/{model}.log"),
     benchmark:
-        in_run("benchmarks/neuron_pages.tsv")
+        in_run("benchmarks/neuron_page/{model}.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("neuron_page"),
+    params:
+        conditions=CONDITION_PAIR,
+        pages={model: f"{model}.html" for model in MODELS},
+        code=code_of("neuron_page"),
+    script:
+        address("../../scripts/neuron_page.py")
+
+
+rule plotly_script:
+    output:
+        in_run("neurons/plotly.min.js"),
+    log:
+        in_run("logs/plotly_script.log"),
+    benchmark:
+        in_run("benchmarks/plotly_script.tsv")
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1
     resources:
         **needs("small"),
     params:
-        conditions=CONDITION_PAIR,
-        models=list(MODELS),
-        code=code_of("neuron_pages"),
+        code=code_of("plotly_script"),
     script:
-        address("../../scripts/neuron_pages.py")
+        address("../../scripts/plotly_script.py")
 
 
 rule report:

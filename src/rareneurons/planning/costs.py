@@ -397,6 +397,7 @@ ESTIMATES: dict[str, Estimate] = {
     "unpack_gguf": linear(TORCH_MB, 14, 20, 0.2),  # two bits become 32
     "audit_folders": linear(TORCH_MB, 0.1, 10, 0.02),
     "dynamics": linear(PANDAS_MB, 12, 30, 2),
+    "neuron_page": linear(330, 0.5, 10, 1),  # one checkpoint at a time
     "paper_comparison": linear(2 * PANDAS_MB, 0.02, 10, 0.02),  # of large files it reads the parts it needs
     "train_model": train_model,
     "trace": trace,

@@ -28,6 +28,11 @@ def script_data(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704  no `<` is left
 
 
+def script_that_calls(function: str, name: str, value: Any) -> str:
+    """Script of its own that calls a page's function with a name and a value, which a page loads from the disk."""
+    return f"{function}({script_data(name)},{script_data(value)});\n"
+
+
 def packed(values: np.ndarray) -> dict[str, str]:
     """An array as the bytes of a typed array: ``{"type": "float32", "data": base64}``.
 
