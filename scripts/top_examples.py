@@ -1,4 +1,4 @@
-"""Texts in which the neurons of a checkpoint's groups are most active and matter most, and the tokens that they help."""
+"""Texts in which the neurons of a checkpoint's groups are most active and matter most, and tokens that they help."""
 
 from functools import partial
 

@@ -1,12 +1,16 @@
 """What pages are made of: two checkpoints of forty neurons, a small run, and texts that try to be markup."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from plotly.offline import get_plotlyjs
 
-from rareneurons.report.neurons import neuron_frame, neuron_page
+from rareneurons.examples.search import KINDS
+from rareneurons.report.examples import examples_script
+from rareneurons.report.neurons import DescribedNeurons, NeuronPage, neuron_frame
 from rareneurons.report.run_report import run_report
 from rareneurons.tables import CLAIM_COLUMNS
 
@@ -71,12 +75,85 @@ def neuron_frames() -> dict[str, pd.DataFrame]:
     }
 
 
-def planted_neuron_page() -> str:
+def planted_examples() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Six examples per kind of neurons 2 and 7: twelve tokens, of which the sixth is the row's own; and five tokens.
+
+    The activation is the largest at the row's own token, the change of loss at the one after it; the target is hostile.
+    """
+    examples = []
+    for neuron in (2, 7):
+        for kind in KINDS:
+            for rank in range(1, 7):
+                sign = -1 if kind in ("lowest_activation", "hurts_most") else 1
+                text = ["<|endoftext|>", *("␣the" for _ in range(5)), HOSTILE[1], *("x" for _ in range(5))]
+                change = np.full(12, 0.01)
+                change[[5, 11]] = sign * 0.5 / rank, np.nan
+                numbers = {"loss": 3.25, "activation": sign * 2.5, "delta_loss": change[5]}
+                numbers |= {"window_start": 0, "window_row": 5, "window_text": text}
+                activation = np.where(np.arange(12) == 5, sign * 2.5, -0.3)
+                numbers |= {"window_activation": activation, "window_delta_loss": change}
+                place = {"document": 40 + rank, "position": 5}
+                examples.append({"neuron": neuron, "kind": kind, "rank": rank, **place, **numbers})
+    tokens = pd.DataFrame(
+        {
+            "neuron": 7,
+            "target_text": [HOSTILE[0], "twice", "once", "hurt", "third"],
+            "n_rows": [5, 3, 1, 4, 3],
+            "n_documents": [4, 2, 1, 3, 2],
+            "mean_delta_loss": [0.1, 0.2, 0.9, -0.4, 0.05],
+            "se_delta_loss": [0.01, 0.02, np.nan, 0.1, 0.01],
+        }
+    )
+    return pd.DataFrame(examples), tokens
+
+
+def write_planted_page(folder: Path, model: str = "tiny", described: bool = True) -> Path:
+    """A page with everything that it loads; returns its address."""
+    (folder / model).mkdir(parents=True, exist_ok=True)
+    page = NeuronPage(model, ["rare", "common"], model)
+    for name, frame in neuron_frames().items():
+        (folder / model / f"{name}.js").write_text(page.add(name, frame), encoding="utf-8")
+    examples, tokens = planted_examples()
+    (folder / model / "examples.js").write_text(examples_script("step16", examples, tokens), encoding="utf-8")
+    groups = pd.DataFrame(
+        {"group": ["top_33", "top_33", "plateau", "decay"], "neuron": [7, 2, 7, 1], "rank": [1, 2, 1, 1]}
+    )
+    text = dict(zip(TOKENS.tolist(), HOSTILE, strict=True))
     colours = {"plateau": "#CC79A7", "power_law": "#009E73"}
     pages = {"tiny": "tiny.html", "other": "other.html"}
-    return neuron_page(
-        "tiny", neuron_frames(), dict(zip(TOKENS.tolist(), HOSTILE, strict=True)), ["rare", "common"], colours, pages
-    )
+    shown = DescribedNeurons.of("step16", groups, examples) if described else None
+    (folder / f"{model}.html").write_text(page.html(text, colours, pages, shown), encoding="utf-8")
+    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    return folder / f"{model}.html"
+
+
+def write_large_page(folder: Path, n_neurons: int, n_checkpoints: int) -> Path:
+    """A page of that size, in which all neurons have effects, and three groups; returns its address."""
+    rng, n_tokens = np.random.default_rng(0), 50_000
+    (folder / "large").mkdir(parents=True, exist_ok=True)
+    page = NeuronPage("large", ["rare", "common"], "large")
+    for checkpoint in range(n_checkpoints):
+        numbers = {"layer": np.full(n_neurons, 31), "neuron": np.arange(n_neurons)}
+        for condition in ("rare", "common"):
+            size = 1e-4 * (checkpoint + 1) * np.exp(rng.normal(size=n_neurons) * 1.5)
+            numbers |= {
+                f"{condition}.mean_delta_loss": size * rng.uniform(-1, 1, n_neurons),
+                f"{condition}.se_delta_loss": size / 10,
+                f"{condition}.mean_abs_delta_loss": size,
+                f"{condition}.se_abs_delta_loss": size / 20,
+                f"{condition}.n_rows": np.full(n_neurons, 5000),
+                f"{condition}.n_documents": np.full(n_neurons, 3000),
+            }
+        numbers |= {name: rng.uniform(size=n_neurons) for name in ("null_space_share", "frequency_share")}
+        numbers |= {side: list(rng.integers(0, n_tokens, (n_neurons, 8))) for side in ("promoted", "suppressed")}
+        group = np.array(["plateau", "power_law", "decay"])[np.searchsorted([33, 3000], np.arange(n_neurons), "right")]
+        frame = pd.DataFrame(numbers | {"group": group, "groups": [(name,) for name in group]})
+        (folder / f"large/step{checkpoint}.js").write_text(page.add(f"step{checkpoint}", frame), encoding="utf-8")
+    colours = {"plateau": "#CC79A7", "power_law": "#009E73", "decay": "#E69F00"}
+    text = {token: f"token{token}" for token in range(n_tokens)}
+    (folder / "large.html").write_text(page.html(text, colours, {"large": "large.html"}), encoding="utf-8")
+    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    return folder / "large.html"
 
 
 def png(width: int = 600, height: int = 300) -> bytes:

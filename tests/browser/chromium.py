@@ -11,7 +11,7 @@ import websocket
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE = 30  # seconds
-KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Tab": 9}
+KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Tab": 9, " ": 32}
 
 
 def executable() -> str | None:
@@ -38,6 +38,7 @@ class Chromium:
         self._session = self._send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._send(f"{domain}.enable")
+        self._send("Performance.enable", timeDomain="threadTicks")
         self.errors: list[str] = []
         self.requests: list[str] = []
 
@@ -76,7 +77,7 @@ class Chromium:
 
     def press(self, key: str) -> None:
         """A key, in the element that has the focus."""
-        text = {"text": "\r"} if key == "Enter" else {}
+        text = {"text": {"Enter": "\r", " ": " "}[key]} if key in ("Enter", " ") else {}
         for kind in ("keyDown", "keyUp"):
             code = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]}
             self._send("Input.dispatchKeyEvent", type=kind, **code, **(text if kind == "keyDown" else {}))
@@ -85,6 +86,11 @@ class Chromium:
         """Screenshot as PNG, of the window or of the whole page."""
         done = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(done["data"]))
+
+    def processor_seconds(self) -> float:
+        """Processor time of the page's thread since the browser started; other programs do not lengthen it."""
+        metrics = self._send("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
     def _until(self, condition, complaint: str) -> None:
         end = time.monotonic() + PATIENCE

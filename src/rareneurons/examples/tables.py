@@ -103,7 +103,9 @@ def checkpoint_examples(
         parts.append(pd.DataFrame({"neuron": neurons[found.neuron], "row": found.row, **at_row}))
     examples = pd.concat(parts, ignore_index=True).sort_values("neuron", kind="stable", ignore_index=True)
     at = examples.pop("row").to_numpy()
-    examples[["document", "block", "position", "target"]] = mine[["document", "block", "position", "target"]].loc[at].to_numpy()
+    examples[["document", "block", "position", "target"]] = (
+        mine[["document", "block", "position", "target"]].loc[at].to_numpy()
+    )
     examples["loss"] = clean_losses(ablation.layer, residual[at], target[at])
     examples["conditions"] = _conditions(mine.iloc[at])
     windows = windows_around(architecture, ablation, blocks, examples, batch_size, progress)

@@ -25,9 +25,7 @@ def examples_script(checkpoint: str, top_examples: pd.DataFrame, token_effects: 
             ``LEAST_DOCUMENTS`` documents.
     """
     shown = top_examples[top_examples["rank"] <= SHOWN]
-    helped = token_effects[
-        (token_effects["n_documents"] >= LEAST_DOCUMENTS) & (token_effects["mean_delta_loss"] > 0)
-    ]
+    helped = token_effects[(token_effects["n_documents"] >= LEAST_DOCUMENTS) & (token_effects["mean_delta_loss"] > 0)]
     helped = helped.sort_values(["neuron", "mean_delta_loss"], ascending=[True, False])
     helped = helped.groupby("neuron").head(TOKENS_SHOWN)
     windows = [token for tokens in shown["window_text"] for token in tokens]

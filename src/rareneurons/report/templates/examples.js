@@ -36,10 +36,10 @@ function shade(mark, value, scale) {
 }
 
 function showText(item, found, e, by, scale) {
-  const { of } = found;
-  element("p", "document " + of.document[e] + ", position " + of.position[e] + ": activation " + number(of.activation[e]) + "; the target's loss is " +
-    number(of.loss[e]) + " nats and changes by " + number(of.delta_loss[e]) + " when the neuron is ablated", item).className = "quiet";
-  const all = tokensOf(found, e);
+  const { of } = found, all = tokensOf(found, e);
+  element("p", "document " + of.document[e] + ", position " + of.position[e] + ": activation " + number(of.activation[e]) + "; the loss of the target “" +
+    all[of.window_row[e] + 1].text + "” is " + number(of.loss[e]) + " nats and changes by " + number(of.delta_loss[e]) + " when the neuron is ablated",
+    item).className = "quiet";
   const line = element("p", undefined, item);
   line.className = "text";
   for (const token of all) {

@@ -4,10 +4,7 @@ const [rare, common] = data.conditions;
 const byId = (id) => document.getElementById(id);
 const arrays = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };
 const MOST_KEPT = 12; // checkpoints in memory
-const MOST_SHAPES = 2000; // points that are drawn as shapes, which print well; more are drawn by the graphics card
 const ROWS = 25; // of the table
-const settings = { responsive: true, displaylogo: false, displayModeBar: true,
-  modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] };
 const waiting = new Map(); // name of a script -> what to do with its content
 const loaded = new Map(); // name of a script -> promise of its content
 const afterKeeping = []; // functions that are called with the neuron that was chosen
@@ -59,58 +56,6 @@ const influence = (columns, condition) => columns[condition + ".mean_abs_delta_l
 const drawn = (columns, i) => influence(columns, rare)[i] > 0 && influence(columns, common)[i] > 0;
 const boosts = (columns, condition, i) => columns[condition + ".mean_delta_loss"][i] > 0;
 const groupsOf = (columns, i) => columns.combinations[columns.combination[i]];
-const hasGraphicsCard = () => Boolean(document.createElement("canvas").getContext("webgl"));
-
-// One trace per group and sign.
-function traces(columns) {
-  const type = columns.neuron.length > MOST_SHAPES && hasGraphicsCard() ? "scattergl" : "scatter";
-  const found = data.groups.flatMap(({ name, colour }) => ["circle", "triangle-down-open"].map((symbol) => ({
-    type, mode: "markers", name, x: [], y: [], customdata: [], text: [], hoverinfo: "text",
-    legendgroup: name, showlegend: false,
-    marker: { color: colour, size: 7, opacity: 0.75, symbol, line: { width: type === "scatter" ? 1.2 : 0, color: colour } },
-  })));
-  const place = columns.groups.map((name) => data.groups.findIndex((group) => group.name === name));
-  for (let i = 0; i < columns.neuron.length; i++) {
-    if (!drawn(columns, i)) continue;
-    const trace = found[2 * place[columns.group[i]] + (boosts(columns, rare, i) ? 0 : 1)];
-    trace.x.push(influence(columns, common)[i]);
-    trace.y.push(influence(columns, rare)[i]);
-    trace.customdata.push(i);
-    trace.text.push("neuron " + columns.neuron[i] + ", " + trace.name);
-  }
-  const ring = { type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
-    marker: { symbol: "circle-open", size: 18, color: colour("--ink"), line: { width: 2.5 } } };
-  const at = kept === null ? -1 : columns.neuron.indexOf(kept);
-  if (at >= 0 && drawn(columns, at)) {
-    ring.x.push(influence(columns, common)[at]);
-    ring.y.push(influence(columns, rare)[at]);
-  }
-  // A legend shows a trace's marker, whose shape is a sign. Traces without points represent the groups instead.
-  const there = data.groups.filter((_, g) => found[2 * g].x.length + found[2 * g + 1].x.length);
-  const legend = there.map(({ name, colour }) => ({
-    type: "scatter", mode: "markers", name, legendgroup: name, x: [null], y: [null], hoverinfo: "skip",
-    marker: { color: colour, size: 9, symbol: "circle" },
-  }));
-  return [...found, ring, ...legend];
-}
-
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-function layout() {
-  const axis = (condition) => ({
-    title: { text: condition + ": mean |ΔL| (nats)" }, type: "log", range: data.range.slice(), exponentformat: "power", dtick: 1,
-    gridcolor: colour("--line"), zeroline: false,
-  });
-  const [low, high] = data.range.map((value) => 10 ** value);
-  return {
-    autosize: true, margin: { l: 64, r: 12, t: 34, b: 56 }, hovermode: "closest", dragmode: "zoom",
-    modebar: { bgcolor: "transparent", color: colour("--quiet"), activecolor: colour("--ink") },
-    paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { color: colour("--ink"), size: 13 },
-    xaxis: axis(common), yaxis: axis(rare), legend: { orientation: "h", y: -0.18, yanchor: "top" },
-    shapes: [{ type: "line", x0: low, y0: low, x1: high, y1: high, layer: "below",
-      line: { color: colour("--quiet"), dash: "dash", width: 1 } }],
-  };
-}
 
 function element(tag, text, parent) {
   const made = document.createElement(tag);
@@ -237,10 +182,12 @@ async function draw() {
   const columns = await checkpoint(name);
   if (name !== chosenName()) return; // the slider has moved on
   say(columns);
-  show(columns, kept === null ? null : columns.neuron.indexOf(kept));
+  showKept(columns);
   list(columns);
-  await Plotly.react(byId("plot"), traces(columns), layout(), settings);
+  drawPoints(columns);
 }
+
+const showKept = (columns) => show(columns, kept === null ? null : columns.neuron.indexOf(kept));
 
 async function keep(neuron) {
   kept = neuron;
@@ -259,11 +206,7 @@ async function start() {
     keep(Number(byId("neuron").value)); // the input's own rules accept no other index
   });
   if (byId("model")) byId("model").addEventListener("change", (event) => { location.href = event.target.value; });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   prepareTable();
+  await drawAxes();
   await draw();
-  const columns = () => checkpoints.get(chosenName());
-  byId("plot").on("plotly_hover", (event) => { if (columns()) show(columns(), event.points[0].customdata); });
-  byId("plot").on("plotly_unhover", () => { if (columns()) show(columns(), kept === null ? null : columns().neuron.indexOf(kept)); });
-  byId("plot").on("plotly_click", (event) => keep(neurons.neuron[event.points[0].customdata]));
 }
