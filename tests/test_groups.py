@@ -302,3 +302,9 @@ def test_without_neurons_of_known_types_the_groups_and_controls_are_the_same(rng
     np.testing.assert_array_equal(base.permuted, same.permuted)
     for kind in ("matched", "shuffled"):
         np.testing.assert_array_equal(base.controls[kind], same.controls[kind])
+
+
+def test_members_of_several_groups_are_named_once():
+    table = pd.DataFrame({"group": ["top_33", "decay", "top_33", "plateau"], "neuron": [7, 3, 2, 7]})
+    assert groups.members_of(table, ["plateau", "top_33", "selective_33"]).tolist() == [2, 7]
+    assert groups.members_of(table, ["selective_33"]).tolist() == []

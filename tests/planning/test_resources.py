@@ -51,6 +51,14 @@ def test_checkpoint_is_its_configuration_and_its_safetensors(checkpoint):
     assert resources.sizes_of_checkpoint([], checkpoint).weights_mb == 5
 
 
+def test_last_layer_beside_a_checkpoint_says_whether_there_is_a_closed_form(tmp_path, checkpoint, arrays):
+    capped = tmp_path / "capped.safetensors"
+    save_file({"output_weight": np.zeros((24, 16)), "logit_cap": np.ones(1)}, capped)
+    shapes = [resources.sizes_of_checkpoint([], checkpoint, layer).shape for layer in (arrays[0], capped)]
+    assert [shape.closed_form for shape in shapes] == [True, False]
+    assert {shape.layers for shape in shapes} == {2}, "the rest is the checkpoint's"
+
+
 @pytest.mark.parametrize("text", [None, "[]", "{", b"\xff\xfe"])
 def test_checkpoint_that_cannot_be_read_counts_as_nothing(checkpoint, text):
     """Its own job says what is wrong with it; the others can be planned."""

@@ -198,6 +198,9 @@ def test_pages_hold_all_figures_and_their_links_lead_to_files(smoke_run):
         assert (results / link).exists(), link
     page = (results / "neurons/neox-tiny.html").read_text(encoding="utf-8")
     assert (results / "neurons" / re.findall(r'href="([^"]+report[^"]*)"', page)[0]).exists()
+    assert (results / "neurons/plotly.min.js").exists()
+    brought = {file.name for file in (results / "neurons/neox-tiny").glob("*.js")}
+    assert brought == {"step0.js", "step16.js", "examples.js"}
     neurons = pd.read_parquet(results / "neox-tiny/step16/neurons.parquet")
     types = pd.read_parquet(results / "inputs/rows/docstrings-512/frequencies.parquet")
     assert set(np.concatenate(neurons["promoted"])) <= set(types["token"])

@@ -17,9 +17,8 @@ def effects_by_target(delta_loss: np.ndarray, target: np.ndarray, document: np.n
         ``n_documents``, ``mean_delta_loss`` and ``se_delta_loss``, its standard error clustered by document
         (:func:`influence.sums.clustered_mean`), NaN where all rows are of one document.
     """
-    together = pd.MultiIndex.from_arrays([target, document])
-    codes, pairs = together.factorize(sort=True)
-    targets, of_target = np.unique(pairs.get_level_values(0).to_numpy(dtype=np.int64), return_inverse=True)
+    pairs, codes = np.unique(np.column_stack([target, document]).astype(np.int64), axis=0, return_inverse=True)
+    targets, of_target = np.unique(pairs[:, 0], return_inverse=True)
     rows_of_pair = np.bincount(codes, minlength=len(pairs))
     n_rows = np.bincount(of_target, rows_of_pair).astype(np.int64)
     n_documents = np.bincount(of_target)

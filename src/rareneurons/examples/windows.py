@@ -76,7 +76,7 @@ def windows_around(
     Returns:
         The windows in the order of ``examples``. A window ends with the document.
     """
-    block, position = examples["block"].to_numpy(), examples["position"].to_numpy()
+    block, position, neuron_of = (examples[name].to_numpy() for name in ("block", "position", "neuron"))
     start = np.maximum(0, position - BEFORE)
     end = np.minimum(blocks.length[block], position + AFTER + 1)
     read = _positions(block, start, end)
@@ -89,19 +89,20 @@ def windows_around(
         activation, residual = (recorder.inputs[name][batch.at].float().cpu().numpy() for name in modules)
         here = read.iloc[batch.rows].reset_index(drop=True)
         mine = np.flatnonzero(np.isin(block, here["block"].unique()))
-        neurons = np.unique(examples["neuron"].to_numpy()[mine])
+        neurons = np.unique(neuron_of[mine])
         effects = ablation.effects(residual, activation, _next_tokens(blocks, here), neurons)
         effects[here["position"].to_numpy() + 1 >= blocks.length[here["block"].to_numpy()]] = np.nan
-        first_row = pd.Series(here.index, index=pd.MultiIndex.from_frame(here))
-        for example in mine:
-            first = first_row[block[example], start[example]]
-            rows = slice(first, first + end[example] - start[example])
-            neuron = examples["neuron"].to_numpy()[example]
-            seen[example] = activation[rows, neuron], effects[rows, np.searchsorted(neurons, neuron)]
+        longest = blocks.tokens.shape[1]
+        place = here["block"].to_numpy() * longest + here["position"].to_numpy()  # ascending
+        first = np.searchsorted(place, block[mine] * longest + start[mine])
+        for example, row in zip(mine, first, strict=True):
+            rows = slice(row, row + end[example] - start[example])
+            neuron = neuron_of[example]
+            seen[example] = activation[rows, neuron].copy(), effects[rows, np.searchsorted(neurons, neuron)]
     return Windows(
         start,
         [blocks.tokens[b, first:last] for b, first, last in zip(block, start, end, strict=True)],
-        [seen[example][0].copy() for example in range(len(examples))],
+        [seen[example][0] for example in range(len(examples))],
         [seen[example][1].astype(np.float32) for example in range(len(examples))],
     )
 

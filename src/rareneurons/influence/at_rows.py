@@ -47,15 +47,15 @@ def effects_at_rows(
     if closed:
         activation, reference = activation[:, neurons], reference[..., neurons]
     chosen = torch.from_numpy(neurons.astype(np.int64)).to(layer.output_weight.device)
-    arrays = [
+    given, before, held, following = (
         torch.from_numpy(np.ascontiguousarray(array)).to(chosen.device)
         for array in (residual, activation, reference, target.astype(np.int64))
-    ]
+    )
     if closed:
         part = replace(layer, output_weight=layer.output_weight[chosen])
-        tiles = delta_loss_tiles(part, *arrays, tolerance=tolerance, memory_bytes=memory_bytes)
+        tiles = delta_loss_tiles(part, given, before, held, following, tolerance=tolerance, memory_bytes=memory_bytes)
     else:
-        tiles = final_norm_rerun_tiles(layer, *arrays, memory_bytes, chosen)
+        tiles = final_norm_rerun_tiles(layer, given, before, held, following, memory_bytes, chosen)
     for tile in tiles:
         effects[tile.rows, tile.neurons] = tile.values.cpu().numpy()
     if not np.isfinite(effects).all():
