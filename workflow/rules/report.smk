@@ -13,12 +13,12 @@ rule neuron_page:
     output:
         page=in_run("neurons/{model}.html"),
         scripts=directory(in_run("neurons/{model}")),
-    wildcard_constraints:
-        model=one_of(MODELS),
     log:
         in_run("logs/neuron_page/{model}.log"),
     benchmark:
         in_run("benchmarks/neuron_page/{model}.tsv")
+    wildcard_constraints:
+        model=one_of(MODELS),
     conda:
         "../../envs/rareneurons.yaml"
     threads: 1

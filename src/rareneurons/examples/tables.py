@@ -89,37 +89,46 @@ def checkpoint_examples(
     heldout = np.flatnonzero(rows["split"] == "heldout")
     mine, layer = rows.iloc[heldout].reset_index(drop=True), int(trace["layer"][0])
     residual, activation = trace["residual"][heldout], trace["activation"][heldout]
-    target, document = mine["target"].to_numpy(), mine["document"].to_numpy()
-    effects = ablation.effects(residual, activation, target, neurons)
-    activation = activation[:, neurons].astype(np.float64)
-    parts = []
-    for kind, found in searched(activation, effects, document, top).items():
-        at_row = {
-            "kind": kind,
-            "rank": found.rank,
-            "activation": activation[found.row, found.neuron],
-            "delta_loss": effects[found.row, found.neuron],
-        }
-        parts.append(pd.DataFrame({"neuron": neurons[found.neuron], "row": found.row, **at_row}))
-    examples = pd.concat(parts, ignore_index=True).sort_values("neuron", kind="stable", ignore_index=True)
+    effects = ablation.effects(residual, activation, mine["target"].to_numpy(), neurons)
+    examples = _extreme_rows(activation[:, neurons].astype(np.float64), effects, mine, neurons, top)
     at = examples.pop("row").to_numpy()
-    examples[["document", "block", "position", "target"]] = (
-        mine[["document", "block", "position", "target"]].loc[at].to_numpy()
-    )
-    examples["loss"] = clean_losses(ablation.layer, residual[at], target[at])
-    examples["conditions"] = _conditions(mine.iloc[at])
+    examples["loss"] = clean_losses(ablation.layer, residual[at], examples["target"].to_numpy())
     windows = windows_around(architecture, ablation, blocks, examples, batch_size, progress)
-    examples["window_start"] = windows.start
-    examples["window_row"] = examples["position"] - windows.start
-    examples["window_tokens"] = windows.tokens
-    examples["window_activation"], examples["window_delta_loss"] = windows.activation, windows.delta_loss
     by_target = _by_target(effects, mine, neurons, condition)
     text = text_of(np.unique(np.concatenate([np.empty(0, dtype=np.int64), *windows.tokens, by_target["target"]])))
-    examples["window_text"] = [[text[int(token)] for token in tokens] for tokens in windows.tokens]
+    examples = examples.assign(
+        window_start=windows.start,
+        window_row=examples["position"] - windows.start,
+        window_tokens=windows.tokens,
+        window_text=[[text[int(token)] for token in tokens] for tokens in windows.tokens],
+        window_activation=windows.activation,
+        window_delta_loss=windows.delta_loss,
+    )
     return Examples(
         _finished(examples, EXAMPLE_COLUMNS, text, checkpoint, layer, ablation.layer.expert),
         _finished(by_target, TOKEN_COLUMNS, text, checkpoint, layer, ablation.layer.expert),
     )
+
+
+def _extreme_rows(
+    activation: np.ndarray, effects: np.ndarray, rows: pd.DataFrame, neurons: np.ndarray, top: int
+) -> pd.DataFrame:
+    """The examples by neuron, kind and rank, with what is known of each row; ``row``: its place among ``rows``.
+
+    ``activation`` and ``effects`` (T, n): of the neurons (n,) at the T rows.
+    """
+    parts = []
+    for kind, found in searched(activation, effects, rows["document"].to_numpy(), top).items():
+        at = found.row, found.neuron
+        numbers = {"activation": activation[at], "delta_loss": effects[at]}
+        parts.append(
+            pd.DataFrame(
+                {"neuron": neurons[found.neuron], "kind": kind, "rank": found.rank, "row": found.row} | numbers
+            )
+        )
+    examples = pd.concat(parts, ignore_index=True).sort_values("neuron", kind="stable", ignore_index=True)
+    there = rows.iloc[examples["row"]].reset_index(drop=True)
+    return examples.join(there[["document", "block", "position", "target"]]).assign(conditions=_conditions(there))
 
 
 def _conditions(rows: pd.DataFrame) -> list[list[str]]:
