@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +81,7 @@ def windows_around(
     read = _positions(block, start, end)
     modules = {"activation": architecture.mlp_output(architecture.n_layers - 1)}
     modules["residual"] = architecture.final_norm_module
-    seen: dict[int, Any] = {}  # example -> activation and change of loss
+    seen: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # example -> activation and change of loss
     for batch in progress(batches_of_rows(blocks, read, batch_size, architecture.device)):
         with Recorder(modules) as recorder:
             architecture.base(input_ids=batch.tokens, use_cache=False)
@@ -95,7 +94,7 @@ def windows_around(
         longest = blocks.tokens.shape[1]
         place = here["block"].to_numpy() * longest + here["position"].to_numpy()  # ascending
         first = np.searchsorted(place, block[mine] * longest + start[mine])
-        for example, row in zip(mine, first, strict=True):
+        for example, row in zip(mine.tolist(), first.tolist(), strict=True):
             rows = slice(row, row + end[example] - start[example])
             neuron = neuron_of[example]
             seen[example] = activation[rows, neuron].copy(), effects[rows, np.searchsorted(neurons, neuron)]

@@ -14,7 +14,7 @@ function layout() {
   return {
     autosize: true, margin: { l: 64, r: 12, t: 34, b: 56 }, hovermode: false, dragmode: "zoom", uirevision: "kept",
     modebar: { bgcolor: "transparent", color: colour("--quiet"), activecolor: colour("--ink") },
-    paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { color: colour("--ink"), size: 13 },
+    paper_bgcolor: colour("--paper"), plot_bgcolor: "transparent", font: { color: colour("--ink"), size: 13 },
     xaxis: axis(common), yaxis: axis(rare), legend: { orientation: "h", y: -0.18, yanchor: "top" },
     shapes: [{ type: "line", x0: low, y0: low, x1: high, y1: high, layer: "below",
       line: { color: colour("--quiet"), dash: "dash", width: 1 } }],
