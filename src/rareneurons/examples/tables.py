@@ -1,6 +1,6 @@
 """The tables of a checkpoint's examples: texts token by token, and effects by target token."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,10 +99,10 @@ def checkpoint_examples(
     examples = examples.assign(
         window_start=windows.start,
         window_row=examples["position"] - windows.start,
-        window_tokens=windows.tokens,
-        window_text=[[text[int(token)] for token in tokens] for tokens in windows.tokens],
-        window_activation=windows.activation,
-        window_delta_loss=windows.delta_loss,
+        window_tokens=_lists(windows.tokens),
+        window_text=_lists([[text[int(token)] for token in tokens] for tokens in windows.tokens]),
+        window_activation=_lists(windows.activation),
+        window_delta_loss=_lists(windows.delta_loss),
     )
     return Examples(
         _finished(examples, EXAMPLE_COLUMNS, text, checkpoint, layer, ablation.layer.expert),
@@ -131,11 +131,16 @@ def _extreme_rows(
     return examples.join(there[["document", "block", "position", "target"]]).assign(conditions=_conditions(there))
 
 
-def _conditions(rows: pd.DataFrame) -> list[list[str]]:
+def _lists(values: Sequence[Any]) -> pd.Series:
+    """A column with a list or an array in each row."""
+    return pd.Series(list(values), dtype=object)
+
+
+def _conditions(rows: pd.DataFrame) -> pd.Series:
     """Names of the conditions that each row is in."""
     names = condition_names(rows)
     inside = np.column_stack([in_condition(rows, name) for name in names])
-    return [[name for name, is_in in zip(names, row, strict=True) if is_in] for row in inside]
+    return _lists([[name for name, is_in in zip(names, row, strict=True) if is_in] for row in inside])
 
 
 def _by_target(effects: np.ndarray, rows: pd.DataFrame, neurons: np.ndarray, condition: str) -> pd.DataFrame:
