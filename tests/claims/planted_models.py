@@ -61,7 +61,7 @@ DRAWS = 40
 CONTROLS, EARLY_CONTROLS = 199, 40  # groups of each kind at the last checkpoint, and at those before it
 SELECTIVITY_ERROR = 0.006  # nats
 CUTS = (3.5, 5.5)
-REGIMES = RegimeSettings(CUTS, DRAWS, 199, BOUNDS.plateau_alpha, BOUNDS.flatness, BOUNDS.excess, 0.5, 15, (TOP,))
+REGIMES = RegimeSettings(CUTS, DRAWS, 199, BOUNDS.plateau_alpha, BOUNDS.flatness, BOUNDS.excess, 0.5, 50, (TOP,))
 COORDINATION = CoordinationSettings(row_shares=())
 ORGANIZATION = OrganizationSettings(DRAWS, 20, 3, [1.0], 20, 200, 30)
 ATTENTION = AttentionSettings(30, 8, 5, 8, 200, 50, 0.05)
