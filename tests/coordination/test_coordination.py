@@ -59,15 +59,15 @@ def plateau_alone(rng, n_neurons=40, n=6, n_controls=20):
 
 @pytest.mark.calibration
 def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
-    """400 draws, every measure of activations and weights, all kinds of controls; p < 0.05 in at most 5 % on average.
+    """200 draws, every measure of activations and weights, all kinds of controls; p < 0.05 in at most 5 % on average.
 
-    The largest of the 54 shares may be 9 %: it is one of many, and controls drawn from 142 neurons share members.
+    The largest of the 54 shares may be 10 %: it is one of many, and controls drawn from 142 neurons share members.
     """
     rng = np.random.default_rng(17)
     n_neurons, n = 160, 12
     rejected: dict[tuple, int] = {}
     members, candidates = np.arange(n), np.arange(n + 6, n_neurons)
-    for _ in range(400):
+    for _ in range(200):
         activation = rng.normal(size=(100, n_neurons)) + rng.normal(size=n_neurons)
         groups = {
             "plateau": ControlledGroup(members, drawn_controls(rng, members, candidates, 99)),
@@ -80,12 +80,12 @@ def test_independent_neurons_are_called_coordinated_in_five_percent_of_draws():
             if group == "plateau" and np.isfinite(estimate.p_value):
                 rejected[estimate.key] = rejected.get(estimate.key, 0) + (estimate.p_value < 0.05)
     assert len(rejected) == len(KINDS) * (9 + 1 + 5 + 3)
-    assert {key: count for key, count in rejected.items() if count > 36} == {}
-    assert np.mean(list(rejected.values())) <= 20
+    assert {key: count for key, count in rejected.items() if count > 20} == {}
+    assert np.mean(list(rejected.values())) <= 10
     continuous = [
         count for (measure, *_), count in rejected.items() if measure not in COUNTS and "dimension" not in measure
     ]
-    assert np.mean(continuous) > 8, "a test that never rejects is not calibrated either"
+    assert np.mean(continuous) > 4, "a test that never rejects is not calibrated either"
 
 
 @pytest.mark.calibration

@@ -25,7 +25,7 @@ from rareneurons.stats import benjamini_hochberg, frame_of_tests
 from rareneurons.tables import MEASURE_COLUMNS, CheckpointName, Estimate, rows_of
 
 QUICK = OrganizationSettings(bootstrap=0, shifts=99, seeds=1, resolutions=[1.0], pairs=20, rotations=20, plants=2)
-DRAWS = 400
+DRAWS = 200
 BLOCKS_RAISE = (
     ("signed_modularity", ""),
     ("silhouette", ""),
@@ -66,7 +66,7 @@ def planted(rng, n_rows: int, strength: float = 1.5) -> tuple[np.ndarray, np.nda
 
 @pytest.mark.calibration
 def test_independent_neurons_have_small_p_values_as_often_as_they_say():
-    """Every measure and null, 99 null groups each: p < 0.05 in at most 7 % of 400 draws."""
+    """Every measure and null, 99 null groups each: p < 0.05 in at most 9 % of 200 draws."""
     rng = np.random.default_rng(11)
     small: dict[tuple, list[bool]] = {}
     for _ in range(DRAWS):
@@ -80,7 +80,7 @@ def test_independent_neurons_have_small_p_values_as_often_as_they_say():
                 small.setdefault(estimate.key, []).append(estimate.p_value < 0.05)
     assert len(small) == 5 * 2 + 5 + 2
     rates = {key: np.mean(flags) for key, flags in small.items()}
-    assert max(rates.values()) <= 0.07, rates
+    assert max(rates.values()) <= 0.09, rates
     continuous = [rate for (name, *_), rate in rates.items() if "modularity" in name or "information" in name]
     assert len(continuous) == 2 * 3 + 1
     assert min(continuous) >= 0.01, rates  # a test that never rejects is no test
