@@ -8,7 +8,7 @@ import pandas as pd
 
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
-from rareneurons.claims.interval import Interval
+from rareneurons.claims.interval import Interval, null_spread
 from rareneurons.claims.requirements import (
     LargerGroup,
     MoreControls,
@@ -27,7 +27,6 @@ from rareneurons.organization.estimates import (
     ROTATION,
     SEPARATION,
 )
-from rareneurons.stats import NORMAL_95
 from rareneurons.tables import DIFFERENCE, VALUE
 
 TABLE = "organization"
@@ -145,7 +144,7 @@ def _options(excess: Interval, found: Division, power: float, bounds: Bounds, si
         return
     needed: list[ClearerPlants | LargerForPlants | MoreDocuments] = []
     if not power >= bounds.power:
-        plants, spread = (power, bounds.power, found.planted), _spread(tested)
+        plants, spread = (power, bounds.power, found.planted), null_spread(tested)
         too_few_neurons = spread > excess.standard_error
         scatter = spread, excess.standard_error
         needed.append(LargerForPlants(*plants, *scatter) if too_few_neurons else ClearerPlants(*plants, tested["n"]))
@@ -157,11 +156,6 @@ def _options(excess: Interval, found: Division, power: float, bounds: Bounds, si
         return
     larger = more_neurons(excess.value, {**tested, "q_value": tested["p_value"]}, bounds.alpha, size)
     yield Option((_neurons(larger, excess, margin),), "contradicted")
-
-
-def _spread(tested: pd.Series) -> float:
-    """Standard deviation of the rotations' separation."""
-    return float(tested["null_high"] - tested["null_low"]) / (2 * NORMAL_95)
 
 
 def _neurons(

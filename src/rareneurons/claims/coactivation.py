@@ -16,11 +16,10 @@ from rareneurons.claims.below_controls import (
 )
 from rareneurons.claims.bounds import Bounds
 from rareneurons.claims.decision import Decision, Statistic, Verdict, unmeasured
-from rareneurons.claims.interval import Interval
+from rareneurons.claims.interval import Interval, null_spread
 from rareneurons.claims.requirements import NothingPromising, Option, more_documents
 from rareneurons.claims.view import Finder, Tables, TopGroup, View
 from rareneurons.groups import ControlKind
-from rareneurons.stats import NORMAL_95
 from rareneurons.tables import DIFFERENCE, VALUE
 
 TABLE = "coordination"
@@ -140,7 +139,7 @@ def _power(number: pd.Series, alpha: float) -> float:
     """Chance of a p of at most alpha for a group whose mean is ``LEAST_EXCESS`` above normal control groups'."""
     from scipy.special import ndtr, ndtri
 
-    spread = float(number["null_high"] - number["null_low"]) / (2 * NORMAL_95)
+    spread = null_spread(number)
     return float(ndtr(LEAST_EXCESS * float(number["null_mean"]) / spread + ndtri(alpha))) if spread > 0 else 1.0
 
 

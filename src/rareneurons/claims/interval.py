@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,3 +46,8 @@ class Interval:
 
 
 UNKNOWN = Interval()
+
+
+def null_spread(row: pd.Series | Mapping[str, float]) -> float:
+    """Standard deviation of a normal distribution with the central 95 % of a row's null draws."""
+    return float(row["null_high"] - row["null_low"]) / (2 * NORMAL_95)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from rareneurons.claims.interval import NAN, Interval
+from rareneurons.claims.interval import NAN, Interval, null_spread
 from rareneurons.stats import NORMAL_95
 
 CHANCE = 0.8
@@ -202,7 +202,7 @@ def more_neurons(
     wanted = alpha * tested["p_value"] / tested["q_value"]  # the adjustment as it is here
     if sides / (tested["null_n"] + 1) > wanted:
         return MoreControls(ceil(sides / wanted) - 1, int(tested["null_n"]))
-    spread = (tested["null_high"] - tested["null_low"]) / (2 * NORMAL_95)
+    spread = null_spread(tested)
     times = times_as_many(abs(effect), spread, above=0, critical=float(-ndtri(wanted / sides)))
     return None if np.isinf(times) else LargerGroup(times, size)
 

@@ -1197,21 +1197,23 @@ def _(needed: plateau.MoreForPower) -> str:
     return tried[enough[0]] + "".join(f"; {tried[kind]} would not be enough" for kind in tried if kind not in enough)
 
 
+def _until_found(needed: clusters.ClearerPlants | clusters.LargerForPlants) -> str:
+    return (
+        f"until the test finds {percent(needed.wanted)} of planted divisions with r = {needed.planted:.2g} within "
+        f"blocks ({_share_of_plants(needed.power)} here)"
+    )
+
+
 @requirement.register
 def _(needed: clusters.ClearerPlants) -> str:
-    return (
-        f"more documents (more than the {needed.rows:,.0f} held-out rows here), until the test finds "
-        f"{percent(needed.wanted)} of planted divisions with r = {needed.planted:.2g} within blocks "
-        f"({_share_of_plants(needed.power)} here)"
-    )
+    return f"more documents (more than the {needed.rows:,.0f} held-out rows here), {_until_found(needed)}"
 
 
 @requirement.register
 def _(needed: clusters.LargerForPlants) -> str:
     return (
-        f"a larger group of neurons, until the test finds {percent(needed.wanted)} of planted divisions with "
-        f"r = {needed.planted:.2g} within blocks ({_share_of_plants(needed.power)} here): rotations of so few neurons "
-        f"scatter by {needed.spread:.2g}, documents by {needed.error:.2g} only, so that more documents would not help"
+        f"a larger group of neurons, {_until_found(needed)}: rotations of so few neurons scatter by "
+        f"{needed.spread:.2g}, documents by {needed.error:.2g} only, so that more documents would not help"
     )
 
 
