@@ -74,7 +74,7 @@ def test_other_layers(kind):
         rows = candidate_rows(blocks)
         rows["split"] = np.where(rows["block"] % 2, "heldout", "discovery")
         rows = rows.assign(in_rare=rows["position"] % 2 == 0, in_common=rows["position"] % 2 == 1)
-        effort = OtherLayersSettings(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
+        effort = OtherLayersSettings(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_per_pass=4)
         rng = np.random.default_rng(1)
         name = CheckpointName("tiny", "step3")
         tables.append(influence_of_layers(architecture, name, blocks, rows, "all", "mean", effort, rng)[0])

@@ -77,7 +77,7 @@ def test_row_of_known_types_says_overlap_share_and_both_groups():
     assert (row["value"], row["ci_low"], row["n"], row["bound"]) == pytest.approx((0.8, 0.7, 300, 0.5))
     assert "20 % of the 33 most influential neurons are token-frequency or entropy neurons" in row["sentence"]
     assert "(matched groups: 10 %, p = 0.04)" in row["sentence"]
-    assert "the neurons of neither type have 80 % of the joint effect" in row["sentence"]
+    assert "the other neurons have 80 % of the joint effect" in row["sentence"]
     assert "the 33 most rare-selective neurons: share of the joint effect without known types 0.4" in row["evidence"]
     assert "entropy neurons 50 % (matched groups 30 %, p = 0.01)" in row["evidence"]
     assert "Stolfo et al. (2024)" in row["rule"]

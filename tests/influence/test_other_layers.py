@@ -14,7 +14,7 @@ from rareneurons.rows import candidate_rows
 from rareneurons.tables import INFLUENCE_COLUMNS, MEASURE_COLUMNS, CheckpointName
 
 CHECKPOINT = CheckpointName("tiny", "step3")
-SETTINGS = OtherLayersSettings(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_a_pass=4)
+SETTINGS = OtherLayersSettings(candidates=6, sample=9, top=2, documents=10, batch_size=3, neurons_per_pass=4)
 
 
 def labelled_rows(blocks) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def test_tables_equal_hooked_passes(kind):
 @pytest.mark.oracle
 def test_mean_reference_is_the_mean_over_the_documents_used():
     """Three of the four documents a split: the reference comes from their positions alone."""
-    settings = OtherLayersSettings(candidates=24, sample=1, top=2, documents=3, batch_size=4, neurons_a_pass=24)
+    settings = OtherLayersSettings(candidates=24, sample=1, top=2, documents=3, batch_size=4, neurons_per_pass=24)
     architecture, blocks, rows, influence, screening = run(settings=settings)
     used = [b for b in range(8) if b in _documents_used(rows, settings)]
     seen = []
@@ -126,7 +126,7 @@ def test_candidates_come_from_discovery_rows_and_every_condition_gets_its_share(
 
 def test_first_order_scores_approach_small_effects():
     """Over all neurons of a layer, score and effect agree in rank far beyond chance, and are not the same."""
-    settings = OtherLayersSettings(candidates=24, sample=1, top=2, documents=10, batch_size=3, neurons_a_pass=24)
+    settings = OtherLayersSettings(candidates=24, sample=1, top=2, documents=10, batch_size=3, neurons_per_pass=24)
     influence = run("gpt_neox", settings=settings)[3]
     part = influence[(influence["condition"] == "rare") & (influence["split"] == "heldout")]
     assert part["first_order_delta_loss"].corr(part["mean_delta_loss"], method="spearman") > 0.5
@@ -144,7 +144,7 @@ def test_impossible_requests_name_their_key():
         ConfigurationError, match=r"other_layers\.layers: found 2, but tiny has 2 layers; expected 0 to 1"
     ):
         run(asked=[0, 2])
-    many = OtherLayersSettings(candidates=30, sample=1, top=25, documents=10, batch_size=3, neurons_a_pass=4)
+    many = OtherLayersSettings(candidates=30, sample=1, top=25, documents=10, batch_size=3, neurons_per_pass=4)
     with pytest.raises(ConfigurationError, match=r"other_layers\.top: found 25, but layer 0 of tiny has 24 neurons"):
         run(settings=many)
     rows = labelled_rows(random_blocks(8))

@@ -37,7 +37,7 @@ def test_rerun_equals_hooked_passes(kind, layer):
     blocks = random_blocks(5)
     rows = candidate_rows(blocks).iloc[::2].reset_index(drop=True)
     reference = layer_means(architecture, blocks)[layer]
-    found = rerun_delta_loss(architecture, blocks, rows, layer, NEURONS, reference, batch_size=2, neurons_a_pass=3)
+    found = rerun_delta_loss(architecture, blocks, rows, layer, NEURONS, reference, batch_size=2, neurons_per_pass=3)
     for column, neuron in enumerate(NEURONS):
         slow = hooked_delta_loss(architecture, blocks, rows, neuron, float(reference[neuron]), layer)
         np.testing.assert_allclose(found[:, column], slow, atol=1e-9, rtol=0)
@@ -55,7 +55,7 @@ def test_rows_before_the_first_change_keep_their_loss_exactly(layer):
     blocks = random_blocks(5)
     rows = candidate_rows(blocks)
     arguments = (architecture, blocks, rows, layer, neurons)
-    assert (rerun_delta_loss(*arguments, np.zeros(24), batch_size=2, neurons_a_pass=3) == 0).all()
+    assert (rerun_delta_loss(*arguments, np.zeros(24), batch_size=2, neurons_per_pass=3) == 0).all()
 
     def wake(_module, inputs):
         woken = inputs[0].clone()
@@ -63,7 +63,7 @@ def test_rows_before_the_first_change_keep_their_loss_exactly(layer):
         return (woken,)
 
     handle = architecture.mlp_output(layer).register_forward_pre_hook(wake)
-    found = rerun_delta_loss(*arguments, np.zeros(24), batch_size=2, neurons_a_pass=3)
+    found = rerun_delta_loss(*arguments, np.zeros(24), batch_size=2, neurons_per_pass=3)
     handle.remove()
     position = rows["position"].to_numpy()
     assert (found[position < where] == 0).all()

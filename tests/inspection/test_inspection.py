@@ -15,7 +15,7 @@ from planted_runs import LENGTH
 import rareneurons
 from rareneurons.corpus import package_docstrings
 from rareneurons.errors import CheckpointError, ConfigurationError, CorpusError, RunError
-from rareneurons.inspection.auditing import DETOUR, NEARNESS
+from rareneurons.inspection.auditing import LARGEST_PATH_RATIO, SMALLEST_CLOSENESS
 from rareneurons.inspection.measurements import REGIMES
 from rareneurons.inspection.sizes import DEFAULT
 from rareneurons.inspection.verdicts import BOUNDS
@@ -167,7 +167,10 @@ def test_defaults_are_those_of_the_configuration():
         "spectrum_draws": config["spectra"]["draws"],
     }
     assert {field.name: getattr(DEFAULT, field.name) for field in fields(DEFAULT)} == expected
-    assert (config["audit"]["detour"], config["audit"]["nearness"]) == (DETOUR, NEARNESS)
+    assert (config["audit"]["largest_path_ratio"], config["audit"]["smallest_closeness"]) == (
+        LARGEST_PATH_RATIO,
+        SMALLEST_CLOSENESS,
+    )
     of_one_checkpoint = {"plateau_alpha": 0.05, "permutations": config["dynamics"]["permutations"]}
     shapes = {name: config["regimes"][name] for name in ("flatness", "excess")}
     assert vars(BOUNDS) == config["claims"] | shapes | of_one_checkpoint

@@ -14,7 +14,7 @@ from rareneurons.models.architectures import architecture_of
 @pytest.mark.calibration
 @pytest.mark.parametrize("strength", [8.0, 20.0])
 def test_planted_neurons_of_both_types_are_found(strength):
-    """At least 95 % of ten planted neurons of either type, over 20 layers of 100, each as its own type."""
+    """At least 95 % of ten planted neurons of each type, over 20 layers of 100, each as its own type."""
     found = []
     for seed in range(20):
         rng = np.random.default_rng([seed, 41])

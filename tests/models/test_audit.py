@@ -36,7 +36,7 @@ def audited(weights, steps=STEPS) -> pd.DataFrame:
 
 
 def table_of(checkpoints: list[StoredCheckpoint]) -> pd.DataFrame:
-    return checkpoint_audit(checkpoints, detour=3, nearness=0.5).set_index("checkpoint")
+    return checkpoint_audit(checkpoints, largest_path_ratio=3, smallest_closeness=0.5).set_index("checkpoint")
 
 
 def findings(audit: pd.DataFrame) -> dict[str, str]:
@@ -52,13 +52,13 @@ def test_honest_runs_have_no_findings(rng, drift):
 
 
 def test_honest_run_that_ends_in_noise_around_a_point(rng):
-    """Independent noise around one point has detours of 2."""
+    """Independent noise around one point has path ratios of 2."""
     for _ in range(20):
         weights = random_walk(rng, STEPS[:6])
         weights += [weights[-1] + 0.2 * rng.normal(size=2000) for _ in STEPS[6:]]
         audit = audited(weights)
         assert findings(audit) == {}
-        np.testing.assert_allclose(audit["detour"].iloc[7:-1], 2, atol=0.1)
+        np.testing.assert_allclose(audit["path_ratio"].iloc[7:-1], 2, atol=0.1)
 
 
 def test_final_weights_under_many_early_steps(rng):
@@ -88,11 +88,11 @@ def test_an_outlier_near_the_last_checkpoint_is_an_outlier_first(rng):
 
 
 def test_the_third_last_can_be_misplaced(rng):
-    """With a detour so long allowed that the honest one after it does not look like an outlier."""
+    """With a path ratio so large allowed that the honest one after it does not look like an outlier."""
     weights = random_walk(rng, drift=10.0)
     weights[-3] = weights[-1] + 0.1 * (weights[-3] - weights[-1])
     checkpoints = [stored(step, values) for step, values in zip(STEPS, weights, strict=True)]
-    audit = checkpoint_audit(checkpoints, detour=9, nearness=0.5).set_index("checkpoint")
+    audit = checkpoint_audit(checkpoints, largest_path_ratio=9, smallest_closeness=0.5).set_index("checkpoint")
     assert findings(audit) == {"step54000": "misplaced"}
 
 
@@ -169,8 +169,8 @@ def test_distances_are_euclidean_in_units_of_the_last_norm(rng):
         assert row["distance_to_previous"] == pytest.approx(np.linalg.norm(weights[place] - weights[place - 1]) / norm)
         assert row["distance_to_last"] == pytest.approx(np.linalg.norm(weights[place] - weights[-1]) / norm)
     way = np.linalg.norm(weights[0] - weights[1]) + np.linalg.norm(weights[1] - weights[2])
-    assert audit.loc["step1", "detour"] == pytest.approx(way / np.linalg.norm(weights[0] - weights[2]), rel=1e-5)
-    assert audit["detour"].isna().tolist() == [True, False, False, True]
+    assert audit.loc["step1", "path_ratio"] == pytest.approx(way / np.linalg.norm(weights[0] - weights[2]), rel=1e-5)
+    assert audit["path_ratio"].isna().tolist() == [True, False, False, True]
 
 
 def test_without_samples_hashes_still_speak(rng):

@@ -89,7 +89,7 @@ class AttentionSettings:
     """
 
     batch_size: int
-    ablations_a_pass: int
+    ablations_per_pass: int
     head_sets: int
     window: int
     bootstrap: int
@@ -255,7 +255,7 @@ def _measurement(
             partial(readout_weights, groups),
             _held(groups),
             settings.batch_size,
-            settings.ablations_a_pass,
+            settings.ablations_per_pass,
             lambda _, total: progress(what, total),
             references,
         )

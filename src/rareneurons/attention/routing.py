@@ -144,7 +144,7 @@ def head_effects(
     readouts: Callable[[np.ndarray], Mapping[str, np.ndarray]],
     held: Mapping[str, np.ndarray],
     batch_size: int,
-    ablations_a_pass: int,
+    ablations_per_pass: int,
     progress: Progress = silent,
     references: References | None = None,
 ) -> Effects:
@@ -160,7 +160,7 @@ def head_effects(
         readouts: from the boolean (N,) of neurons that vary to name -> (N,) weights of an average over neurons.
         held: name -> neurons that keep their clean values, in mean ablation of heads and layers that reach them.
         batch_size: blocks per pass.
-        ablations_a_pass: copies of these blocks per pass, each with another ablation.
+        ablations_per_pass: copies of these blocks per pass, each with another ablation.
         progress: reports the layer evaluations.
         references: what replaces outputs in mean ablation, and the unit of effect of each neuron; by default those of
             these rows (:func:`mean_head_outputs`).
@@ -176,7 +176,7 @@ def head_effects(
         varies = (deviation > 0).cpu().numpy()
         sums = _Sums(len(ablations), len(varies), masks, rows["document"].to_numpy(), readouts(varies), list(held))
         neurons = {name: torch.tensor(members, device=reader.device) for name, members in held.items()}
-        passes = _passes(architecture, ablations, ablations_a_pass)
+        passes = _passes(architecture, ablations, ablations_per_pass)
         unit = torch.where(deviation > 0, deviation, torch.inf)
         for batch in reader.batches:
             clean = _CleanBatch(reader, batch)

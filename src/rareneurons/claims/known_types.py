@@ -31,7 +31,7 @@ WITHOUT = "C8s"  # the claim that is the premise of C3s
 class OfGroup:
     """What is known of a group.
 
-    ``remaining``: share of its joint effect that its neurons of neither type have, on ``n`` rows; ``p_value``:
+    ``remaining``: share of its joint effect that its neurons of no known type have, on ``n`` rows; ``p_value``:
     two-sided, of one half. ``means``: property -> its mean over the group, the mean of the control groups and the
     two-sided p; of a type the mean is the share of its neurons.
     """
@@ -52,7 +52,7 @@ class KnownTypes:
 
 
 def decide_known_types(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """S1: do the group's neurons that are of neither type have less than half of its joint effect, or more?"""
+    """S1: do the group's neurons that are of no known type have less than half of its joint effect, or more?"""
     name = view.group or view.selected or TOP
     statistic = Statistic(DELTA_LOSS, name, view.condition, view.split, LESS_TYPES, RATIO)
     found = [each for each in (_of_group(one, tables, view) for one in dict.fromkeys((name, SELECTIVE, TOP))) if each]

@@ -916,16 +916,16 @@ def _known_types_statistic(statistic: Statistic) -> str:
 def _known_types_rule(view: View, bounds: Bounds) -> str:
     half = percent(known_types.HALF)
     return (
-        f"primary test: the share of the group's joint effect on {view.condition} rows that its neurons of neither "
-        f"type have, against one half. Supported (the group's effect is that of known types) if the share is below "
+        f"primary test: the share of the group's joint effect on {view.condition} rows that remains without its "
+        f"{TYPES}, compared with one half. Supported (the group's effect is that of known types) if the share is below "
         f"{half} with a two-sided p of at most {bounds.alpha:g}; contradicted if it is above {half} likewise. Because "
         "either verdict takes a small p, no power is stated. The two types are those of Stolfo et al. (2024). A neuron "
         "is a token-frequency neuron if its output weights align with the unigram direction more than all random "
         f"directions do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that "
         "direction; an entropy neuron if its output weights lie in the unembedding's null space more than those of all "
         "random directions, their norm is at least the layer's median, and as much of its effect passes through the "
-        f"final norm's scale. How many neurons of the group are of either type, against {view.controls} groups, is "
-        "shown and decides nothing. n counts rows"
+        f"final norm's scale. How many neurons of the group are {TYPES}, compared with {view.controls} "
+        "groups, is shown and decides nothing. n counts rows"
     )
 
 
@@ -937,7 +937,7 @@ def _known_types_finding(decision: Decision, view: View) -> str:
         controls = f"{view.controls} groups: {percent(null)}, p = {p_value:.2g}"
         share = f"{percent(value)} of {who} are {TYPES} ({controls}); "
     return (
-        f"{share}the neurons of neither type have {percent(remaining.value)} of the joint effect of {who} on "
+        f"{share}the other neurons have {percent(remaining.value)} of the joint effect of {who} on "
         f"{view.condition} targets (95 % interval {percent(remaining.ci_low)} to {percent(remaining.ci_high)}; "
         f"{decision.n:,.0f} rows; p of one half = {decision.p_value:.2g})"
     )
@@ -948,7 +948,7 @@ def _known_types_evidence(decision: Decision, view: View) -> str:
 
 
 PROPERTY_NAMES = {
-    KNOWN_TYPE: "neurons of either type",
+    KNOWN_TYPE: TYPES,
     ENTROPY: "entropy neurons",
     FREQUENCY: "token-frequency neurons",
     "frequency_share": "mean share of a neuron's effect through the unigram direction",

@@ -50,7 +50,7 @@ MEANINGS = {
     "norm_share": "that part over mean_abs_delta_loss",
     "entropy_neuron": "1 if the neuron is declared to be an entropy neuron, else 0",
     "frequency_neuron": "1 if the neuron is declared to be a token-frequency neuron, else 0",
-    "known_type": "1 if the neuron is of either type, else 0",
+    "known_type": "1 if the neuron is an entropy or a token-frequency neuron, else 0",
     "promoted": "ids of the tokens whose logits the neuron raises most",
     "suppressed": "ids of the tokens whose logits the neuron lowers most",
     # claims

@@ -35,7 +35,7 @@ class OtherLayersSettings:
     top: int
     documents: int
     batch_size: int
-    neurons_a_pass: int
+    neurons_per_pass: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def influence_of_layers(
             chosen.neurons.tolist(),
             references[layer],
             settings.batch_size,
-            settings.neurons_a_pass,
+            settings.neurons_per_pass,
             progress(f"layer {layer} ({number} of {len(layers)})"),
         )
         _refuse_non_finite(checkpoint, layer, "effects", effects)

@@ -33,7 +33,7 @@ def rerun_delta_loss(
     neurons: Sequence[int],
     reference: np.ndarray,
     batch_size: int,
-    neurons_a_pass: int,
+    neurons_per_pass: int,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> np.ndarray:
     """Total effect of ablating neurons of one layer at each row.
@@ -46,7 +46,7 @@ def rerun_delta_loss(
         neurons: indices of the neurons.
         reference: (N,) reference values of all neurons of the layer.
         batch_size: blocks per batch.
-        neurons_a_pass: neurons ablated in one pass, each in its own copy of the batch.
+        neurons_per_pass: neurons ablated in one pass, each in its own copy of the batch.
         progress: wraps the loop over batches and passes.
 
     Returns:
@@ -57,7 +57,7 @@ def rerun_delta_loss(
     target_of_row = rows["target"].to_numpy().astype(np.int64)
     effects = np.empty((len(rows), len(neurons)))
     batches = batches_of_rows(blocks, rows, batch_size, device)
-    passes = range(0, len(neurons), neurons_a_pass)
+    passes = range(0, len(neurons), neurons_per_pass)
     for batch, first in progress([(batch, first) for batch in batches for first in passes]):
         if first == 0:
             target = torch.from_numpy(target_of_row[batch.rows]).to(device)
@@ -66,7 +66,7 @@ def rerun_delta_loss(
             residual = recorder.inputs["residual"]
             # Computed in the same way as the ablated passes, so that rounding cancels.
             before = _losses(architecture, run_from(architecture, layer, residual)[batch.at][None], target)
-        chosen = list(neurons[first : first + neurons_a_pass])
+        chosen = list(neurons[first : first + neurons_per_pass])
         normed, moved = _ablated(architecture, layer, residual, chosen, reference)
         after = _losses(architecture, normed[:, *batch.at], target)
         # Attention is causal, so a row keeps its loss if nothing changed up to it. Two passes would differ by rounding.

@@ -26,7 +26,7 @@ from rareneurons.models.weight_seeds import seed_findings
 from rareneurons.tables import CheckpointName
 
 CONNECTIONS = 8
-DETOUR, NEARNESS = 3.0, 0.5  # ``audit`` in the configuration explains them
+LARGEST_PATH_RATIO, SMALLEST_CLOSENESS = 3.0, 0.5  # ``audit`` in the configuration explains them
 STEP = re.compile(r"(?:^|[-_/])(?:step|global_step|checkpoint|iter)[-_]?(\d+)(?=$|[-_/])")
 MIB = 2**20
 
@@ -80,7 +80,7 @@ def audit(
             StoredCheckpoint(CheckpointName(source, f"step{step}"), source, missing="no branch or folder of this step")
             for step in absent_steps([each.name.step for each in found])
         ]
-    table = checkpoint_audit(found, DETOUR, NEARNESS)
+    table = checkpoint_audit(found, LARGEST_PATH_RATIO, SMALLEST_CLOSENESS)
     starts = {other: _start(other, read) for other in beside}
     for checkpoint, (finding, reason) in seed_findings(source, found, starts).items():
         here = (table["checkpoint"] == checkpoint) & ~table["finding"].isin(["missing", "duplicate"])

@@ -52,7 +52,7 @@ def declared_types(weights: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def neurons_of_known_types(neurons: pd.DataFrame) -> np.ndarray | None:
-    """Indices of the neurons that are of either type; None where the layer's types are not defined.
+    """Indices of the entropy and token-frequency neurons; None where the layer's types are not defined.
 
     Args:
         neurons: the table of all neurons (``known_types.neurons``).

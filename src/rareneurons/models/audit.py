@@ -27,7 +27,7 @@ AUDIT_COLUMNS = [
     "weights_hash",
     "identical_to",
     "distance_to_previous",
-    "detour",
+    "path_ratio",
     "distance_to_last",
     "correlation_with_next",
     "finding",
@@ -66,7 +66,9 @@ class StoredCheckpoint:
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
 
 
-def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nearness: float) -> pd.DataFrame:
+def checkpoint_audit(
+    checkpoints: Sequence[StoredCheckpoint], largest_path_ratio: float, smallest_closeness: float
+) -> pd.DataFrame:
     """What is wrong with the checkpoints of one model.
 
     ``finding`` is the first that applies:
@@ -75,11 +77,11 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
     * ``duplicate``: the same weights as a later step. The later one counts: where this was seen in published runs, late
       weights had an early name;
     * ``mixed``: some of its weight files are those of a later step, and others are not;
-    * ``outlier``: the path ratio is above ``detour``: the distance from the step before to this one and on to the step
-      after, divided by the direct distance. It is 1 on a straight path, 1.4 (the root of 2) on a random walk, 2 for
-      independent noise around one point;
-    * ``misplaced``: the closeness is below ``nearness``: its distance to the last checkpoint, divided by that of some
-      later checkpoint. Late weights, not quite the last ones, may have an early name. Outliers do not count;
+    * ``outlier``: the path ratio is above ``largest_path_ratio``: the distance from the step before to this one and on
+      to the step after, divided by the direct distance. It is 1 on a straight path, 1.4 (the root of 2) on a random
+      walk, 2 for independent noise around one point;
+    * ``misplaced``: the closeness is below ``smallest_closeness``: its distance to the last checkpoint, divided by that
+      of some later checkpoint. Late weights, not quite the last ones, may have an early name. Outliers do not count;
     * ``unrelated``: the run breaks here. Its matrices do not correlate with those of the neighbour, at most
       ``LONGEST_GAP`` steps away, by more than independent ones do; training that began with one of them would have kept
       most of it. The longest stretch without a break is taken for the run;
@@ -90,8 +92,8 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
 
     Args:
         checkpoints: of one model; those without a training step are compared by hash alone.
-        detour: largest path ratio, above 1.
-        nearness: smallest closeness, between 0 and 1.
+        largest_path_ratio: above 1.
+        smallest_closeness: between 0 and 1.
 
     Returns:
         ``AUDIT_COLUMNS``, one row per checkpoint in the order of steps; ``left_out`` of every statement about training.
@@ -102,14 +104,14 @@ def checkpoint_audit(checkpoints: Sequence[StoredCheckpoint], detour: float, nea
     steps = [checkpoint.name.checkpoint for checkpoint in path]
     distances = _distances([checkpoint.sample for checkpoint in path])
     ratios = _path_ratios(distances)
-    outlier = np.nan_to_num(ratios) > detour
+    outlier = np.nan_to_num(ratios) > largest_path_ratio
     for place in np.flatnonzero(outlier).tolist():
         findings[steps[place]] = (
             "outlier",
             f"{ratios[place]:.3g} times the direct distance from {steps[place - 1]} to {steps[place + 1]}; at most "
-            f"{detour:g}",
+            f"{largest_path_ratio:g}",
         )
-    for place in _misplaced(distances, outlier, nearness):
+    for place in _misplaced(distances, outlier, smallest_closeness):
         later = place + 1 + int(np.argmax(np.where(outlier, 0, distances[-1])[place + 1 :]))
         findings[steps[place]] = (
             "misplaced",
@@ -223,7 +225,7 @@ def _record(
         "weights_hash": checkpoint.weights_hash,
         "identical_to": " ".join(other.name.checkpoint for other in _identical(checkpoint, others)),
         "distance_to_previous": previous,
-        "detour": ratio,
+        "path_ratio": ratio,
         "distance_to_last": last,
     }
 
@@ -253,11 +255,11 @@ def _path_ratios(distances: np.ndarray) -> np.ndarray:
     return ratios
 
 
-def _misplaced(distances: np.ndarray, outlier: np.ndarray, nearness: float) -> list[int]:
+def _misplaced(distances: np.ndarray, outlier: np.ndarray, smallest_closeness: float) -> list[int]:
     """Places of checkpoints that are much closer to the last one than a later checkpoint is."""
     found = []
     for place in range(len(distances) - 2):
         later = np.where(outlier, 0, distances[-1])[place + 1 : -1]
-        if not outlier[place] and distances[-1, place] < nearness * later.max():
+        if not outlier[place] and distances[-1, place] < smallest_closeness * later.max():
             found.append(place)
     return found

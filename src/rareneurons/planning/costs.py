@@ -196,9 +196,9 @@ def trace(sizes: Sizes, config: Mapping) -> Cost:
     """One pass over all documents; the arrays kept, and once more as they are written."""
     shape, rows = sizes.shape, config["rows"]
     kept = 2 * 4 * n_rows(config) * (shape.neurons + shape.width) / MB
-    a_pass = pass_mb(shape, config["trace"]["batch_size"], rows["block_length"])
+    one_pass = pass_mb(shape, config["trace"]["batch_size"], rows["block_length"])
     operations = shape.pass_operations * rows["documents"] * rows["block_length"]
-    return Cost(MODEL_MB + sizes.loaded_mb + kept + a_pass, 5, operations)
+    return Cost(MODEL_MB + sizes.loaded_mb + kept + one_pass, 5, operations)
 
 
 def influence(sizes: Sizes, config: Mapping) -> Cost:
@@ -223,9 +223,9 @@ def other_layers(sizes: Sizes, config: Mapping) -> Cost:
     shape, settings, length = sizes.shape, config["other_layers"], config["rows"]["block_length"]
     neurons = shape.layers * (settings["candidates"] + settings["sample"])
     tokens = 2 * settings["documents"] * length
-    a_pass = 2 * pass_mb(shape, settings["batch_size"] * settings["neurons_a_pass"], length)
-    logits = 3 * 8 * settings["batch_size"] * settings["neurons_a_pass"] * length * shape.vocabulary / MB
-    memory = MODEL_MB + 2 * sizes.loaded_mb + a_pass + logits
+    one_pass = 2 * pass_mb(shape, settings["batch_size"] * settings["neurons_per_pass"], length)
+    logits = 3 * 8 * settings["batch_size"] * settings["neurons_per_pass"] * length * shape.vocabulary / MB
+    memory = MODEL_MB + 2 * sizes.loaded_mb + one_pass + logits
     unembedding = 2 * shape.width * shape.vocabulary
     return Cost(memory, 10, 4 * neurons * tokens * (shape.pass_operations / 2 + unembedding))
 
@@ -243,8 +243,8 @@ def top_examples(sizes: Sizes, config: Mapping) -> Cost:
     blocks = min(examples, rows["documents"])
     kept = 1.5 * 4 * n_rows(config) * (shape.neurons + shape.width) / MB
     layer = 2 * 4 * (shape.neurons + shape.vocabulary) * shape.width / MB
-    a_pass = pass_mb(shape, config["trace"]["batch_size"], rows["block_length"])
-    memory = MODEL_MB + sizes.loaded_mb + kept + layer + a_pass + 1024 * config["influence"]["memory_gib"]
+    one_pass = pass_mb(shape, config["trace"]["batch_size"], rows["block_length"])
+    memory = MODEL_MB + sizes.loaded_mb + kept + layer + one_pass + 1024 * config["influence"]["memory_gib"]
     pairs = n_rows(config) / 2 + tokens
     operations = blocks * rows["block_length"] * shape.pass_operations
     if not shape.closed_form:
@@ -283,7 +283,7 @@ def attention_passes(shape: Shape, settings: Mapping) -> float:
 def attention(sizes: Sizes, config: Mapping) -> Cost:
     """Whole passes over its documents; the screen keeps all layers' activations of a batch."""
     shape, settings, length = sizes.shape, config["attention"], config["rows"]["block_length"]
-    copies = settings["batch_size"] * settings["ablations_a_pass"]
+    copies = settings["batch_size"] * settings["ablations_per_pass"]
     streams = 2 * 4 * settings["batch_size"] * length * shape.layers * shape.width / MB
     logits = 4 * n_rows(config) * shape.vocabulary / MB / 10
     ablation = streams + pass_mb(shape, copies, length) + logits
