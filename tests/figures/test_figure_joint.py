@@ -76,7 +76,7 @@ def test_selectivity_shows_the_difference_and_what_it_exceeds():
     figure = selectivity(joint, dynamics, PAIR, 0.02)
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == [
-        "rare - common",
+        "rare less common",
         "beyond matched",
         "beyond shuffled",
         "beyond untrained",

@@ -87,7 +87,7 @@ def selectivity(joint: pd.DataFrame, dynamics: pd.DataFrame, conditions: Sequenc
 
 
 def _draw_selectivity(axis: Axes, found: pd.DataFrame, conditions: Sequence[str]) -> None:
-    names = {DIFFERENCE: f"{conditions[0]} - {conditions[1]}"} | {kind: f"beyond {kind}" for kind in BEYOND}
+    names = {DIFFERENCE: f"{conditions[0]} less {conditions[1]}"} | {kind: f"beyond {kind}" for kind in BEYOND}
     axis.axvline(0, color=NULL_COLOUR, linewidth=0.6)
     for group, shift in SELECTIVITY_OF.items():
         mine = found[found["group"] == group]

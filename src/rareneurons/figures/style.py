@@ -102,7 +102,7 @@ def legend_below(figure: Figure, handles: Mapping[str, Artist] = MappingProxyTyp
 
 
 def step_axis(axis: Axes, steps: Sequence[int]) -> None:
-    """Training steps on a symmetric-log axis, so that step 0 has a place; labels at a few of them.
+    """Training steps on a symmetric-log axis, so that step 0 has a place; labels at powers of ten (1k is 1,000).
 
     A model without steps (-1) has one place, labelled ``main``.
     """
@@ -111,8 +111,8 @@ def step_axis(axis: Axes, steps: Sequence[int]) -> None:
         axis.set_xlabel("checkpoint")
         return
     axis.set_xscale("symlog", linthresh=1, linscale=0.5)
-    shown = [s for s in (0, 1, 16, 256, 4096, 65536) if min(steps) <= s <= max(steps)]
-    axis.set_xticks(shown, [str(s) for s in shown])
+    shown = [s for s in (0, *(10**k for k in range(7))) if min(steps) <= s <= max(steps)]
+    axis.set_xticks(shown, [str(s) if s < 1000 else f"{s // 1000}k" for s in shown])
     axis.minorticks_off()
     axis.set_xlabel("training step")
 
