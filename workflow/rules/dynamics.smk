@@ -75,3 +75,28 @@ rule final_top:
         code=code_of("final_top"),
     script:
         address("../../scripts/final_top.py")
+
+
+rule training_loss:
+    input:
+        losses=expand(in_run("{model}/training_loss.csv"), model=TRAINED),
+        counts=[
+            in_run(f"inputs/counts/{MODELS[model]['tokenizer']}/counts.npy")
+            for model in TRAINED
+        ],
+    output:
+        in_run("tables/training_loss.csv"),
+    log:
+        in_run("logs/training_loss.log"),
+    benchmark:
+        in_run("benchmarks/training_loss.tsv")
+    conda:
+        "../../envs/rareneurons.yaml"
+    threads: 1
+    resources:
+        **needs("small"),
+    params:
+        models=TRAINED,
+        code=code_of("training_loss"),
+    script:
+        address("../../scripts/training_loss.py")

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rareneurons.planning.derived_settings import always, has_firmness, has_other_layers
+from rareneurons.planning.derived_settings import (
+    always,
+    has_firmness,
+    has_other_layers,
+    has_trained_models,
+)
 from rareneurons.planning.report_sections import (
     ATTENTION,
     BESIDE_THE_PAPER,
@@ -130,6 +135,7 @@ TABLES: dict[str, Table] = {
         Table("other_layers", MORE, joined=True, exists=has_other_layers),
         Table("screening", MORE, joined=True, exists=has_other_layers),
         Table("conditions", MODELS_AND_DATA, captioned=True),
+        Table("training_loss", MODELS_AND_DATA, exists=has_trained_models),
         Table("audit", MODELS_AND_DATA),
         Table("provenance", MODELS_AND_DATA, captioned=True),
     )
