@@ -149,3 +149,27 @@ def test_precision_is_measured_on_a_run_s_rows(tmp_path):
     exact, half = precision.measured(tmp_path, ["m/training/step8"], ["rare"]).to_dict("records")
     assert exact["max_difference"] < 1e-5 < half["max_difference"]
     assert exact["rank_correlation"] > half["rank_correlation"]
+
+
+@pytest.mark.calibration
+def test_experts_are_found_in_the_size_of_activations_and_not_in_their_sign(rng):
+    """Three experts of ten neurons; a router takes two of them at each position. The sign is drawn at random."""
+    experts = loaded("experts")
+    expert, document = np.repeat(np.arange(3), 10), np.repeat(np.arange(100), 10)
+
+    def values() -> np.ndarray:
+        chosen = rng.integers(0, 3, len(document))[:, None] != expert
+        return chosen * rng.normal(size=(len(document), len(expert)))
+
+    discovery, heldout = values(), values()
+    signed = experts.division_by_expert(discovery, heldout, document, expert, rng)
+    sizes = experts.division_by_expert(abs(discovery), abs(heldout), document, expert, rng)
+    assert signed["p_value"] > 0.05
+    assert abs(signed["excess"]) < 0.02
+    assert abs(signed["agreement"]) < 0.2
+    assert sizes["p_value"] == pytest.approx(1 / 201)
+    assert sizes["ci_low"] > 0.05
+    assert sizes["agreement"] == 1
+    assert sizes["same_expert"] > 0.1 > 0 > sizes["other_expert"]
+    by_hand = [np.corrcoef(heldout.T)[i, j] for i in range(30) for j in range(i) if expert[i] == expert[j]]
+    assert signed["same_expert"] == pytest.approx(np.mean(by_hand), abs=1e-6)
