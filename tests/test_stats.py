@@ -23,6 +23,16 @@ def test_constant_neuron_has_no_correlation():
     assert np.isnan(stats.correlation_matrix(values)[0]).all()
 
 
+def test_a_constant_whose_mean_is_rounded_has_no_correlation_either(rng):
+    values = rng.normal(size=(300, 3))
+    values[:, 0] = 0.1
+    values[:7, 1] = 0.3
+    assert np.isnan(stats.correlation_matrix(values)[0]).all()
+    assert np.isfinite(stats.correlation_matrix(values)[1:, 1:]).all()
+    first_rows = (np.arange(300) < 7).astype(float)
+    assert np.isnan(stats.correlation_matrix(values, first_rows)[1]).all()
+
+
 def test_document_weights_resample_whole_documents(rng):
     weights = stats.document_weights(7, 50, rng)
     assert weights.shape == (50, 7)

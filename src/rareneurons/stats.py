@@ -29,6 +29,7 @@ def correlation_matrix(activation: np.ndarray, weights: np.ndarray | None = None
     centred = values - weights @ values / weights.sum()
     covariance = (centred * weights[:, None]).T @ centred
     deviation = np.sqrt(np.diag(covariance))
+    deviation[np.ptp(values[weights > 0], axis=0) == 0] = np.nan  # their sum of squares is rounding noise, not always 0
     with np.errstate(invalid="ignore", divide="ignore"):
         return covariance / np.outer(deviation, deviation)
 

@@ -74,7 +74,7 @@ def dimension_table(
     return measure_frame(CheckpointName(model, f"step{step}"), [("rare", group, each) for each in estimates])
 
 
-def selectivity_table(models, group="top_33", **excess):
+def selectivity_table(models, group="top_33", difference=(0.3, 0.2, 0.4), **excess):
     """What C8 reads of a group at two steps: its excess over each kind of comparison, as (value, error)."""
     frames = []
     for model in models:
@@ -82,11 +82,10 @@ def selectivity_table(models, group="top_33", **excess):
             found = [
                 Estimate(
                     "delta_loss",
-                    0.3,
+                    difference[0],
                     "nats",
                     90,
-                    0.2,
-                    0.4,
+                    *difference[1:],
                     part="matched_rows",
                     quantity="difference",
                     against="matched",

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from claim_tables import BOUNDS, VIEW, groups_table, selectivity_table
 from planted_choices import LOUD, QUIET, planted_choice
+from scipy.stats import norm
 
 from rareneurons.claims.selectivity import decide_selectivity, selected_group
 from rareneurons.claims.sentences import claim_texts
@@ -68,6 +69,28 @@ def test_the_most_influential_neurons_need_not_exceed_those_of_exchanged_labels_
     assert found.evidence.shown.beyond_shuffled.value == pytest.approx(0)
 
 
+def test_a_group_must_matter_more_for_rare_targets_by_itself_and_not_only_beside_its_controls():
+    beyond = {"matched": (0.1, 0.02), UNTRAINED: (0.1, 0.02)}
+    assert decided(top=beyond | {"difference": (0.04, 0.02, 0.07)}).verdict == "supported"
+    for difference in ((-0.3, -0.4, -0.2), (0.01, -0.02, 0.04)):
+        found = decided(top=beyond | {"difference": difference})
+        assert found.verdict == "undecided"
+        error = (difference[0] - difference[1]) / 1.96
+        assert found.p_value == pytest.approx(min(1, 2 * norm.sf(difference[0] / error)), rel=1e-3)
+        (option,) = found.options
+        assert option.requirements, "documents, or that nothing is promising"
+
+
+def test_selective_neurons_without_groups_of_exchanged_labels_are_not_decided_on():
+    """A layer may hold fewer neurons with a positive excess under exchanged labels than the group has."""
+    joint = selectivity_table("a", SELECTIVE, matched=(0.1, 0.02))
+    difference = joint[joint["quantity"] == "difference"]
+    reason = "no shuffled controls: too few other neurons"
+    tables = {"joint": pd.concat([joint, difference.assign(against="shuffled", reason=reason)])}
+    found = decide_selectivity(tables_of("a", tables | {"groups": groups_table("a")}), VIEW, BOUNDS)
+    assert found.verdict == "undecided"
+
+
 def test_selective_neurons_are_taken_where_both_groups_are_found():
     found = decided(top={"matched": (0.3, 0.02)}, selective={"matched": (0.1, 0.02), "shuffled": (0.1, 0.02)})
     assert selected_group(found) == SELECTIVE
@@ -88,8 +111,6 @@ def test_contradicted_only_if_both_groups_are_precise_and_small():
 @pytest.mark.calibration
 def test_power_is_how_often_an_excess_of_the_margin_is_found():
     """4,000 normal excesses of the margin, to 0.02."""
-    from scipy.stats import norm
-
     error, margin = 0.007, BOUNDS.selectivity_margin
     power = decided(selective={"matched": (0.0, error)}).power
     drawn = margin + error * np.random.default_rng(3).normal(size=4000)

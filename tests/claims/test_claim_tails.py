@@ -56,6 +56,23 @@ def test_either_matrix_may_decide_for_and_only_both_against():
     assert c7({"w_out": NONE, "w_in": NONE}, both)["verdict"] == "contradicted"
 
 
+def test_p_is_that_of_the_matrix_that_supports_the_claim_best_whichever_comes_first():
+    clear, barely = {"q": 0.004}, {"q": 0.02}
+    both = {"w_out": FALLING, "w_in": FALLING}
+    first, last = (
+        c7(matrices, both) for matrices in ({"w_out": barely, "w_in": clear}, {"w_in": clear, "w_out": barely})
+    )
+    assert first["verdict"] == last["verdict"] == "supported"
+    assert first["p_value"] == last["p_value"] < 0.02
+    assert "of w_in" in first["statistic"]
+
+
+def test_a_ratio_that_rises_is_no_evidence_that_it_falls():
+    """Its p counts among those of the model's other claims."""
+    assert c7({"w_out": {}}, {"w_out": FALLING})["p_value"] <= 0.05
+    assert c7({"w_out": {}}, {"w_out": 2 - FALLING})["p_value"] == 1
+
+
 def test_tails_that_shuffled_labels_choose_too_are_reported_as_theirs():
     level = c7({"w_out": {"shuffled": {"q": 0.4}}}, {"w_out": FALLING})
     growth = c7({"w_out": {}}, {"w_out": FALLING}, shuffled={"w_out": 1 + 0 * RISING})

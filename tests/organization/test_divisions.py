@@ -138,6 +138,16 @@ def test_planted_correlations_equal_those_of_planted_activations(rng, monkeypatc
         np.testing.assert_allclose(found[plant], np.corrcoef(planted, rowvar=False), atol=1e-12)
 
 
+def test_draws_in_which_a_neuron_is_constant_are_left_out_of_the_interval_of_the_excess(rng):
+    drawn = rng.normal(size=50)
+    tests = [
+        divisions.DivisionTest(0.3, np.array([0.1, 0.2]), draws, draws, 0.0)
+        for draws in (drawn, np.append(drawn, np.nan))
+    ]
+    assert tests[0].excess_interval(20) == tests[1].excess_interval(20)
+    assert np.isfinite(tests[1].excess_interval(20)).all()
+
+
 def test_planted_blocks_are_as_clear_as_the_group_s_own_division():
     assert divisions.planted_correlation(0.3) == 0.3
     assert divisions.planted_correlation(-0.1) == 0.05

@@ -38,7 +38,8 @@ class Comparison:
 class Selectivity:
     """How much more a group matters for rare targets, on ``n`` pairs of rows of equal clean loss and position.
 
-    ``difference``: rare less common, nats; ``comparisons``: what it must exceed, each by itself; ``beyond_shuffled``:
+    ``difference``: rare less common, nats, which must exceed zero; ``comparisons``: what else it must exceed, each by
+    itself; ``beyond_shuffled``:
     its excess over the neurons that exchanged labels choose, where that decides nothing; ``chosen_again``: share of its
     neurons that exchanged labels choose as well.
     """
@@ -52,8 +53,17 @@ class Selectivity:
 
     @property
     def weakest(self) -> Comparison:
-        """The comparison with the largest p, which is the p of all of them together (Berger 1982)."""
+        """The comparison with the largest p."""
         return max(self.comparisons, key=lambda each: each.p_value)
+
+    @property
+    def p_value(self) -> float:
+        """One-sided p of all that must hold: the largest of the comparisons' and of the difference's own (Berger 1982).
+
+        A group that matters less for rare targets than for common ones may still exceed control groups of which this
+        is even more true.
+        """
+        return max(self.weakest.p_value, _p_of_none(self.difference))
 
     @property
     def power(self) -> float:
@@ -77,7 +87,10 @@ class Selectivities:
 
 
 def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """C8: either group exceeds matched groups and the untrained model, the selective one exchanged labels too."""
+    """C8: either group matters more for rare targets, and by more than it is compared with.
+
+    Both are compared with matched groups and with the untrained model, the selective one with exchanged labels too.
+    """
     names = (view.chosen(SELECTIVE), view.chosen(TOP)) if view.group is None else (view.group,)
     alpha, margin = bounds.alpha / len(names), bounds.selectivity_margin
     measured = [_selectivity(name, tables, view, alpha, margin) for name in names]
@@ -86,8 +99,8 @@ def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
         neurons, reason = view.named_group(names[-1], tables), _reason(names[-1], tables, view)
         statistic = _statistic(names[-1], view.controls, view)
         return unmeasured(statistic, margin, neurons, reason, "" if reason else TABLE)
-    passing = [each for each in found if each.weakest.p_value <= alpha]
-    shown = passing[0] if passing else min(found, key=lambda each: each.weakest.p_value)
+    passing = [each for each in found if each.p_value <= alpha]
+    shown = passing[0] if passing else min(found, key=lambda each: each.p_value)
     power = min(each.power for each in found)
     verdict: Verdict = "undecided"
     if passing:
@@ -100,7 +113,7 @@ def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
         Selectivities(tuple(found), shown),
         (_option(shown, margin),),
         shown.weakest.excess,
-        min(1.0, len(names) * shown.weakest.p_value),
+        min(1.0, len(names) * shown.p_value),
         shown.n,
         power,
         margin,
@@ -133,10 +146,13 @@ def _reason(name: str, tables: Tables, view: View) -> str:
 
 
 def _selectivity(name: str, tables: Tables, view: View, alpha: float, margin: float) -> Selectivity | None:
-    """A group's numbers; None where it has no excess over its control groups."""
+    """A group's numbers; None where it has no excess over a kind of control groups that it must exceed."""
     comparisons = tuple(_comparisons(name, tables, view, alpha, margin))
     difference = _row(name, tables, view, DIFFERENCE, view.controls)
-    if difference is None or view.controls not in {each.against for each in comparisons}:
+    if difference is None or not Interval.of(difference).is_known:
+        return None
+    asked = {kind for kind in _controls(name, view) if _row(name, tables, view, DIFFERENCE, kind) is not None}
+    if not asked <= {each.against for each in comparisons}:
         return None
     shuffled, again = _row(name, tables, view, EXCESS, SHUFFLED), None
     if "group_match" in tables:
@@ -151,12 +167,17 @@ def _selectivity(name: str, tables: Tables, view: View, alpha: float, margin: fl
     )
 
 
+def _controls(name: str, view: View) -> tuple[str, ...]:
+    """The kinds of control groups that a group must exceed."""
+    return (view.controls, SHUFFLED) if name == view.chosen(SELECTIVE) else (view.controls,)
+
+
 def _comparisons(name: str, tables: Tables, view: View, alpha: float, margin: float) -> Iterator[Comparison]:
     """What there is of the excesses that a group must have.
 
     The most influential neurons need not exceed those that exchanged labels choose, which may be the same neurons.
     """
-    for against in (view.controls, *([SHUFFLED] if name == view.chosen(SELECTIVE) else []), UNTRAINED):
+    for against in (*_controls(name, view), UNTRAINED):
         number = _row(name, tables, view, EXCESS, against)
         if number is not None and np.isfinite([number["value"], number["ci_low"], number["p_value"]]).all():
             yield _comparison(against, number, alpha, margin)
@@ -172,8 +193,19 @@ def _comparison(against: str, number: pd.Series, alpha: float, margin: float) ->
     return Comparison(against, excess, p_value, power)
 
 
+def _p_of_none(difference: Interval) -> float:
+    """One-sided p of a difference that is not above zero, by the half of its interval that faces zero."""
+    from scipy.special import ndtr
+
+    error = (difference.value - difference.ci_low) / NORMAL_95
+    return float(ndtr(-difference.value / error)) if error > 0 else float(difference.value <= 0)
+
+
 def _option(shown: Selectivity, margin: float) -> Option:
-    """Documents that clear the weakest comparison of zero or of the margin."""
+    """Documents that clear the weakest comparison of zero or of the margin, or the group's own difference of zero."""
+    if shown.p_value > shown.weakest.p_value:
+        needed = more_documents(shown.difference, "heldout", shown.n, above=0)
+        return Option((NothingPromising(shown.difference.value, 0, "heldout") if np.isinf(needed.times) else needed,))
     excess = shown.weakest.excess
     needed = more_documents(excess, "heldout", shown.n, above=0, below=margin)
     return Option((NothingPromising(excess.value, margin, "heldout") if np.isinf(needed.times) else needed,))

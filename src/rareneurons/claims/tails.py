@@ -32,6 +32,7 @@ TABLE, HILL = "spectra", "hill"
 class Growth:
     """How the ratio to one kind of controls changed over ``n`` checkpoints: change, rank correlation with step, its p.
 
+    ``p_value``: two-sided, of the rank correlation.
     ``grows``: the ratio falls, and follows step; ``none``: it falls by less than would matter.
     """
 
@@ -42,6 +43,11 @@ class Growth:
     tracked: TrackedTrend | None
     grows: bool
     none: bool
+
+    @property
+    def p_of_fall(self) -> float:
+        """The p as evidence of a fall: 1 for a ratio that rises."""
+        return 1.0 if self.trend.value > 0 else self.p_value
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,8 @@ def decide_tails(tables: Tables, view: View, bounds: Bounds) -> Decision:
         return unmeasured(statistic(""), bound, top, absent_from=TABLE)
     verdict = _verdict([one.verdict for one in found])
     shown = next((one for one in found if one.verdict == verdict), found[0])
+    if verdict == "supported":  # by the matrix with the smallest p, whichever comes first
+        shown = min((one for one in found if one.verdict == verdict), key=lambda one: one.p_value)
     undecided = [one for one in found if one.verdict == "undecided"]
     promising = [one for one in undecided if one.level.may_be_met] or undecided
     return Decision(
@@ -138,7 +146,7 @@ def _matrix(part: str, top: TopGroup, tables: Tables, view: View, bounds: Bounds
     needed: list[Any] = [] if level.answer == "supported" else [AnyOf(level.options)]
     for course in courses.values():
         needed += _needs_of_growth(course, alpha, reduction, bounds, len(checkpoint_steps(tables["audit"])))
-    p_values = [level.p_value, *(growth[kind].p_value if kind in growth else NAN for kind in kinds)]
+    p_values = [level.p_value, *(growth[kind].p_of_fall if kind in growth else NAN for kind in kinds)]
     p_value = min(1.0, n_matrices * float(np.max(p_values)))
     return Matrix(part, verdict, level, growth, Option(tuple(dict.fromkeys(needed)), part=part), p_value)
 

@@ -183,13 +183,15 @@ class DivisionTest:
         return float(self.separation - self.null.mean())
 
     def excess_interval(self, n_documents: int) -> tuple[float, float]:
-        """95 % interval of the excess from the spread of its draws; NaN for fewer than ten.
+        """95 % interval of the excess from the spread of its draws; NaN for fewer than ten finite ones.
 
-        A bootstrap of few documents spreads too little, by the factor that a variance over n instead of n - 1 does.
+        A bootstrap of few documents spreads too little, by the factor that a variance over n instead of n - 1 does. A
+        draw without the documents in which a neuron moves has no number.
         """
-        if len(self.excess_draws) < 10 or n_documents < 2:
+        known = self.excess_draws[np.isfinite(self.excess_draws)]
+        if len(known) < 10 or n_documents < 2:
             return float("nan"), float("nan")
-        error = float(self.excess_draws.std(ddof=1) * np.sqrt(n_documents / (n_documents - 1)))
+        error = float(known.std(ddof=1) * np.sqrt(n_documents / (n_documents - 1)))
         return self.excess - NORMAL_95 * error, self.excess + NORMAL_95 * error
 
 
