@@ -171,13 +171,13 @@ def random_controls(candidates: np.ndarray, size: int, n_controls: int, rng: np.
 def shuffled_controls(
     groups: Mapping[str, np.ndarray], shuffles: LabelShuffles, left_out: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """The groups that exchanged labels choose by each measured group's own rule, as many neurons as it has.
+    """The groups chosen with shuffled labels by each measured group's own rule, as many neurons as it has.
 
     They may hold neurons of the group itself: those matter under any labels.
 
     Args:
         groups: name -> neurons; the measured ones are those in ``MEASURED`` and ``WITHOUT_TYPES``.
-        shuffles: influence under exchanged labels.
+        shuffles: influence under shuffled labels.
         left_out: neurons that may not be chosen.
 
     Returns:
@@ -271,7 +271,7 @@ def without_types(
 
     Args:
         influence: mean and mean abs dL on discovery rows, (N,) each, nats.
-        shuffles: the neurons' excess, and their influence under exchanged labels.
+        shuffles: the neurons' excess, and their influence under shuffled labels.
         of_types: the neurons that are left out.
         groups: the groups of all neurons.
         controls: their controls.
@@ -327,7 +327,7 @@ def named_groups(
 ) -> dict[str, ControlledGroup]:
     """Sets of neurons that somebody else has named, each with random and matched controls.
 
-    No rule chose them, so there are no groups that shuffled labels choose. The controls of a set hold none of its
+    No rule chose them, so there are no groups chosen with shuffled labels. The controls of a set hold none of its
     neurons. A set of fewer than ``SMALLEST_GROUP`` neurons has none.
 
     Args:
@@ -453,9 +453,9 @@ def with_redrawn(
 
 
 def chosen_by_shuffled_labels(condition: str, groups: ControlledGroups) -> list[tuple[str, str, Estimate]]:
-    """How much of each group exchanged labels choose as well: is the choice about the labels at all?
+    """How much of each group shuffled labels choose as well: is the choice about the labels at all?
 
-    ``chosen_again``: share of the group's neurons that are in a group of exchanged labels, averaged over these; the
+    ``chosen_again``: share of the group's neurons that are in a group of shuffled labels, averaged over these; the
     interval is their central 95 %, ``n`` their number.
 
     Args:
@@ -566,8 +566,8 @@ def groups_of_influence(
         features: of all neurons of the layer.
         n_controls: number of control groups of each kind.
         rng: draws the controls.
-        shuffles: the neurons' excess over the other condition, and their influence under exchanged labels. Without them
-            there are no selective neurons, and no controls of exchanged labels.
+        shuffles: the neurons' excess over the other condition, and their influence under shuffled labels. Without them
+            there are no selective neurons, and no controls of shuffled labels.
         of_types: neurons of known types (``known_types``). Without them, or without ``shuffles``, there are no groups
             ``WITHOUT_TYPES``.
 

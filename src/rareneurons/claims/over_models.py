@@ -1,6 +1,6 @@
-"""What holds over a run's models: the mean of a claim's number where it has one, or at least four that agree.
+"""The verdict over a run's models: by the mean of a claim's number, if it has one, or by at least four that agree.
 
-Models that differ in their seed alone are no sample of models. They are summed up first, as one kind of model.
+Models that differ only in their seed are no sample of models. They are combined first, as one kind of model.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a model's claims share: the premise that there are rare-token neurons, and alpha."""
+"""Shared by a model's claims: the premise that there are rare-token neurons, and alpha."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -39,8 +39,8 @@ class Selectivity:
     """How much more a group matters for rare targets, on ``n`` pairs of rows of equal clean loss and position.
 
     ``difference``: rare less common, nats; ``comparisons``: what it must exceed, each by itself; ``beyond_shuffled``:
-    its excess over the neurons that exchanged labels choose, where that decides nothing; ``chosen_again``: share of its
-    neurons that exchanged labels choose as well.
+    its excess over the neurons chosen with shuffled labels, where that decides nothing; ``chosen_again``: share of its
+    neurons that are also chosen with shuffled labels.
     """
 
     neurons: TopGroup
@@ -77,7 +77,7 @@ class Selectivities:
 
 
 def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """C8: either group exceeds matched groups and the untrained model, the selective one exchanged labels too."""
+    """C8: either group exceeds matched groups and the untrained model, the selective one shuffled labels too."""
     names = (view.chosen(SELECTIVE), view.chosen(TOP)) if view.group is None else (view.group,)
     alpha, margin = bounds.alpha / len(names), bounds.selectivity_margin
     measured = [_selectivity(name, tables, view, alpha, margin) for name in names]
@@ -154,7 +154,7 @@ def _selectivity(name: str, tables: Tables, view: View, alpha: float, margin: fl
 def _comparisons(name: str, tables: Tables, view: View, alpha: float, margin: float) -> Iterator[Comparison]:
     """What there is of the excesses that a group must have.
 
-    The most influential neurons need not exceed those that exchanged labels choose, which may be the same neurons.
+    The most influential neurons need not exceed those chosen with shuffled labels, which may be the same neurons.
     """
     for against in (view.controls, *([SHUFFLED] if name == view.chosen(SELECTIVE) else []), UNTRAINED):
         number = _row(name, tables, view, EXCESS, against)

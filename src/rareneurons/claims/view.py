@@ -1,4 +1,4 @@
-"""Which neurons, controls, rows and documents verdicts are about, and the numbers looked up accordingly."""
+"""Which neurons, controls, rows and documents verdicts are about, and how their numbers are looked up."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class View:
     is called a plateau. None leaves the choice to the run: the ``selected`` group that C8 finds to matter more for rare
     targets, and without one the paper's (:meth:`paper_group`). ``controls``: the kind of control groups. ``split``: the
     documents that neurons are described on.
-    ``shuffled``: beside matched groups, those that shuffled labels choose are controls too. ``premise``: the view
+    ``shuffled``: beside matched groups, those chosen with shuffled labels are controls too. ``premise``: the view
     that C8 is decided by, where it is not this one. ``without_types``: groups were chosen among neurons of no known
     type; there is no such plateau, so the most influential neurons take its place.
     """

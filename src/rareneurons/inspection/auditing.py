@@ -148,10 +148,10 @@ def _of_hub(
     if twice:
         same = [revision for revision, name in zip(wanted, names, strict=True) if name.checkpoint == twice[0]]
         raise CheckpointError(
-            f"{repository}: found {' and '.join(same)}, both of {twice[0]}; name those that are meant: --revisions"
+            f"{repository}: found {' and '.join(same)}, both of {twice[0]}; name the ones you mean with --revisions"
         )
     if not wanted:
-        raise CheckpointError(f"{repository}: found no branch main and none of a step; name some: --revisions")
+        raise CheckpointError(f"{repository}: found no branch main and none of a step; name branches with --revisions")
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         listings = list(pool.map(partial(_listed, repository, known), wanted))
         configs = dict(zip(wanted, pool.map(partial(config_on_hub, opened=opened), listings), strict=True))

@@ -84,7 +84,7 @@ def all_influence(
     reference: str = "mean",
     shuffles: int = 1,
 ) -> CheckpointInfluence:
-    """Influence of every neuron of the last MLP, with its sums by document and exchanged labels.
+    """Influence of every neuron of the last MLP, with its sums by document and shuffled labels.
 
     ``rng`` draws the rows of the reference ``resample``.
     """

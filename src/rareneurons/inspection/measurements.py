@@ -164,7 +164,7 @@ def measure(
         model: an open model.
         texts: as for :func:`influence`.
         neurons: indices of neurons, or name -> indices for several sets. Without it, the groups that the workflow
-            measures: plateaus, the top neurons and the selective ones, also against groups that shuffled labels choose,
+            measures: plateaus, the top neurons and the selective ones, also against groups chosen with shuffled labels,
             and the last two chosen without known types of neurons.
         rare: as for :func:`influence`.
         common: as for :func:`influence`.
@@ -220,7 +220,7 @@ def joint(
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Change of the loss when all of some neurons are held at their means at once, against control groups.
+    """Change of the loss when all of some neurons are held at their means at once, compared with control groups.
 
     Args:
         model: an open model.

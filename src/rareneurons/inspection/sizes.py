@@ -1,4 +1,4 @@
-"""How much is computed where no configuration says it."""
+"""How much is computed when there is no configuration."""
 
 from dataclasses import dataclass
 

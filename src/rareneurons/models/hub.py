@@ -178,7 +178,7 @@ def download(repository: str, commit: str, files: Mapping[str, Mapping[str, Any]
             (target / name).unlink()
             raise HubError(
                 f"{what}: {name} has SHA-256 {found[name]}, the hub lists {file['sha256']}; the file was deleted. "
-                "Run again; if it stays so, the hub or its mirror serves a damaged file"
+                "Run again; if this happens again, the hub or its mirror serves a damaged file"
             )
     shutil.rmtree(target / ".cache")  # the client's notes on a download that is now complete
     return found

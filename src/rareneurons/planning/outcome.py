@@ -1,4 +1,4 @@
-"""What a run says when it cannot begin, and when it ends before it is complete."""
+"""Messages of a run that cannot begin, or that ends before it is complete."""
 
 import os
 import shutil
