@@ -1,8 +1,8 @@
 """What a run would need to decide what it leaves undecided: power calculations from its own numbers.
 
 All aim at a probability of ``CHANCE``. They assume that standard errors shrink with the root of the number of
-documents, that the spread of control groups shrinks with the root of the number of neurons, and that added checkpoints scatter
-about the trend as the present ones do.
+documents, that the spread of control groups shrinks with the root of the number of neurons, and that added checkpoints
+scatter about the trend as the present ones do.
 """
 
 from collections.abc import Iterator, Mapping

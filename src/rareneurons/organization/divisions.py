@@ -2,11 +2,11 @@
 
 A factor that all neurons share hides a division, so it is taken out of each group first. A division's ``separation`` is
 the mean correlation of two neurons of the same community minus that of two neurons of different ones, on documents
-other than those on which the division was found. Neurons with several components in common can always be divided. A division is discrete only
-if it is clearer than those of *rotated* neurons: random orthogonal mixtures of the group's neurons, which have the same
-components, as strong and as stable from document to document, but in directions that are unrelated to single neurons.
-Mixtures vary more than neurons in how much they have in common, which lowers correlations; the null is scaled to
-correct for this (:func:`null_scale`).
+other than those on which the division was found. Neurons with several components in common can always be divided. A
+division is discrete only if it is clearer than those of *rotated* neurons: random orthogonal mixtures of the group's
+neurons, which have the same components, as strong and as stable from document to document, but in directions that are
+unrelated to single neurons. Mixtures vary more than neurons in how much they have in common, which lowers correlations;
+the null is scaled to correct for this (:func:`null_scale`).
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,8 @@ declared when all of these hold (:func:`declared_reading`):
 
 1. Of the candidate curves, that with this reading has the smallest information criterion.
 2. The top neurons depart from the curve further than chance allows. Chance is given by the order statistics of the
-   fitted curve without a plateau, plus the neurons' own standard errors (:func:`departure_test`). The two readings share alpha.
+   fitted curve without a plateau, plus the neurons' own standard errors (:func:`departure_test`). The two readings
+   share alpha.
 3. A flat top's exponent is at most a stated share of the power law's; an excess is at least a stated factor.
 4. The top neurons found on discovery documents are also the top on held-out documents (:func:`share_kept`).
 
