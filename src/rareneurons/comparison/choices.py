@@ -288,12 +288,12 @@ def _compared(
 
 def choices_markdown(choices: pd.DataFrame) -> str:
     """How many verdicts each choice changes, then a table per claim: value and verdict by model and choice."""
-    lines = ["| choice | verdicts it can touch | changed | which |", "|---|---|---|---|"]
+    lines = ["| choice | verdicts it can change | changed | which |", "|---|---|---|---|"]
     for choice, part in choices.groupby("choice", sort=False):
         changed = part[part["changed"]].to_dict("records")
         which = [f"{row['claim']} {row['model']}: {row['proper_verdict']} to {row['verdict']}" for row in changed]
         lines.append(f"| {choice} | {len(part)} | {len(changed)} | {'; '.join(which) or '–'} |")
-    lines += ["", "*none* is this project's own; verdicts in bold differ from it."]
+    lines += ["", "*none* is the result without any of these choices; verdicts in bold differ from it."]
     for claim, part in choices.groupby("claim", sort=True):
         lines += ["", f"**{claim}**", "", "| model | choice | value (95 % interval) | verdict |", "|---|---|---|---|"]
         for model, rows in part.groupby("model", sort=False):

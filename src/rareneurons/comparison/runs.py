@@ -160,7 +160,7 @@ def _filled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_text(found: RunComparison, names: tuple[str, str]) -> str:
-    """The comparison in words: verdicts, then numbers, then what one run alone has.
+    """The comparison in words: verdicts, then numbers, then rows that only one run has.
 
     Args:
         found: the comparison.
@@ -179,8 +179,8 @@ def comparison_text(found: RunComparison, names: tuple[str, str]) -> str:
     lines += [
         "",
         f"Numbers that differ beyond their intervals: {len(found.numbers)} of {found.n_numbers}; "
-        f"{found.by_chance:.0f} would by chance, had the runs drawn different documents;",
-        f"  {kept} remain after Benjamini-Hochberg at {LEVEL:g}. Not judged: {found.n_bare} numbers without an "
+        f"{found.by_chance:.0f} would differ by chance if the runs had drawn different documents;",
+        f"  {kept} remain after Benjamini-Hochberg at {LEVEL:g}. Not compared: {found.n_bare} numbers without an "
         f"interval, {found.n_unequal} of them unequal",
     ]
     for row in found.numbers.head(SHOWN).to_dict("records"):

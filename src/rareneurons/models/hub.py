@@ -147,7 +147,7 @@ def opened_on_hub(repository: str, commit: str, name: str) -> Iterator[BinaryIO]
 def download(repository: str, commit: str, files: Mapping[str, Mapping[str, Any]], folder: str) -> dict[str, str]:
     """Download files of a commit into a folder and check each against its known hash.
 
-    Files that are there already are not downloaded again, so that a download that was cut goes on where it was.
+    Files that are there already are not downloaded again, so an interrupted download resumes where it stopped.
 
     Args:
         repository: ``owner/name``.
