@@ -53,7 +53,7 @@ class BetterControls:
 
 @dataclass(frozen=True)
 class SpecificNeurons:
-    """Requirement: neurons of which the labels matter, since those chosen with shuffled labels are alike."""
+    """Requirement: neurons that are specific to rare targets, since those chosen with shuffled labels are alike."""
 
     p_value: float
 

@@ -121,8 +121,9 @@ def summaries(
 def over_models(decisions: Decisions, supported_below: float | None, unit: Unit = "model") -> Decision:
     """The decision on a claim over all models.
 
-    The interval of the mean decides, or ``LEAST_AGREEING`` models and more than half of all that agree; either way no
-    model may say the opposite. Models in which a claim's premise is not met have no part in the mean.
+    The interval of the mean decides, or at least ``LEAST_AGREEING`` models, and more than half of all, that agree. In
+    both cases no model may have the opposite verdict. Models in which a claim's premise is not met are left out of the
+    mean.
 
     Args:
         decisions: the decision for each of at least two models.

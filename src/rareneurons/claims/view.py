@@ -19,7 +19,8 @@ PLATEAU = "plateau"
 
 @dataclass(frozen=True)
 class TopGroup:
-    """The ``size`` top neurons that claims about plateau neurons are decided on; ``name`` is their group's."""
+    """The ``size`` top neurons on which claims about plateau neurons are decided; ``name`` is the name of their
+    group."""
 
     name: str
     size: int
@@ -52,7 +53,7 @@ class TopGroup:
 
 @dataclass(frozen=True)
 class View:
-    """What verdicts look at.
+    """The neurons, controls, rows and documents that verdicts are about.
 
     ``condition``: the rows that neurons are chosen and described on (rare); ``contrast``: those they are compared with
     (common). ``group``: the neurons, whatever the run finds; with ``top_33``, whatever comes before the first fixed cut
@@ -81,7 +82,7 @@ class View:
 
     @property
     def fixed_cuts(self) -> bool:
-        """Whether a plateau is what the fixed cuts say, without a test."""
+        """Whether the fixed cuts define the plateau, without a test."""
         return self.group == TOP
 
     def finder(
@@ -138,7 +139,7 @@ class View:
 
 
 def tables_of(model: str, tables: Tables) -> Tables:
-    """What verdicts on a model look at: its last checkpoint's rows, and its whole audit."""
+    """The tables for verdicts on a model: the rows of its last checkpoint, and its whole audit."""
     mine = {name: table[table["model"] == model] for name, table in tables.items()}
     return {name: table if name == "audit" else last_checkpoints(table) for name, table in mine.items()}
 
