@@ -1,5 +1,4 @@
-"""The measures that verdicts use, computed again at a model's last checkpoint under choices that ought not to
-matter."""
+"""The measures that verdicts use, computed again at a last checkpoint under choices that ought not to matter."""
 
 import pandas as pd
 import torch

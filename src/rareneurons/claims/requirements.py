@@ -92,8 +92,7 @@ class MorePermutations:
 
 @dataclass(frozen=True)
 class Measurable:
-    """A group that can be measured: this one cannot, for the measure's ``reason`` or because a table has no rows of
-    it."""
+    """A group that can be measured: this one cannot, for the measure's ``reason`` or for lack of rows in a table."""
 
     reason: str = ""
     absent_from: str = ""

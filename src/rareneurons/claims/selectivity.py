@@ -77,10 +77,12 @@ class Selectivities:
 
 
 def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """C8: a group exceeds matched groups and the untrained model, and the selective one also groups of shuffled
-    labels.""" names = (view.chosen(SELECTIVE), view.chosen(TOP)) if view.group is None else (view.group,) alpha, margin
-    = bounds.alpha / len(names), bounds.selectivity_margin measured = [_selectivity(name, tables, view, alpha, margin)
-    for name in names] found = [each for each in measured if each is not None] if not found:
+    """C8: a group exceeds matched groups and the untrained model; the selective one also shuffled groups."""
+    names = (view.chosen(SELECTIVE), view.chosen(TOP)) if view.group is None else (view.group,)
+    alpha, margin = bounds.alpha / len(names), bounds.selectivity_margin
+    measured = [_selectivity(name, tables, view, alpha, margin) for name in names]
+    found = [each for each in measured if each is not None]
+    if not found:
         neurons, reason = view.named_group(names[-1], tables), _reason(names[-1], tables, view)
         statistic = _statistic(names[-1], view.controls, view)
         return unmeasured(statistic, margin, neurons, reason, "" if reason else TABLE)

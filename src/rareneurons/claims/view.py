@@ -19,8 +19,7 @@ PLATEAU = "plateau"
 
 @dataclass(frozen=True)
 class TopGroup:
-    """The ``size`` top neurons on which claims about plateau neurons are decided; ``name`` is the name of their
-    group."""
+    """The ``size`` top neurons on which claims about plateau neurons are decided; ``name`` names their group."""
 
     name: str
     size: int

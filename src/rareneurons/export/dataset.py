@@ -77,11 +77,11 @@ def _introduction(found: ModelTables, publication: Publication) -> str:
     layer = int(found.tables["influence"]["layer"].iloc[0])
     return (
         f"Neurons of the last MLP (layer {layer}) of the model {found.name.model}, checkpoint {found.name.checkpoint}, "
-        "and what ablating them does to the prediction of rare tokens. They were computed by rareneurons, a "
-        f"reproduction of [*Distributed Specialization: Rare-Token Neurons in Large Language Models*]({PAPER}), with
-        controls.\n\n" f"Run `{found.run}`, exported on {publication.made:%Y-%m-%d} by {publication.creator} with
-        {publication.code}. " "Texts are excerpts of the run's corpus, so the licence of this corpus applies to them,
-        too."
+        "and what ablating them does to the prediction of rare tokens. They were computed by rareneurons, "
+        f"which reproduces [*Distributed Specialization: Rare-Token Neurons in Large Language Models*]({PAPER})"
+        " with controls.\n\n"
+        f"Run `{found.run}`, exported on {publication.made:%Y-%m-%d} by {publication.creator} with {publication.code}. "
+        "Texts are excerpts of the run's corpus, so the licence of this corpus applies to them, too."
     )
 
 
