@@ -65,7 +65,16 @@ class Wording:
     without_power: str = ""
 
 
+HOLM = (
+    "A verdict that requires a small p also requires that p is at most the same bound after adjustment for the model's "
+    "other claims (Holm)"
+)
 NEGATIVE_BY_INTERVAL = "a negative result rests on an interval that excludes a relevant reduction"
+
+
+def _with_holm(rule: Callable[[View, Bounds], str]) -> Callable[[View, Bounds], str]:
+    """The rule of a claim whose p counts in the adjustment (``verdicts.CLAIMS``)."""
+    return lambda view, bounds: f"{rule(view, bounds)}. {HOLM}"
 
 
 def claim_texts(
@@ -556,10 +565,10 @@ def _dimension_statistic(statistic: Statistic) -> str:
 def _dimension_rule(view: View, bounds: Bounds) -> str:
     return (
         f"primary test: the effective dimension is below that of {_kinds(view)}. The test uses {_largest_p(view)}, "
-        f"which is not adjusted for other tests. Supported if p is at most {bounds.alpha:g}. Contradicted if the "
-        f"interval excludes a reduction by {percent(bounds.dimension_reduction)} of the {view.controls} groups' mean, "
-        f"and such a reduction would lie outside the central 95 % of these groups{_match_rule(view, bounds)}; n counts "
-        "rows"
+        f"which is not adjusted for the table's other tests. Supported if p is at most {bounds.alpha:g}. Contradicted "
+        f"if the interval excludes a reduction by {percent(bounds.dimension_reduction)} of the {view.controls} groups' "
+        "mean, and such a reduction would lie outside the central 95 % of these groups"
+        f"{_match_rule(view, bounds)}; n counts rows"
     )
 
 
@@ -601,9 +610,9 @@ def _clusters_rule(view: View, bounds: Bounds) -> str:
         f"components. Contradicted (there are clusters) if p is at most {bounds.alpha:g} and the interval of the "
         f"difference from the rotated neurons' mean lies above {margin}. Supported (there are no clusters) if p is "
         f"above {bounds.alpha:g}, the interval lies below {margin}, and the test finds at least "
-        f"{percent(bounds.power)} of planted divisions. Neurons of a block of a planted division correlate as much as "
-        "those of the group's own communities, and at least by 0.05. p is that of this one test and is not adjusted; "
-        "other measures and control groups are shown and decide nothing; n counts rows"
+        f"{percent(bounds.power)} of planted divisions. Neurons of one block of a planted division correlate as much as "
+        "those of the group's own communities, and at least by 0.05. p is that of this one test; other measures and "
+        "control groups are shown and decide nothing; n counts rows"
     )
 
 
@@ -807,10 +816,10 @@ def _tails_rule(view: View, bounds: Bounds) -> str:
     return (
         f"primary test: in a weight matrix the Hill exponent is below that of {_kinds(view)}, and its ratio to the "
         "mean of each falls with step (intervals of change and rank correlation below zero). p is the largest of these "
-        "tests, times the number of matrices (Bonferroni), and is not adjusted for other tests. A matrix fails in two "
-        f"cases: the interval excludes a reduction by {reduction} of the {view.controls} groups' mean, and such a "
-        "reduction would lie outside the central 95 % of these groups; or the interval of the change of the ratio to "
-        f"that mean excludes such a reduction. Supported if p is at most {bounds.alpha:g} for one matrix and no other "
+        "tests, times the number of matrices (Bonferroni), and is not adjusted for the table's other tests. A matrix "
+        f"fails in two cases: the interval excludes a reduction by {reduction} of the {view.controls} groups' mean, "
+        "and such a reduction would lie outside the central 95 % of these groups; or the interval of the change of the "
+        f"ratio to that mean excludes such a reduction. Supported if p is at most {bounds.alpha:g} for one matrix and no other "
         f"fails. Contradicted if every matrix fails{_match_rule(view, bounds)}; n counts neurons"
     )
 
@@ -841,14 +850,14 @@ def _tails_evidence(decision: Decision, view: View) -> str:
 def _growth(matrix: tails.Matrix, view: View) -> str:
     growth = matrix.growth.get(view.controls)
     if growth is None:
-        return "its change during training is not known, which takes at least four checkpoints"
+        return "its change during training is not known, because this requires four checkpoints"
     return f"the ratio of the two changed by {with_interval(growth.change)} over {growth.n} checkpoints"
 
 
 def _growths(matrix: tails.Matrix) -> str:
     """How the ratio to each kind of controls changes during training."""
     if not matrix.growth:
-        return "; its change during training is not known, which takes at least four checkpoints"
+        return "; its change during training is not known, because this requires four checkpoints"
     return "".join(
         f"; the ratio to {_control_groups(kind)} changed by {with_interval(growth.change)} over {growth.n} "
         f"checkpoints, rank correlation with step {with_interval(growth.trend)}, p = {growth.p_value:.2g}"
@@ -1334,14 +1343,14 @@ WORDING: dict[str, Wording] = {
     "C8": Wording(
         "Some neurons matter more for rare targets than for common ones",
         _selectivity_statistic,
-        _selectivity_rule,
+        _with_holm(_selectivity_rule),
         _selectivity_finding,
         _selectivity_evidence,
     ),
     "C3": Wording(
         "The top neurons act together: reduced effective dimension",
         _dimension_statistic,
-        _dimension_rule,
+        _with_holm(_dimension_rule),
         _dimension_finding,
         _dimension_evidence,
         "relative difference in effective dimension from the control groups",
@@ -1350,7 +1359,7 @@ WORDING: dict[str, Wording] = {
     "C4": Wording(
         "The top neurons form no discrete clusters",
         _clusters_statistic,
-        _clusters_rule,
+        _with_holm(_clusters_rule),
         _clusters_finding,
         _clusters_evidence,
         "separation of communities minus that of rotated neurons",
@@ -1373,7 +1382,7 @@ WORDING: dict[str, Wording] = {
     "C7": Wording(
         "The top neurons' weights have heavier-tailed spectra, increasingly so",
         _tails_statistic,
-        _tails_rule,
+        _with_holm(_tails_rule),
         _tails_finding,
         _tails_evidence,
         without_power=NEGATIVE_BY_INTERVAL,
