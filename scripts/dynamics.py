@@ -1,4 +1,4 @@
-"""Trend of every measure over training, first plateau, turnover, and joint effects beyond those of the untrained model."""
+"""Trend of every measure over training, first plateau, turnover, and joint effects beyond the untrained model."""
 
 from pathlib import Path
 

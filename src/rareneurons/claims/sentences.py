@@ -610,8 +610,8 @@ def _clusters_rule(view: View, bounds: Bounds) -> str:
         f"components. Contradicted (there are clusters) if p is at most {bounds.alpha:g} and the interval of the "
         f"difference from the rotated neurons' mean lies above {margin}. Supported (there are no clusters) if p is "
         f"above {bounds.alpha:g}, the interval lies below {margin}, and the test finds at least "
-        f"{percent(bounds.power)} of planted divisions. Neurons of one block of a planted division correlate as much as "
-        "those of the group's own communities, and at least by 0.05. p is that of this one test; other measures and "
+        f"{percent(bounds.power)} of planted divisions. Neurons of one block of a planted division correlate as much "
+        "as those of the group's own communities, and at least by 0.05. p is that of this one test; other measures and "
         "control groups are shown and decide nothing; n counts rows"
     )
 
@@ -819,8 +819,8 @@ def _tails_rule(view: View, bounds: Bounds) -> str:
         "tests, times the number of matrices (Bonferroni), and is not adjusted for the table's other tests. A matrix "
         f"fails in two cases: the interval excludes a reduction by {reduction} of the {view.controls} groups' mean, "
         "and such a reduction would lie outside the central 95 % of these groups; or the interval of the change of the "
-        f"ratio to that mean excludes such a reduction. Supported if p is at most {bounds.alpha:g} for one matrix and no other "
-        f"fails. Contradicted if every matrix fails{_match_rule(view, bounds)}; n counts neurons"
+        f"ratio to that mean excludes such a reduction. Supported if p is at most {bounds.alpha:g} for one matrix and "
+        f"no other fails. Contradicted if every matrix fails{_match_rule(view, bounds)}; n counts neurons"
     )
 
 
