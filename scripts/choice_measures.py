@@ -1,4 +1,4 @@
-"""What the verdicts read of a checkpoint, measured again under each of the authors' choices."""
+"""The measures that verdicts use, computed again for a checkpoint under each of the authors' choices."""
 
 import pandas as pd
 from safetensors.numpy import load_file

@@ -1,4 +1,4 @@
-"""Trend of every measure over training, the first plateau, turnover, and joint effects beyond the untrained model's."""
+"""Trend of every measure over training, first plateau, turnover, and joint effects beyond the untrained model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the verdicts read of a model's last checkpoint, measured again under choices that ought not to matter."""
+"""The measures that verdicts use, computed again at a last checkpoint under choices that ought not to matter."""
 
 import pandas as pd
 import torch

@@ -1,4 +1,4 @@
-"""The numbers known of the paper, each beside the run's nearest one."""
+"""The known numbers of the paper, each with the most similar number of the run."""
 
 from pathlib import Path
 

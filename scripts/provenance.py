@@ -1,4 +1,4 @@
-"""One table of what every number of the run came from."""
+"""One table with the origin of every number of the run."""
 
 import json
 from pathlib import Path

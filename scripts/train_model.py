@@ -1,4 +1,4 @@
-"""Train a model and save its checkpoints as transformers folders; if this is interrupted, the next start goes on."""
+"""Train a model and save its checkpoints as transformers folders; if this is interrupted, the next start resumes it."""
 
 import hashlib
 import json

@@ -1,13 +1,13 @@
-"""How single MLP neurons influence the prediction of rare tokens, measured with controls that can say no.
+"""How single MLP neurons influence the prediction of rare tokens, measured with controls that can reject a claim.
 
 The modules, in the order data flows: ``models``, ``corpus``, ``rows``, ``trace``, ``influence``, ``regimes``,
 ``known_types``, ``groups``; then the independent measures of a group (``coordination``, ``organization``,
 ``attention``, ``spectra``, ``neuron_types``) and ``examples`` of single neurons; then ``dynamics``, ``claims``,
 ``comparison``, ``figures``, ``report``.
-``stats``, ``tables``, ``evidence`` and ``errors`` serve them all. ``planning`` is what the workflow plans with, and
-``conventions`` what both agree on. Only ``planning`` knows rules or Snakemake. Nothing here knows global state.
+All of them use ``stats``, ``tables``, ``evidence`` and ``errors``. The workflow uses ``planning`` for its plan, and
+``conventions`` has what both must agree on. Only ``planning`` knows rules or Snakemake. There is no global state.
 
-In a notebook, the functions of ``PUBLIC`` are all that is needed (``inspection``, docs/python.md). They are imported
+In a notebook, only the functions of ``PUBLIC`` are needed (``inspection``, docs/python.md). They are imported
 when they are first used, so that planning a run needs no package that computes. Only ``inspection`` shows progress, and
 only ``command_line`` prints.
 """

@@ -1,7 +1,7 @@
 """Batches of blocks that a model reads together, with hardly any work on padding.
 
 Attention is causal, so tokens after a block's last row change nothing at its rows. Blocks are cut there and sorted by
-what is left of them. The longest come first: a batch that does not fit the memory fails at once, and the time that a
+their remaining length. The longest come first: a batch that does not fit the memory fails at once, and the time that a
 progress bar predicts is too long rather than too short.
 """
 

@@ -1,6 +1,6 @@
 """Packages whose name is also that of a public function: ``rareneurons.influence`` holds modules and can be called.
 
-Standard library alone: every package that uses this is imported by jobs that need nothing else of it.
+It uses only the standard library, because jobs import the packages that use it and may need nothing else of them.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """What a configuration and the library must agree on: steps, layers, names with a meaning, the first position.
 
-Standard library alone, so that the plan of a run needs no package that computes.
+It uses only the standard library, so that the plan of a run needs no package that computes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -364,7 +364,7 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
         texts: documents in any order, possibly repeated.
         min_characters: shorter documents are dropped.
         evaluation_share: expected share of documents in the ``evaluation`` partition, in (0, 1]; models trained by
-            the workflow never see those. 1 where nothing is trained.
+            the workflow never see those. Use 1 if no model is trained.
 
     Raises:
         CorpusError: nothing is left, or no document is left for training though some should be.
@@ -387,7 +387,7 @@ def build_corpus(texts: Iterable[str], min_characters: int, evaluation_share: fl
     if evaluation_share < 1 and "train" not in partitions:
         raise CorpusError(
             f"corpora[].evaluation_share: {evaluation_share} of {len(kept)} documents sets all of them aside for "
-            "evaluation; lower it, give more text, or use 1 where nothing is trained"
+            "evaluation; lower it, give more text, or use 1 if no model is trained"
         )
     documents = pd.DataFrame({"document": np.arange(len(kept)), "text": kept, "partition": partitions})
     return Corpus(documents, hashlib.sha256("".join(digests).encode()).hexdigest())

@@ -4,7 +4,7 @@ LEAVE_OUT = "Fetch or save the checkpoint again, or leave it out: models[].leave
 
 
 class RareNeuronsError(Exception):
-    """Base class of the errors below. Users see the message alone, without a traceback."""
+    """Base class of the errors below. Users see only the message, without a traceback."""
 
 
 class ConfigurationError(RareNeuronsError):

@@ -1,4 +1,4 @@
-"""What a checkpoint's groups are measured on, and what a measure returns."""
+"""The data on which a checkpoint's groups are measured, and what a measure returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -40,8 +40,8 @@ class ControlledGroup:
     ``members`` (n,): its neuron indices; ``controls``: kind -> neuron indices of each control group, (m, n). A group
     that is too small to be measured has no controls: (0, n). ``redrawn``: neuron indices of the group that would have
     been chosen in each bootstrap draw of discovery documents; empty where no documents were drawn. ``permuted``: groups
-    (m, n) that are drawn like the matched ones, but from the group's own neurons too. If the group was chosen for what
-    it is matched on alone, it is one of these draws; p-values against matched groups come from them.
+    (m, n) that are drawn like the matched ones, but from the group's own neurons too. If the group was chosen
+    only for the matched quantities, it is one of these draws; p-values against matched groups come from them.
     """
 
     members: np.ndarray
@@ -171,13 +171,13 @@ def random_controls(candidates: np.ndarray, size: int, n_controls: int, rng: np.
 def shuffled_controls(
     groups: Mapping[str, np.ndarray], shuffles: LabelShuffles, left_out: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """The groups that exchanged labels choose by each measured group's own rule, as many neurons as it has.
+    """The groups chosen with shuffled labels by each measured group's own rule, as many neurons as it has.
 
     They may hold neurons of the group itself: those matter under any labels.
 
     Args:
         groups: name -> neurons; the measured ones are those in ``MEASURED`` and ``WITHOUT_TYPES``.
-        shuffles: influence under exchanged labels.
+        shuffles: influence under shuffled labels.
         left_out: neurons that may not be chosen.
 
     Returns:
@@ -271,7 +271,7 @@ def without_types(
 
     Args:
         influence: mean and mean abs dL on discovery rows, (N,) each, nats.
-        shuffles: the neurons' excess, and their influence under exchanged labels.
+        shuffles: the neurons' excess, and their influence under shuffled labels.
         of_types: the neurons that are left out.
         groups: the groups of all neurons.
         controls: their controls.
@@ -325,9 +325,9 @@ def _resembling(
 def named_groups(
     groups: Mapping[str, np.ndarray], features: NeuronFeatures, n_controls: int, rng: np.random.Generator
 ) -> dict[str, ControlledGroup]:
-    """Sets of neurons that somebody else has named, each with random and matched controls.
+    """Sets of neurons that a user has named, each with random and matched controls.
 
-    No rule chose them, so there are no groups that shuffled labels choose. The controls of a set hold none of its
+    No rule chose them, so there are no groups chosen with shuffled labels. The controls of a set hold none of its
     neurons. A set of fewer than ``SMALLEST_GROUP`` neurons has none.
 
     Args:
@@ -425,7 +425,7 @@ def tracked_backwards(groups: Mapping[str, Value]) -> dict[str, Value]:
 def redrawn_groups(
     members: Mapping[str, np.ndarray], discovery: tuple[InfluenceSums, InfluenceSums], weights: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
-    """The neurons that a measured group would hold if other discovery documents had been drawn.
+    """The neurons that a measured group would contain if other discovery documents had been drawn.
 
     A draw's group is chosen by the group's own rule and has its size. It is shorter only where the draw leaves fewer
     neurons of the sign.
@@ -453,9 +453,9 @@ def with_redrawn(
 
 
 def chosen_by_shuffled_labels(condition: str, groups: ControlledGroups) -> list[tuple[str, str, Estimate]]:
-    """How much of each group exchanged labels choose as well: is the choice about the labels at all?
+    """How much of each group is also chosen with shuffled labels: does the choice depend on the labels at all?
 
-    ``chosen_again``: share of the group's neurons that are in a group of exchanged labels, averaged over these; the
+    ``chosen_again``: share of the group's neurons that are in a group of shuffled labels, averaged over these; the
     interval is their central 95 %, ``n`` their number.
 
     Args:
@@ -486,9 +486,9 @@ def match_quality(
 def likeness(condition: str, groups: ControlledGroups, features: NeuronFeatures) -> list[tuple[str, str, Estimate]]:
     """How alike each measured group and its controls are, feature by feature.
 
-    ``standardised_difference`` of a ``part`` (the feature) against a kind of controls: mean over the group less mean
-    over a control group, in standard deviations of the layer, averaged over the control groups (Stuart 2010: below 0.1
-    is close, above 0.25 is not). The interval is the central 95 % of the control groups; ``n`` is their number.
+    ``standardised_difference`` of a ``part`` (the feature) against a kind of controls: mean over the group minus
+    mean over a control group, in standard deviations of the layer, averaged over the control groups (Stuart 2010: below
+    0.1 is close, above 0.25 is not). The interval is the central 95 % of the control groups; ``n`` is their number.
 
     Args:
         condition: what neurons were chosen on.
@@ -566,8 +566,8 @@ def groups_of_influence(
         features: of all neurons of the layer.
         n_controls: number of control groups of each kind.
         rng: draws the controls.
-        shuffles: the neurons' excess over the other condition, and their influence under exchanged labels. Without them
-            there are no selective neurons, and no controls of exchanged labels.
+        shuffles: the neurons' excess over the other condition, and their influence under shuffled labels. Without them
+            there are no selective neurons, and no controls of shuffled labels.
         of_types: neurons of known types (``known_types``). Without them, or without ``shuffles``, there are no groups
             ``WITHOUT_TYPES``.
 

@@ -77,8 +77,8 @@ def document_blocks(n_documents: int) -> np.ndarray:
 class Jackknife:
     """How much a number depends on each block of documents.
 
-    ``influence`` (K,): mean of the number over left-out blocks, less the number without the block. The number without a
-    block on which it does not exist counts as the mean.
+    ``influence`` (K,): mean of the number over left-out blocks, minus the number without the block. The number without
+    a block on which it does not exist counts as the mean.
     """
 
     influence: np.ndarray

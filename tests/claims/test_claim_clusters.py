@@ -46,15 +46,19 @@ def test_clusters_row_says_excess_interval_null_controls_and_power():
     for part in (
         "separation 0.36, mean of 199 rotations 0.28",
         "a common factor with 40 % of the variance is taken out",
-        "finds 90 % of planted divisions with r = 0.3",
+        "finds 90 % of planted divisions with a correlation of 0.3 within blocks",
         "mean of 99 matched groups 0.25, p = 0.2",
     ):
         assert part in row["evidence"]
     assert "above 0.05" in row["rule"]
     assert "no common factor is taken out" in clusters_row(factor=0.0)["evidence"]
     assert "less separate" in clusters_row(value=0.2)["sentence"]
-    assert clusters_row()["sentence"].endswith("and the test would find 90 % of planted blocks (r = 0.3).")
-    assert clusters_row(power=0.3)["sentence"].endswith("would find only 30 % of planted blocks (r = 0.3).")
+    assert clusters_row()["sentence"].endswith(
+        "and the test would find 90 % of planted divisions (correlation 0.3 within blocks)."
+    )
+    assert clusters_row(power=0.3)["sentence"].endswith(
+        "would find only 30 % of planted divisions (correlation 0.3 within blocks)."
+    )
 
 
 def test_clusters_without_a_plateau_are_those_of_the_top_neurons_and_unmeasured_ones_undecided():
@@ -68,17 +72,18 @@ def test_clusters_without_a_plateau_are_those_of_the_top_neurons_and_unmeasured_
 
 
 def test_need_of_clusters():
-    found = "until the test finds 80 % of planted divisions with r = 0.3 within blocks (50 % here)"
+    found = "until the test finds 80 % of planted divisions with a correlation of 0.3 within blocks (50 % here)"
     few_rows = clusters_row(power=0.5, null=(0.28, 0.276, 0.284))["need"]
     assert few_rows == f"to support it, more documents (more than the 500 held-out rows here), {found}"
     few_neurons = clusters_row(power=0.5)["need"]
     assert few_neurons.startswith(
-        f"to support it, a larger group of neurons, {found}: rotations of so few neurons scatter by 0.026,"
+        f"to support it, a larger group of neurons, {found}; more documents would not help, since the standard "
+        "deviation between rotations of so few neurons is 0.026,"
     )
     spans = clusters_row(gap=(-0.02, 0.06), value=0.3)["need"]
     assert "times as many held-out documents" in spans
     faint = clusters_row(gap=(0.01, 0.04), p=0.01)["need"]
-    assert "so faint (+0.02) that they are neither none nor clusters that matter (threshold +0.05)" in faint
+    assert "they are too faint to count as clusters (+0.02, threshold +0.05)" in faint
     by_chance = clusters_row(value=0.36, gap=(0.07, 0.09), p=0.2)["need"]
     assert by_chance.startswith("to contradict it, a group of")
     assert "ten bootstrap draws" in clusters_row(gap=(np.nan, np.nan), p=0.01)["need"]

@@ -80,8 +80,8 @@ def test_p_is_the_largest_of_all_and_the_value_that_of_the_weaker_test():
         "these neurons co-activate and avoid others: the negative correlation with the other neurons" in row["sentence"]
     )
     assert p1a(apart={"shuffled": {"p": 0.06}})["verdict"] == "undecided"
-    assert "are alike (p = 0.06 against them)" in p1a(apart={"shuffled": {"p": 0.06}})["need"]
-    assert "so do the top neurons of shuffled labels" in p1a(apart={"shuffled": {"p": 0.06}})["sentence"]
+    assert "are alike (p = 0.06 compared with them)" in p1a(apart={"shuffled": {"p": 0.06}})["need"]
+    assert "but so do neurons chosen with shuffled labels" in p1a(apart={"shuffled": {"p": 0.06}})["sentence"]
 
 
 def test_a_small_excess_of_one_of_the_two_contradicts_if_it_would_have_been_found():
@@ -96,10 +96,10 @@ def test_a_small_excess_of_one_of_the_two_contradicts_if_it_would_have_been_foun
 
 def test_controls_that_do_not_match_and_an_open_premise_decide_nothing():
     assert p1a(worst=0.4)["verdict"] == "undecided"
-    assert "no controls to compare with" in p1a(worst=0.4)["sentence"]
+    assert "no suitable control groups" in p1a(worst=0.4)["sentence"]
     row = p1a(matched=(0.0, 0.02))
     assert row["verdict"] == "undecided"
-    assert "open (C8)" in row["sentence"]
+    assert "C8 does not decide whether these matter more" in row["sentence"]
 
 
 def test_a_group_without_numbers_says_so():

@@ -90,10 +90,10 @@ def test_no_rise_no_speed():
     row = c6(rising(WIDE, height=0.002), noise=0.001)
     assert row["verdict"] == "undecided"
     assert np.isnan(row["value"])
-    assert "so no change by 0.01 or more emerged whose speed could be judged" in row["sentence"]
+    assert "so there is no change of 0.01 or more whose speed could be judged" in row["sentence"]
     assert row["need"] == "a model or a longer training run in which the measure changes by more than 0.01"
     row = c6(rising(WIDE, height=0.015), noise=0.01)
-    assert "this may be more or less than the 0.01 that would matter" in row["sentence"]
+    assert "which may be more or less than the 0.01 that would matter" in row["sentence"]
     assert row["need"].endswith("times as many held-out documents")
 
 
@@ -111,7 +111,7 @@ def test_row_says_change_width_centre_and_what_decides_nothing():
     assert "gradually: the middle half of this change takes 2.1 (95 % interval 2 to 2.3) in ln step" in row["sentence"]
     assert "a factor of 8.6 in steps, around step 979 (95 % interval 898 to 1059)" in row["sentence"]
     assert "dimension" not in row["sentence"]
-    assert "beside it, deciding nothing, the effective dimension of " + who in row["evidence"]
+    assert "without a part in the decision: the effective dimension of " + who in row["evidence"]
     assert "abruptly" in row["evidence"]
     assert "supported (gradual) if the interval of the width lies above 0.69" in row["rule"].lower()
 
@@ -159,13 +159,13 @@ def test_five_checkpoints_are_too_few_and_a_measure_without_rows_is_named():
     few = DEFAULT[:5]
     row = c6(rising(WIDE, 64, few), steps=few)
     assert row["verdict"] == "undecided"
-    assert "is not known at 6 checkpoints" in row["sentence"]
+    assert "is not known at the 6 checkpoints or more that the fit requires" in row["sentence"]
     assert row["need"] == "6 checkpoints with a known step (5 here)"
     row = decide(tables_with(NOTHING), VIEW, BOUNDS, C6).iloc[0]
     assert row["need"] == "a group that can be measured; here: there is no row of this group in tables/joint.csv"
 
 
-@pytest.mark.parametrize(("first", "said"), [(64, "passes first at step 64"), (np.nan, "passes at no checkpoint")])
+@pytest.mark.parametrize(("first", "said"), [(64, "finds a plateau first at step 64"), (np.nan, "at no checkpoint")])
 def test_course_row_says_where_the_plateau_test_passes_first(first, said):
     tables = tables_for(["a"])
     tables["dynamics"] = frame("a", 256, "rare", "boost", "plateau", "test", first, quantity="first_step")

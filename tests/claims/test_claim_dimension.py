@@ -35,17 +35,17 @@ def test_dimension_row_is_a_share_of_the_matched_mean_and_says_its_numbers():
     assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((-0.07 / 0.56, -0.1 / 0.56, -0.04 / 0.56))
     assert (row["p_value"], row["bound"], row["n"]) == (0.02, -0.125, 100)
     assert row["sentence"] == (
-        "Supported for a at step16: the dimension of the activity of the 20 plateau neurons is 12.5 % below that of "
-        "matched groups (95 % interval -17.9 % to -7.1 %; 100 rows; p = 0.02) and 12.5 % below that of groups that "
-        "shuffled labels choose (p = 0.01)."
+        "Supported for a at step16: the effective dimension of the activity of the 20 plateau neurons is 12.5 % below "
+        "that of matched groups (95 % interval -17.9 % to -7.1 %; 100 rows; p = 0.02) and 12.5 % below that of groups "
+        "chosen with shuffled labels (p = 0.01)."
     )
     for said in (
         "0.49, mean of 200 matched groups 0.56 (95 % of them: 0.53 to 0.59)",
-        "mean of 200 groups that shuffled labels choose 0.56",
+        "mean of 200 groups chosen with shuffled labels 0.56",
         "matched groups differ from these neurons by -0.2 standard deviations in ln variance of activations",
     ):
         assert said in row["evidence"]
-    assert "by the larger p of the two, which is not adjusted" in row["rule"]
+    assert "The test uses the larger p of the two, which is not adjusted" in row["rule"]
     assert "threshold for a relevant reduction: 12.5 %" in decided(q=0.3)["sentence"]
     assert "16.1 % above that of matched groups" in decided(value=0.65, gap=(0.05, 0.13))["sentence"]
     assert "2 neurons, at least 3 are needed" in decided(value=np.nan, q=np.nan)["need"]
@@ -57,8 +57,8 @@ def test_what_shuffled_labels_choose_too_is_reported_as_theirs_and_never_support
         row = decided(q=0.005, shuffled=shuffled)
         assert row["verdict"] == "undecided"
         assert row["p_value"] == shuffled["q"]
-        assert "these neurons are coordinated, and so are the top neurons of shuffled labels" in row["sentence"]
-        assert row["need"].startswith("neurons that matter for rare targets alone")
+        assert "these neurons are coordinated, but so are neurons chosen with shuffled labels" in row["sentence"]
+        assert row["need"].startswith("neurons that are specific to rare targets")
     only_shuffled = decided(q=0.3, gap=(-0.12, 0.01), shuffled={"q": 0.005})
     assert (only_shuffled["verdict"], only_shuffled["p_value"]) == ("undecided", 0.3)
     assert "coordinated" not in only_shuffled["sentence"]
@@ -73,7 +73,7 @@ def test_controls_that_do_not_match_decide_nothing(worst):
         row = row_of("C3", tables, VIEW, BOUNDS)
         assert row["verdict"] == "undecided"
         said = f"matched groups differ from these neurons by {-worst:+g} standard deviations in ln variance"
-        assert f"there are no controls to compare with, because {said}" in row["sentence"]
+        assert f"there are no suitable control groups, because {said}" in row["sentence"]
         assert said in row["need"]
     missing = tables | {"group_match": match_table(["a"], 0.1, groups=("top_33",))}
     row = row_of("C3", missing, VIEW, BOUNDS)

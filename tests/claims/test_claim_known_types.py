@@ -121,10 +121,8 @@ def test_rules_of_c8_and_c3_are_applied_to_neurons_of_no_known_type():
     assert c8s["rule"].startswith("token-frequency or entropy neurons")
     open_premise = row_of("C3s", without_types(selective=(0.0, 0.02)))
     assert open_premise["verdict"] == "undecided"
-    assert (
-        "(C8s): the dimension of the activity of the 33 most influential neurons of no known type"
-        in (open_premise["sentence"])
-    )
+    said = "the effective dimension of the activity of the 33 most influential neurons of no known type"
+    assert f"C8s does not decide whether these matter more for rare targets: {said}" in open_premise["sentence"]
     assert "(see C8s)" in open_premise["need"]
 
 

@@ -60,7 +60,7 @@ def test_c2_rests_on_the_difference_and_its_premise(plateau, difference, reading
     assert row["power"] == 0.7
     assert "primary test: the paired difference rare - common" in row["rule"]
     if not any(plateau):
-        assert "no plateau is found on rare rows that common rows could lack" in row["sentence"]
+        assert "a plateau is found neither on rare rows nor on common rows" in row["sentence"]
         assert "a plateau on rare rows" in row["need"]
 
 
@@ -79,13 +79,12 @@ def test_plateau_rows_say_rule_adjusted_p_and_power():
     assert row["p_value"] == pytest.approx(1), "0.2 over two readings and five checkpoints: 5 % against the test's 1 %"
     assert "no plateau can be distinguished from chance" in row["sentence"]
     assert row["sentence"].endswith(
-        "but the test would find only 30 % of planted plateaus, and a negative result counts only if that is at least "
-        "80 %."
+        "but the test would find only 30 % of planted plateaus, and a negative result requires at least 80 %."
     )
     assert row["power"] == 0.3
     assert "at most 0.5 of the power law's" in row["rule"]
     assert "a factor of at least 1.5" in row["rule"]
-    assert "two readings and over the 5 checkpoints that regimes.alpha allows for (Bonferroni)" in row["rule"]
+    assert "p is adjusted for both and for the 5 checkpoints that regimes.alpha allows for (Bonferroni)" in row["rule"]
     assert "there is no plateau" in c1(0.9)["sentence"]
     found = decide(tables_for(["a"], plateau=(1, 0)), VIEW, BOUNDS).set_index("claim").loc["C1"]
     assert found["p_value"] == pytest.approx(2 * 5 * 0.0015)

@@ -40,20 +40,20 @@ def test_routing_row_says_its_numbers():
     assert row["sentence"] == (
         "Contradicted for a at step16: 2 of 12 ablated attention heads route rare rows to the 20 plateau neurons: the "
         "largest share of a head's effect on them that is routing is 80 %, beyond what common rows, matched groups and "
-        "the other heads explain (95 % interval from 60 %; no ablated head above 95 %; 300 rows; threshold for "
-        "dedicated routing: 50 %)."
+        "the other heads explain (95 % interval from 60 %; upper bound over all ablated heads 95 %; 300 rows; "
+        "threshold for dedicated routing: 50 %)."
     )
     for said in (
         "12 of 30 attention heads were ablated",
         "more on rare rows than on common rows: 3; heads that route: 2, p = 0.004",
-        "would be found with a chance of 90 %",
-        "among 10 heads drawn from those that the screen did not name, 0 % route",
+        "power to find routing that doubles a head's effect 90 %",
+        "of 10 heads drawn at random from those that the screening did not name, 0 % route",
         "at most 26 % of the heads that were not ablated do",
         "0.25 (0.2 on",
         "60 %",
     ):
         assert said in row["evidence"]
-    assert "the screen" not in routing_row(missed=None)["evidence"]
+    assert "the screening" not in routing_row(missed=None)["evidence"]
     assert "no attention head routes" in routing_row()["sentence"]
     assert "an attention head may route" in routing_row(high=0.6)["sentence"]
     assert "no plateau is declared" in routing_row(plateau=(0, 0), group="top_33")["evidence"]

@@ -128,5 +128,5 @@ def test_the_sentence_says_what_exceeds_what_by_how_much():
     found = decided(top={"matched": (0.1, 0.02)}, selective={"matched": (0.1, 0.02), "shuffled": (0.07, 0.02)})
     text = claim_texts("C8", "a", "step16", found, VIEW, BOUNDS)
     assert "the 33 most rare-selective neurons costs rare targets" in text["sentence"]
-    assert "+0.07 beyond neurons that exchanged labels choose" in text["sentence"]
+    assert "+0.07 beyond neurons chosen with shuffled labels" in text["sentence"]
     assert "the 33 most influential neurons: " in text["evidence"]

@@ -79,7 +79,7 @@ def test_tails_that_shuffled_labels_choose_too_are_reported_as_theirs():
     for row in (level, growth):
         assert row["verdict"] == "undecided"
         assert row["p_value"] > 0.05
-        assert "so are those of the top neurons of shuffled labels" in row["sentence"]
+        assert "but so are those of neurons chosen with shuffled labels" in row["sentence"]
 
 
 def test_controls_that_do_not_match_decide_nothing_about_tails():
@@ -105,7 +105,7 @@ def test_p_of_the_trend_is_shared_by_the_matrices():
 
 def test_matrices_that_disagree_are_undecided_and_say_so():
     found = c7({"w_out": NONE, "w_in": {}}, {"w_out": FALLING, "w_in": FALLING})
-    assert "one supports the claim and one contradicts it" in found["need"]
+    assert "one matrix supports the claim and one contradicts it" in found["need"]
 
 
 def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
@@ -117,7 +117,7 @@ def test_tail_row_says_exponents_interval_p_trend_and_whose_weights():
     assert row["sentence"].startswith(
         "Supported for a at step16: the Hill exponent of the w_out weights of the 33 most influential neurons is 30 % "
         "below that of matched groups, which is a heavier tail (95 % interval -40 % to -20 %; p = 0.01) and 30 % below "
-        "that of groups that shuffled labels choose (p = 0.01), and the ratio of the two changed by -0.3"
+        "that of groups chosen with shuffled labels (p = 0.01), and the ratio of the two changed by -0.3"
     )
     for part in ("exponent 0.7, mean of 200 matched groups 1 ", "0.8 to 1.3", "p = 0.01", "rank correlation"):
         assert part in row["evidence"]

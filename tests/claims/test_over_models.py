@@ -80,7 +80,7 @@ def test_the_mean_decides_where_single_models_do_not():
     above = over_models(models("uuuuu", [0.3, 0.31, 0.29, 0.3, 0.3], half=0.1), 0.1)
     assert above.verdict == "contradicted"
     assert (above.bound, above.n) == (0.1, 5)
-    for said in ("on average", "models differ from one another by"):
+    for said in ("on average", "between models"):
         assert said in texts(above)["sentence"]
     assert "I squared" in texts(above)["evidence"]
 
@@ -97,14 +97,17 @@ def test_models_whose_premise_is_not_met_have_no_part_in_the_mean():
         premise = Premise(answer, "supported", table[model])
         table[model] = replace(table[model], premise=premise)
     assert over_models(table, 0.1).n == 2
-    assert "2 without an interval or a premise left out of the mean" in texts(over_models(table, 0.1))["evidence"]
+    assert (
+        "2 left out of the mean, without an interval or without a fulfilled premise"
+        in texts(over_models(table, 0.1))["evidence"]
+    )
 
 
 def test_models_without_an_interval_are_left_out_of_the_mean_and_named():
     table = models("yyu", [0.0, 0.01, np.nan])
     found = over_models(table, 0.1)
     assert found.n == 2
-    assert "1 without an interval or a premise left out of the mean" in texts(found)["evidence"]
+    assert "1 left out of the mean, without an interval or without a fulfilled premise" in texts(found)["evidence"]
     table["m1"] = replace(table["m1"], number=Interval(0.01, 0.01, 0.01))  # no width
     counted = over_models(table, 0.1)
     assert counted.statistic.quantity == SHARE_OF_MODELS
@@ -185,7 +188,7 @@ def test_seeds_are_summed_up_first_and_a_kind_counts_once():
     assert "supported in 2 of 3 kinds of models, contradicted in 0, undecided in 1;" in said["sentence"]
     assert "(95 % interval for kinds of models like these" in said["sentence"]
     assert said["rule"].endswith(
-        "models that differ in their seed alone are one kind, with the verdict and number over its seeds"
+        "models that differ only in their seed are one kind, with the verdict and number over its seeds"
     )
     said = claim_texts("C4", "70m", "", found["70m"], VIEW, BOUNDS)
     assert said["sentence"].startswith("Supported over the 3 seeds of 70m: supported in 0 of 3 seeds")

@@ -37,9 +37,9 @@ def test_every_verdict_on_a_planted_model_is_right(claims, model):
 @pytest.mark.calibration
 def test_without_selective_neurons_claims_about_them_say_what_they_lack(claims):
     found = claims["with-none"].loc[ABOUT_TOP]
-    assert found["need"].str.startswith("a model or checkpoint that has neurons").all()
-    assert found.loc[["C4", "C5"], "evidence"].str.contains("by its rule: contradicted", regex=False).all()
-    assert not found["evidence"].str.contains("by its rule: supported", regex=False).any()
+    assert found["need"].str.startswith("a model or checkpoint with neurons").all()
+    assert found.loc[["C4", "C5"], "evidence"].str.contains("with the result contradicted", regex=False).all()
+    assert not found["evidence"].str.contains("with the result supported", regex=False).any()
 
 
 @pytest.mark.calibration

@@ -45,18 +45,18 @@ def test_where_none_are_found_with_power_no_claim_about_them_is_decided():
     found = verdicts(NONE, NONE)
     assert found.loc["C8", "verdict"] == "contradicted"
     assert (found.loc[ABOUT_TOP, "verdict"] == "undecided").all()
-    assert found.loc["C3", "sentence"].startswith("Undecided for a at step16: there are no neurons for the claim")
-    assert "by its rule: supported" in found.loc["C3", "evidence"]
+    assert found.loc["C3", "sentence"].startswith("Undecided for a at step16: no neurons were found that matter more")
+    assert "with the result supported" in found.loc["C3", "evidence"]
     assert found.loc["C3", "value"] == pytest.approx(-0.125), "the number of the paper's neurons is given"
-    assert found.loc["C3", "need"].startswith("a model or checkpoint that has neurons")
+    assert found.loc["C3", "need"].startswith("a model or checkpoint with neurons")
 
 
 def test_where_c8_is_open_a_claim_can_fail_for_the_papers_neurons_but_not_hold():
     found = verdicts(VAGUE, VAGUE)
     assert found.loc["C8", "verdict"] == "undecided"
     assert found.loc["C3", "verdict"] == "undecided"
-    assert "it holds for the paper's neurons, but" in found.loc["C3", "sentence"]
-    assert found.loc["C3", "need"] == "a decision that there are neurons that matter more for rare targets (see C8)"
+    assert "the claim holds for the paper's neurons, but" in found.loc["C3", "sentence"]
+    assert found.loc["C3", "need"] == "evidence that some neurons matter more for rare targets (see C8)"
     tables = tables_for(["a"]) | {"joint": selectivity_table(["a"], TOP, **VAGUE)}
     tables["coordination"] = dimension_table(TOP, "a", 16, value=0.57, gap=(-0.01, 0.03), q=0.9)
     assert decide(tables, VIEW, BOUNDS).set_index("claim").loc["C3", "verdict"] == "contradicted"

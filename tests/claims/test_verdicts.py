@@ -8,7 +8,7 @@ import pytest
 from claim_tables import BOUNDS, VIEW, audit_table, tables_for
 
 from rareneurons.claims import CLAIMS, TITLES, claims_markdown, decide, verdicts
-from rareneurons.claims.sentences import WORDING
+from rareneurons.claims.sentences import HOLM, WORDING
 from rareneurons.conventions import ALL_MODELS
 from rareneurons.tables import CLAIM_COLUMNS
 
@@ -35,6 +35,11 @@ def test_seeds_of_a_kind_of_model_have_a_row_together():
     over = claims[claims["model"] == ALL_MODELS].set_index("claim")
     assert (over.loc[["C1", "C5"], "n"] == 2).all(), "kinds, not models"
     assert "over the 2 seeds of a: " in claims_markdown(claims)
+
+
+def test_rules_name_the_adjustment_exactly_where_a_verdict_rests_on_an_adjusted_p():
+    said = {claim: HOLM in wording.rule(VIEW, BOUNDS) for claim, wording in WORDING.items()}
+    assert said == {claim.name: bool(claim.rests_on_p) and not claim.secondary for claim in CLAIMS}
 
 
 def test_undecided_rows_alone_say_what_would_decide_them_with_a_number():

@@ -284,12 +284,12 @@ def test_markdown_names_the_run_s_own_first_and_changes_in_bold():
     row |= {"verdict": "supported", "proper_verdict": "undecided", "changed": True, "ci_low": 0.25}
     text = choices.choices_markdown(pd.DataFrame([row, row | {"choice": "all together", "changed": False}]))
     assert text.splitlines() == [
-        "| choice | verdicts it can touch | changed | which |",
+        "| choice | verdicts it can change | changed | which |",
         "|---|---|---|---|",
         "| fixed cuts | 1 | 1 | C3 a: undecided to supported |",
         "| all together | 1 | 0 | – |",
         "",
-        "*none* is this project's own; verdicts in bold differ from it.",
+        "*none* is the result without any of these choices; verdicts in bold differ from it.",
         "",
         "**C3**",
         "",

@@ -142,9 +142,9 @@ def test_runs_that_do_not_fit_are_refused():
     with pytest.raises(RunError, match="found columns claim, model"):
         compare_runs(run(), {"claims": claims(C1="supported").drop(columns="verdict")})
     older = run(coordination=measures([1.0]).drop(columns=["p_value", "unit"]))
-    with pytest.raises(RunError, match="^table coordination: the second run's lacks p_value, unit, .* versions"):
+    with pytest.raises(RunError, match="^table coordination: the second run lacks p_value, unit, .* versions"):
         compare_runs(run(), older)
-    with pytest.raises(RunError, match="^table coordination: the first run's lacks p_value, unit"):
+    with pytest.raises(RunError, match="^table coordination: the first run lacks p_value, unit"):
         compare_runs(older, run())
     double = run(coordination=pd.concat([measures([1.0])] * 2))
     with pytest.raises(RunError, match="table coordination of the second run has two rows for a, step4, 4, rare"):
@@ -183,6 +183,6 @@ def test_command_names_what_is_missing(tmp_path):
     a = written(tmp_path / "a", run())
     gone = compared(a, tmp_path / "gone")
     assert gone.returncode == 2
-    assert gone.stderr == f"error: {tmp_path}/gone: no such folder; expected a run's, results/<run>\n"
+    assert gone.stderr == f"error: {tmp_path}/gone: no such folder; expected the folder of a run, results/<run>\n"
     (a / "claims.csv").unlink()
     assert "claims.csv with the columns" in compared(a, a).stderr

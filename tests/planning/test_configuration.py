@@ -316,7 +316,7 @@ BROKEN = {
     "preset with a side": (
         ("rows", "conditions", 0),
         {"name": "rare", "preset": "bottom_half", "by": "input"},
-        r"rows\.conditions\[0\]\.by: the preset 'bottom_half' says it itself",
+        r"rows\.conditions\[0\]\.by: the preset 'bottom_half' already includes this choice",
     ),
     "unknown preset": (
         ("rows", "conditions", 0, "preset"),

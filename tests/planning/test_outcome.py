@@ -61,7 +61,7 @@ def test_summary_counts_names_and_says_how_to_go_on(tmp_path):
     lines = outcome.summary(failures, 3, 5, "snakemake --cores 2")
     assert lines[0] == "Jobs that failed: 2"
     assert [line.split(":")[0] for line in lines[1:3]] == ["- trace m/step0", "- trace m/step4"]
-    assert lines[3].endswith("made: 3")
+    assert lines[3].endswith("need the results of these: 3")
     assert lines[4].endswith("finishes them first): 5")
     assert lines[5].endswith(": snakemake --cores 2")
 

@@ -49,9 +49,9 @@ def test_claims_over_models_and_needs_are_shown_where_there_are_any():
     page = planted_report(claims=pd.concat([claims, over], ignore_index=True))
     assert cell(page, "C1", 2).startswith("✓ supported")
     assert cell(page, "C3", 2) == ""
-    assert text_of(page).count("To decide it: 4,000 rows") == 1
+    assert text_of(page).count("What would decide it: 4,000 rows") == 1
     assert "all models" in page
-    assert "To decide it" not in text_of(planted_report())
+    assert "What would decide it" not in text_of(planted_report())
 
 
 def test_texts_are_escaped(page):

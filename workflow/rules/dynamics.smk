@@ -1,4 +1,4 @@
-# Tables across models and checkpoints, and every measure against training step.
+# Tables across models and checkpoints, and every measure by training step.
 
 
 rule table:

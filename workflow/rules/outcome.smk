@@ -1,4 +1,4 @@
-# What a run says when it begins, ends or fails, by src/rareneurons/planning/outcome.py; functions only.
+# Messages of a run when it begins, ends or fails, from src/rareneurons/planning/outcome.py; functions only.
 import shlex
 from importlib.metadata import version
 

@@ -113,7 +113,7 @@ def head_sizes(group: GroupEffects, pair: ConditionPair) -> GroupAndHeadEstimate
 
 
 def mean_size(group: GroupEffects, pair: ConditionPair) -> GroupAndHeadEstimates:
-    """``head_effect`` as a mean over all heads, against each kind of controls."""
+    """``head_effect`` as a mean over all heads, compared with each kind of controls."""
     found = GroupAndHeadEstimates()
     all_heads = group.everyone
     means, draws = pair.means(group.sums)[all_heads], pair.draws(group.sums)[all_heads]
@@ -161,7 +161,7 @@ def concentration_estimates(
 
 
 def mean_selectivity(group: GroupEffects, pair: ConditionPair) -> GroupAndHeadEstimates:
-    """``selectivity``, rare less common, as a mean over all heads, against each kind of controls."""
+    """``selectivity``, rare less common, as a mean over all heads, compared with each kind of controls."""
     found = GroupAndHeadEstimates()
     all_heads = group.everyone
     condition, n, value, draws, _ = pair.compared(group.sums[all_heads])[-1]

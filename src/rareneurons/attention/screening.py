@@ -1,10 +1,10 @@
 """First-order effects of ablating every head of every layer, all at once, by random signs.
 
 A backward pass gives the gradient of one number. For a document's rows and neurons with random signs v, let that number
-be sum(v a / sd). Its gradient at the input of each layer's attention output projection, times a head's replacement less
-its output, summed over positions, is sum(v e) for the head's first-order effects e on rows and neurons, for every head
-and every kind of ablation. Its square has the expectation sum(e^2), because different signs are independent
-(Hutchinson 1990).
+be sum(v a / sd). Its gradient at the input of each layer's attention output projection, times the difference between a
+head's replacement and its output, summed over positions, is sum(v e) for the head's first-order effects e on rows and
+neurons, for every head and every kind of ablation. Its square has the expectation sum(e^2), because different signs are
+independent (Hutchinson 1990).
 """
 
 from collections.abc import Callable, Mapping

@@ -1,15 +1,16 @@
 """Verdicts per claim and model, and over models: decided first, then put into words.
 
 A claim's rule is a function of tables, view and bounds that returns a decision: a verdict and numbers, without words.
-The rules are ``plateau`` (C1, C2), ``dimension`` (C3), ``clusters`` (C4), ``routing`` (C5), ``course`` (C6) and
-``tails`` (C7); ``over_models`` sums up a claim's decisions. ``verdicts`` has the register of claims and applies them.
+The rules are ``plateau`` (C1, C2, P1b, P2), ``selectivity`` (C8), ``dimension`` (C3), ``clusters`` (C4), ``routing``
+(C5), ``course`` (C6), ``tails`` (C7), ``known_types`` (S1) and ``coactivation`` (P1a). ``over_models`` combines a
+claim's decisions, and ``premise`` applies the verdict on C8. ``verdicts`` has the register of claims and applies them.
 ``sentences`` has all English, and ``results_section`` lays it out.
 
-``view`` says which neurons, controls, rows and documents are meant, and looks numbers up. ``decision``, ``interval``
-and ``requirements`` (what would decide an undecided claim) are what the rules are made of; ``below_controls`` and
-``over_training`` are what two of them share.
+``view`` says which neurons, controls, rows and documents are meant, and looks numbers up. All rules use ``decision``,
+``interval`` and ``requirements`` (what would decide an undecided claim). Some of them share ``below_controls`` and
+``over_training``.
 
-A new claim takes a module with its rule, an entry in ``verdicts.CLAIMS`` and its wording in ``sentences.WORDING``.
+A new claim requires a module with its rule, an entry in ``verdicts.CLAIMS`` and its wording in ``sentences.WORDING``.
 """
 
 from rareneurons.callable_package import make_callable

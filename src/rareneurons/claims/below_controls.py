@@ -1,4 +1,4 @@
-"""Is a measure of the top neurons below that of their control groups? What C3 and C7 share."""
+"""Is a measure of the top neurons below that of their control groups? C3 and C7 share this code."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class BetterControls:
 
 @dataclass(frozen=True)
 class SpecificNeurons:
-    """Requirement: neurons of which the labels matter, since those that shuffled labels choose are alike."""
+    """Requirement: neurons that are specific to rare targets, since those chosen with shuffled labels are alike."""
 
     p_value: float
 
@@ -66,7 +66,7 @@ class Comparison:
     mean; ``measured``: kind -> the value's row, with its controls and p; ``differences``: kind -> the difference
     relative to its mean; ``options``: what would decide it, of which one ``may_be_met``; ``reason``: why there is no
     number; ``match``: how good matched controls are, where they are asked for; ``shared``: it is below matched groups,
-    and so are the groups that shuffled labels choose.
+    and so are the groups chosen with shuffled labels.
     """
 
     answer: Verdict
@@ -88,7 +88,7 @@ class Comparison:
 def null_kinds(view: View) -> tuple[ControlKind, ...]:
     """The kinds of controls that a measure must lie below.
 
-    Those of the view; beside matched groups, those that shuffled labels choose by the same rule.
+    Those of the view; beside matched groups, those chosen with shuffled labels by the same rule.
     """
     return (MATCHED, SHUFFLED) if view.controls == MATCHED and view.shuffled else (view.controls,)
 

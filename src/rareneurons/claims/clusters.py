@@ -1,4 +1,4 @@
-"""C4: do plateau neurons form no discrete clusters?"""
+"""C4: do the top neurons form no discrete clusters?"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

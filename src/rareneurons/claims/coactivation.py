@@ -55,7 +55,7 @@ class Excess:
 class Coactivation:
     """Evidence: both tests, the one that the verdict shows, and how good matched controls are.
 
-    ``shared``: the group is beyond matched groups in both tests, and so are the groups that shuffled labels choose.
+    ``shared``: the group is beyond matched groups in both tests, and so are the groups chosen with shuffled labels.
     """
 
     tests: tuple[Excess, Excess]

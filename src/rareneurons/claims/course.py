@@ -146,7 +146,7 @@ def _selectivity(tables: Tables, view: View, bounds: Bounds, group: str) -> _Mea
 
 
 def _dimension(tables: Tables, view: View, bounds: Bounds, group: str) -> _Measure:
-    """Effective dimension of the top neurons less that of the controls."""
+    """Effective dimension of the top neurons minus that of the controls."""
     level = view.finder(tables["coordination"], group, DIMENSION, against=view.controls)(VALUE)
     quantity = over_training(DIFFERENCE, "rise_width")
     return _Measure(

@@ -34,9 +34,9 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class Premise:
-    """Whether there are neurons for a claim about rare-token neurons to be about, as C8 says it (``selectivity``).
+    """Whether there are rare-token neurons for a claim to be about, according to C8 (``selectivity``).
 
-    ``claim`` is C8, or what takes its place.
+    ``claim`` is C8, or the claim that replaces it.
 
     ``answer``: C8 finds them (``met``), finds none with power (``fails``), or is undecided (``open``). ``by_rule``: the
     verdict of the claim's own rule on the neurons that it looked at.

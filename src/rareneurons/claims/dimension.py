@@ -1,4 +1,4 @@
-"""C3: do plateau neurons act together?"""
+"""C3: do the top neurons act together?"""
 
 from rareneurons.claims.below_controls import below_controls, null_kinds, worst_match
 from rareneurons.claims.bounds import Bounds
@@ -11,7 +11,7 @@ TABLE, DIMENSION = "coordination", "effective_dimension"
 
 
 def decide_dimension(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """C3: the effective dimension against control groups, by p for a yes and by interval for a no."""
+    """C3: the effective dimension compared with control groups, by p for a yes and by interval for a no."""
     top, bound = view.top_group(tables), -bounds.dimension_reduction
     statistic = Statistic(DIMENSION, top.name, view.condition, view.split, quantity=DIFFERENCE, against=view.controls)
 

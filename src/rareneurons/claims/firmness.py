@@ -1,4 +1,4 @@
-"""How many of the choices that ought not to matter give a verdict again; ``comparison.firmness`` has the table."""
+"""How many of the choices that ought not to matter give the same verdict; ``comparison.firmness`` has the table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What holds over a run's models: the mean of a claim's number where it has one, or at least four that agree.
+"""The verdict over a run's models: by the mean of a claim's number, if it has one, or by at least four that agree.
 
-Models that differ in their seed alone are no sample of models. They are summed up first, as one kind of model.
+Models that differ only in their seed are no sample of models. They are combined first, as one kind of model.
 """
 
 from collections.abc import Mapping
@@ -121,8 +121,9 @@ def summaries(
 def over_models(decisions: Decisions, supported_below: float | None, unit: Unit = "model") -> Decision:
     """The decision on a claim over all models.
 
-    The interval of the mean decides, or ``LEAST_AGREEING`` models and more than half of all that agree; either way no
-    model may say the opposite. Models in which a claim's premise is not met have no part in the mean.
+    The interval of the mean decides, or at least ``LEAST_AGREEING`` models, and more than half of all, that agree. In
+    both cases no model may have the opposite verdict. Models in which a claim's premise is not met are left out of the
+    mean.
 
     Args:
         decisions: the decision for each of at least two models.

@@ -1,4 +1,4 @@
-"""What claims about growth ask: whether a measure moves, whether it follows step, what either would take."""
+"""For claims about growth: whether a measure changes, whether it follows the step, and what would decide either."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a model's claims share: the premise that there are rare-token neurons, and alpha."""
+"""Shared by a model's claims: the premise that there are rare-token neurons, and alpha."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,10 +18,10 @@ ANSWERS: Mapping[Verdict, Literal["met", "fails", "open"]] = {
 
 
 def with_premise(decision: Decision, selectivity: Decision, claim: str = "C8") -> Decision:
-    """The decision on a claim about rare-token neurons, given what C8 (or the ``claim`` named) says of there being any.
+    """The decision on a claim about rare-token neurons, given whether C8 (or the ``claim`` named) finds any.
 
-    Where C8 finds none, with power, the claim has nothing to be about and is undecided. Where C8 is undecided, the
-    claim can be contradicted for the neurons that the paper means by it, but not supported.
+    If C8 finds none, with power, the claim has no neurons to be about and is undecided. If C8 is undecided, the claim
+    can be contradicted for the neurons that the paper means, but not supported.
     """
     premise = Premise(ANSWERS[selectivity.verdict], decision.verdict, selectivity, claim)
     if premise.answer == "met" or (premise.answer == "open" and decision.verdict == "contradicted"):
@@ -38,7 +38,7 @@ def with_premise(decision: Decision, selectivity: Decision, claim: str = "C8") -
 def with_adjusted_p(
     decisions: Mapping[str, Decision], rests_on_p: Mapping[str, tuple[Verdict, ...]], alpha: float
 ) -> dict[str, Decision]:
-    """The decisions of one model after Holm's (1979) adjustment of their p for one another.
+    """The decisions of one model after Holm's (1979) adjustment of their p-values.
 
     Args:
         decisions: claim -> its decision by its own rule.

@@ -1,8 +1,8 @@
 """What a run would need to decide what it leaves undecided: power calculations from its own numbers.
 
-All aim at a chance of ``CHANCE``. They assume that standard errors shrink with the root of the number of documents,
-that the spread of control groups shrinks with the root of the number of neurons, and that added checkpoints scatter
-about the trend as the present ones do.
+All aim at a probability of ``CHANCE``. They assume that standard errors shrink with the root of the number of
+documents, that the spread of control groups shrinks with the root of the number of neurons, and that added checkpoints
+scatter about the trend as the present ones do.
 """
 
 from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ class MorePermutations:
 
 @dataclass(frozen=True)
 class Measurable:
-    """A group that can be measured: this one cannot, for the measure's ``reason`` or want of rows in a table."""
+    """A group that can be measured: this one cannot, for the measure's ``reason`` or for lack of rows in a table."""
 
     reason: str = ""
     absent_from: str = ""
@@ -100,7 +100,7 @@ class Measurable:
 
 @dataclass(frozen=True)
 class SmallerP:
-    """A primary p that is small enough beside those of the model's ``n`` other claims: ``adjusted`` here by Holm."""
+    """A smaller primary p: after Holm's adjustment for the model's ``n`` other claims it is ``adjusted`` here."""
 
     adjusted: float
     alpha: float
@@ -137,7 +137,7 @@ def times_as_many(
     A decision is a value ``critical`` standard errors above ``above`` or below ``below``. With f times the units the
     standard error is ``error / sqrt(f)``; what the new value will be is as uncertain as the old one says: normal about
     ``value`` with variance ``error^2 (1 + 1 / f)`` (assurance: O'Hagan, Stevens & Campbell 2005). The chance is over
-    both, so that a value that happens to lie on a bound does not call for endless numbers.
+    both, so a value that happens to lie on a bound does not require infinitely many units.
 
     Args:
         value: what was measured.
@@ -191,7 +191,7 @@ def more_neurons(
     more neurons: the controls' spread shrinks with the root of their number while the effect stays.
 
     Args:
-        effect: group less the controls' mean.
+        effect: the group's value minus the controls' mean.
         tested: ``p_value`` and ``q_value`` of the group; ``null_low``, ``null_high`` and ``null_n`` of the controls.
         alpha: largest adjusted p.
         size: number of neurons of the group.
@@ -215,6 +215,6 @@ def more_documents(
 
 
 def more_permutations(alpha: float, permutations: int) -> Iterator[MorePermutations]:
-    """The permutations that a p of ``alpha`` asks for; nothing where there are enough."""
+    """The permutations that a p of ``alpha`` requires; nothing if there are enough."""
     if 1 / (permutations + 1) > alpha:
         yield MorePermutations(ceil(1 / alpha) - 1, permutations)

@@ -1,4 +1,4 @@
-"""C5: does no attention head route rare tokens to the plateau neurons?"""
+"""C5: does no attention head route rare tokens to the top neurons?"""
 
 from dataclasses import dataclass
 

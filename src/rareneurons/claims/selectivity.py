@@ -39,9 +39,8 @@ class Selectivity:
     """How much more a group matters for rare targets, on ``n`` pairs of rows of equal clean loss and position.
 
     ``difference``: rare less common, nats, which must exceed zero; ``comparisons``: what else it must exceed, each by
-    itself; ``beyond_shuffled``:
-    its excess over the neurons that exchanged labels choose, where that decides nothing; ``chosen_again``: share of its
-    neurons that exchanged labels choose as well.
+    itself; ``beyond_shuffled``: its excess over the neurons chosen with shuffled labels, where that decides nothing;
+    ``chosen_again``: share of its neurons that are also chosen with shuffled labels.
     """
 
     neurons: TopGroup
@@ -87,9 +86,10 @@ class Selectivities:
 
 
 def decide_selectivity(tables: Tables, view: View, bounds: Bounds) -> Decision:
-    """C8: either group matters more for rare targets, and by more than it is compared with.
+    """C8: a group matters more for rare targets than for common ones, and by more than the groups it is compared with.
 
-    Both are compared with matched groups and with the untrained model, the selective one with exchanged labels too.
+    Both groups are compared with matched groups and with the untrained model, the selective one also with shuffled
+    groups.
     """
     names = (view.chosen(SELECTIVE), view.chosen(TOP)) if view.group is None else (view.group,)
     alpha, margin = bounds.alpha / len(names), bounds.selectivity_margin
@@ -175,7 +175,7 @@ def _controls(name: str, view: View) -> tuple[str, ...]:
 def _comparisons(name: str, tables: Tables, view: View, alpha: float, margin: float) -> Iterator[Comparison]:
     """What there is of the excesses that a group must have.
 
-    The most influential neurons need not exceed those that exchanged labels choose, which may be the same neurons.
+    The most influential neurons need not exceed those chosen with shuffled labels, which may be the same neurons.
     """
     for against in (*_controls(name, view), UNTRAINED):
         number = _row(name, tables, view, EXCESS, against)

@@ -51,9 +51,9 @@ class Wording:
     """The texts of one claim.
 
     ``title``: the claim. ``statistic``: name of the number that its verdict rests on. ``rule``: how it is decided.
-    ``finding``: the rest of the sentence that begins with the verdict; it needs no knowledge of the rule.
-    ``evidence``: the numbers that went into the verdict. ``effect``: name of the number where models are averaged.
-    ``without_power``: why its test has no power, where it never has one.
+    ``finding``: the rest of the sentence that begins with the verdict; a reader understands it without the rule.
+    ``evidence``: the numbers that went into the verdict. ``effect``: name of the number that is averaged over models.
+    ``without_power``: why no power is stated, for claims that never have one.
     """
 
     title: str
@@ -65,7 +65,16 @@ class Wording:
     without_power: str = ""
 
 
+HOLM = (
+    "A verdict that requires a small p also requires that p is at most the same bound after adjustment for the model's "
+    "other claims (Holm)"
+)
 NEGATIVE_BY_INTERVAL = "a negative result rests on an interval that excludes a relevant reduction"
+
+
+def _with_holm(rule: Callable[[View, Bounds], str]) -> Callable[[View, Bounds], str]:
+    """The rule of a claim whose p counts in the adjustment (``verdicts.CLAIMS``)."""
+    return lambda view, bounds: f"{rule(view, bounds)}. {HOLM}"
 
 
 def claim_texts(
@@ -122,34 +131,38 @@ def _finding_and_evidence(wording: Wording, decision: Decision, view: View) -> t
 
 
 def _with_premise(premise: Premise, finding: str) -> str:
-    """The finding after what is missing for it to be about rare-token neurons."""
+    """The finding, after the reason why it may not be about rare-token neurons."""
     if premise.answer == "fails":
         return (
-            "there are no neurons for the claim to be about, since none were found that matter more for rare targets "
-            f"({premise.claim}); of {_paper_s(premise)} neurons: {finding}"
+            f"no neurons were found that matter more for rare targets ({premise.claim}), so the claim has no neurons "
+            f"to be about. For {_paper_s(premise)} neurons, {finding}"
         )
     if premise.answer == "open" and premise.by_rule == "supported":
         return (
-            f"it holds for {_paper_s(premise)} neurons, but whether these matter more for rare targets is open "
-            f"({premise.claim}): {finding}"
+            f"the claim holds for {_paper_s(premise)} neurons, but {premise.claim} does not decide whether these "
+            f"matter more for rare targets: {finding}"
         )
     return finding
 
 
 def _premise_evidence(premise: Premise) -> str:
-    """Which neurons the claim was decided on and why, and whether labels matter for their choice."""
+    """Which neurons the claim was decided on and why, and whether labels matter for how they were chosen."""
     if premise.answer == "met":
         selective = premise.selectivity.neurons is not None and premise.selectivity.neurons.is_selective
         return _premise_of_the_selective(premise) if selective else _premise_of_the_top(premise)
-    found = "finds none" if premise.answer == "fails" else "is undecided on neurons"
+    found = (
+        "finds no neurons that matter more for rare targets"
+        if premise.answer == "fails"
+        else "does not decide whether any neurons matter more for rare targets"
+    )
     return (
-        f"{premise.claim} {found} that matter more for rare targets, so the claim is decided on {_paper_s(premise)}; "
-        f"by its rule: {premise.by_rule}"
+        f"{premise.claim} {found}, so this claim's rule is applied to {_paper_s(premise)} neurons, with the result "
+        f"{premise.by_rule}"
     )
 
 
 def _paper_s(premise: Premise) -> str:
-    """Whose neurons a claim is decided on where none are found to matter more for rare targets."""
+    """Which neurons a claim is decided on if none are found to matter more for rare targets."""
     return "the paper's" if premise.claim == "C8" else "the most influential"
 
 
@@ -207,11 +220,7 @@ def _where(statistic: Statistic) -> str:
     return f"({statistic.group}, {statistic.condition}{documents})"
 
 
-def _family(view: View) -> str:
-    return f"p is adjusted over all tests of the checkpoint against {view.controls} groups (Benjamini-Hochberg)"
-
-
-CHOSEN_BY_SHUFFLES = "groups that shuffled labels choose"
+CHOSEN_BY_SHUFFLES = "groups chosen with shuffled labels"
 
 
 def _control_groups(kind: str) -> str:
@@ -238,7 +247,7 @@ def _largest_p(view: View) -> str:
 
 
 def _against_controls(found: Comparison) -> str:
-    """A measure against its control groups, with all numbers."""
+    """A measure compared with its control groups, with all numbers."""
     if not found.measured:
         return found.reason
     parts = []
@@ -253,7 +262,7 @@ def _against_controls(found: Comparison) -> str:
 
 
 def _match(match: below_controls.Match | None) -> list[str]:
-    """How good matched groups are; empty where nobody asks for them."""
+    """How well matched groups match; empty if the claim has none."""
     return [] if match is None else [f"matched groups {_mismatch(match)}"]
 
 
@@ -261,15 +270,18 @@ def _mismatch(match: below_controls.Match) -> str:
     if np.isnan(match.difference):
         return "are of unknown quality: tables/group_match.csv has no row of this group"
     return (
-        f"differ from these neurons by {match.difference:+.2g} standard deviations in {FEATURES[match.feature]} (up to "
-        f"{match.bound:g} count as matched)"
+        f"differ from these neurons by {match.difference:+.2g} standard deviations in {FEATURES[match.feature]} (at "
+        f"most {match.bound:g} is allowed)"
     )
 
 
 def _with_reservation(numbers: str, match: below_controls.Match | None, shared: str) -> str:
-    """Numbers after why they say nothing: no controls that match, or a property that is ``shared``, if not empty."""
+    """Numbers, after the reason why they decide nothing, if there is one.
+
+    The reason is that no controls match, or that control groups have the property too (``shared``).
+    """
     if match is not None and not match.is_good:
-        return f"there are no controls to compare with, because matched groups {_mismatch(match)}; {numbers}"
+        return f"there are no suitable control groups, because matched groups {_mismatch(match)}; {numbers}"
     return f"{shared}: {numbers}" if shared else numbers
 
 
@@ -277,7 +289,7 @@ FEATURES = {
     "activation_mean": "mean activation",
     "ln_activation_variance": "ln variance of activations",
     "ln_output_norm": "ln norm of output weights",
-    "ln_output_scale": "ln of standard deviation times norm",
+    "ln_output_scale": "ln of the activations' standard deviation times the output weights' norm",
 }
 
 
@@ -296,7 +308,7 @@ def _and_shuffled(found: Comparison) -> str:
 READING_NAMES = {"flat": "flat top", "excess": "excess over the power law"}
 NUMBER_NAMES = {
     "flat": "exponent of the top neurons over that of the power law",
-    "excess": "height of the top neurons over the power law, ln units",
+    "excess": "height of the top neurons above the power law, in ln units",
 }
 
 
@@ -308,10 +320,11 @@ def _curve_statistic(statistic: Statistic) -> str:
 
 def _plateau_conditions(bounds: Bounds) -> str:
     return (
-        "A plateau is a flat top or an excess over the power law, and it is found if four conditions hold: the curve "
-        "with it has the smallest information criterion; the top neurons depart from a curve without a plateau; their "
-        f"exponent is at most {bounds.flatness:g} of the power law's (flat top), or they lie above it by a factor of "
-        f"at least {bounds.excess:g} (excess); and they are top neurons on held-out documents too"
+        "A plateau is a flat top or an excess over the power law. It is found if four conditions hold: the fitted "
+        "curve with a plateau has the smallest information criterion; the top neurons differ significantly from a "
+        f"curve without one; their exponent is at most {bounds.flatness:g} of the power law's (flat top), or they lie "
+        f"above the power law by a factor of at least {bounds.excess:g} (excess); and they are top neurons on held-out "
+        "documents too"
     )
 
 
@@ -320,10 +333,10 @@ def _rare_curve_rule(view: View, bounds: Bounds) -> str:
         return "the neurons before the first fixed cut are called a plateau, without a test"
     return (
         f"primary test: the plateau test on {view.condition} rows, adjusted p at most {bounds.alpha:g}. "
-        f"{_plateau_conditions(bounds)}. Supported if a plateau is found. Contradicted if none is, and the test finds "
-        f"at least {percent(bounds.power)} of planted plateaus by either reading. p is adjusted over the two readings "
-        f"and over the {plateau.n_tested_checkpoints(bounds):.0f} checkpoints that regimes.alpha allows for "
-        "(Bonferroni). n counts blocks of held-out documents"
+        f"{_plateau_conditions(bounds)}. Supported if a plateau is found. Contradicted if none is found although the "
+        f"test would find at least {percent(bounds.power)} of planted plateaus, both flat tops and excesses. p is "
+        f"adjusted for both and for the {plateau.n_tested_checkpoints(bounds):.0f} checkpoints that regimes.alpha "
+        "allows for (Bonferroni). n counts blocks of held-out documents"
     )
 
 
@@ -339,21 +352,20 @@ def _rare_curve_finding(decision: Decision, view: View) -> str:
     if decision.verdict == "undecided":
         return (
             f"on {curve.condition} rows no plateau can be distinguished from chance: {shown} ({tested}), but "
-            f"{planted.format('only ')}, and a negative result counts only if that is at least "
-            f"{percent(curve.power_wanted)}"
+            f"{planted.format('only ')}, and a negative result requires at least {percent(curve.power_wanted)}"
         )
     return f"on {curve.condition} rows there is no plateau: {shown} ({tested}), and {planted.format('')}"
 
 
 def _top_number(reading: str, number: Interval) -> str:
-    """The number of a top in words, with its interval."""
+    """How flat or how high the top neurons are, in words, with the interval."""
     if reading == "flat":
         interval = f"(95 % interval {number.ci_low:.2g} to {number.ci_high:.2g})"
         return f"the top neurons fall off {number.value:.2g} times as steeply as the power law after them {interval}"
     low, high = np.exp(number.ci_low), np.exp(number.ci_high)
     return (
-        f"the top neurons lie {np.exp(number.value):.2g} times as high as the power law extended to them (95 % "
-        f"interval {low:.2g} to {high:.2g})"
+        f"the influence of the top neurons is {np.exp(number.value):.2g} times what the power law predicts when it is "
+        f"extended to their ranks (95 % interval {low:.2g} to {high:.2g})"
     )
 
 
@@ -361,7 +373,7 @@ def _without_test(found: plateau.ShortCurve | plateau.FixedCut, decision: Decisi
     if isinstance(found, plateau.ShortCurve):
         return f"it was not measured: {_short(found)}"
     return (
-        f"on {found.condition} rows there is a plateau: {_top_number('flat', decision.number)}, and up to "
+        f"on {found.condition} rows there is a plateau: {_top_number('flat', decision.number)}, where at most "
         f"{decision.bound:g} counts as flat"
     )
 
@@ -371,7 +383,7 @@ def _curve_evidence(decision: Decision, view: View) -> str:
     if isinstance(curve, plateau.ShortCurve):
         return f"not measured: {_short(curve)}"
     if isinstance(curve, plateau.FixedCut):
-        return "no test is made, and so there is no power"
+        return "no test is made, so no power is stated"
     return _tested_curve(curve)
 
 
@@ -400,11 +412,11 @@ def _contrast_rule(view: View, bounds: Bounds) -> str:
         f"primary test: the paired difference {view.condition} - {view.contrast} of the top neurons, with the same "
         f"documents drawn for both. {_plateau_conditions(bounds)}. Supported if a plateau is found on {view.condition} "
         f"rows and none on {view.contrast} rows, and the difference reaches the margin with an interval that excludes "
-        "zero; contradicted if a plateau is found on either, and the interval excludes the margin. Compared are "
-        f"exponents (margin {margins['flat']}) or, for an excess, ln heights over the power law (margin "
-        f"{margins['excess']}), of as many top neurons of both curves, chosen on discovery documents. The margin is "
-        "half of what lies between no plateau and the bound of one. p is that of no difference; one test. n counts "
-        "blocks of held-out documents"
+        "zero. Contradicted if a plateau is found on either, and the interval excludes the margin. The difference is "
+        f"that of the exponents (margin {margins['flat']}) or, for an excess, that of the ln heights above the power "
+        f"law (margin {margins['excess']}). Both curves contribute the same number of top neurons, chosen on discovery "
+        "documents. The margin lies halfway between no plateau and the bound for a plateau. p is that of a single test "
+        "for a difference. n counts blocks of held-out documents"
     )
 
 
@@ -417,11 +429,11 @@ def _contrast_finding(decision: Decision, view: View) -> str:
         f"to {number.ci_high:+.2g}; {decision.n:.0f} blocks of {DOCUMENTS[view.split]}; margin {found.margin:+.2g})"
     )
     if not found.declared:
-        return f"no plateau is found on {view.condition} rows that {view.contrast} rows could lack; {compared}"
+        return f"a plateau is found neither on {view.condition} rows nor on {view.contrast} rows; {compared}"
     where = " and on ".join(f"{name} rows" for name in found.declared)
     if decision.verdict == "supported":
         return f"a plateau is found on {where}, and {view.contrast} rows lack it: {compared}"
-    same = " and no such difference between them" if decision.verdict == "contradicted" else ""
+    same = ", and the curves do not differ by the margin" if decision.verdict == "contradicted" else ""
     return f"a plateau is found on {where}{same}: {compared}"
 
 
@@ -432,23 +444,25 @@ def _contrast_evidence(decision: Decision, view: View) -> str:
     if np.isnan(decision.power):
         power = "power of the difference unknown: `regimes.power_draws` is 0"
     else:
-        power = f"power for a plateau on {view.condition} rows alone {percent(decision.power)}"
-    top = f"the compared tops end at ln rank {found.end:.2g}"
+        power = f"power to find a plateau on {view.condition} rows alone {percent(decision.power)}"
+    top = f"the compared top neurons end at ln rank {found.end:.2g}"
     return "; ".join([top, power, *map(_tested_curve, found.curves)])
 
 
 def _phases_statistic(statistic: Statistic) -> str:
-    return f"drift of the exponent between plateau and decay: 0 a power law's, 1 a log-normal's {_where(statistic)}"
+    return (
+        f"drift of the exponent between plateau and decay, 0 for a power law and 1 for a log-normal {_where(statistic)}"
+    )
 
 
 def _phases_rule(view: View, bounds: Bounds) -> str:
     return (
         f"supported if all three phases are found on {view.condition} rows: a plateau (test of C1); between plateau "
         "and decay a power law, whose exponent drifts with rank by less than "
-        f"{plateau.MOST_DRIFT:g} of a log-normal's drift; and after it an exponent above {plateau.STEEP:g} times the "
-        f"power law's. Contradicted if one of them is excluded: no plateau, with a power of at least "
-        f"{percent(bounds.power)}, or the interval of drift or decay on the other side. p is that of no drift. n "
-        "counts blocks of held-out documents"
+        f"{plateau.MOST_DRIFT:g} of a log-normal's drift; and after it a decay with an exponent above "
+        f"{plateau.STEEP:g} times the power law's. Contradicted if one of them is excluded: no plateau is found with a "
+        f"power of at least {percent(bounds.power)}, or the interval of the drift lies above its bound, or that of the "
+        "decay lies below its bound. p is that of a test for drift. n counts blocks of held-out documents"
     )
 
 
@@ -461,8 +475,8 @@ def _phases_finding(decision: Decision, view: View) -> str:
     if np.isnan(found.drift.value):
         return f"{first}; too few ranks lie between the top and the decay to describe them; {blocks}"
     return (
-        f"{first}; after the top, the exponent's drift is {with_interval(found.drift)}, where 0 is a power law's and 1 "
-        f"a log-normal's; the decay is {with_interval(found.decay)} times as steep; {blocks}"
+        f"{first}; after the top neurons, the exponent's drift is {with_interval(found.drift)}, where a power law has "
+        f"0 and a log-normal 1; the decay is {with_interval(found.decay)} times as steep as the power law; {blocks}"
     )
 
 
@@ -476,15 +490,15 @@ def _phases_evidence(decision: Decision, view: View) -> str:
 
 def _selectivity_statistic(statistic: Statistic) -> str:
     return (
-        "joint ablation: change of loss on rare less common rows of equal clean loss, beyond "
+        "joint ablation: change of loss on rare rows minus that on common rows of equal clean loss, beyond "
         f"{_compared_with(statistic.against)} {_where(statistic)}"
     )
 
 
 def _compared_with(against: str) -> str:
     return {
-        selectivity.SHUFFLED: "neurons that exchanged labels choose",
-        selectivity.UNTRAINED: "the untrained model's",
+        selectivity.SHUFFLED: "neurons chosen with shuffled labels",
+        selectivity.UNTRAINED: "neurons of the untrained model",
     }.get(against, f"{against} groups")
 
 
@@ -492,14 +506,15 @@ def _selectivity_rule(view: View, bounds: Bounds) -> str:
     rare, common = view.condition, view.contrast
     return (
         f"two groups are ablated: the neurons with the largest excess of influence on {rare} over {common} discovery "
-        f"rows, and those with the largest influence on {rare} rows. At equal clean loss and position, ablation must "
-        f"cost held-out {rare} rows more than {common} ones, beyond {view.controls} groups, beyond the untrained "
-        "model's neurons chosen alike (if the run has it) and, for the first group, beyond those that exchanged labels "
-        "choose. A group's p is the largest of these (one-sided, intersection-union), and p is twice the smaller of "
-        f"both groups' (Bonferroni). Supported if p is at most {bounds.alpha:g}; contradicted if not and both groups "
-        f"exceed one of these by less than {bounds.selectivity_margin:g} nats (upper end of the interval), an excess "
-        f"that the test would find with a power of at least {percent(bounds.power)}. The value is the excess with the "
-        "largest p; power is that of the group with the lesser one; n counts pairs of rows"
+        f"rows, and the neurons with the largest influence on {rare} rows. At equal clean loss and position, ablation "
+        f"must cost held-out {rare} rows more than {common} ones. The difference must exceed that of {view.controls} "
+        "groups, that of neurons of the untrained model chosen by the same rule (if the run has this model) and, for "
+        "the first group, that of neurons chosen with shuffled labels. A group's p is the largest of these comparisons "
+        "(one-sided, intersection-union), and p is twice the smaller one of the two groups (Bonferroni). Supported if "
+        f"p is at most {bounds.alpha:g}. Contradicted if p is larger, if each group exceeds at least one of its "
+        f"comparisons by less than {bounds.selectivity_margin:g} nats (upper end of the interval), and if the test "
+        f"would find an excess of this size with a power of at least {percent(bounds.power)}. The value is the excess "
+        "with the largest p; power is the lower one of the two groups; n counts pairs of rows"
     )
 
 
@@ -526,7 +541,7 @@ def _selectivity_of(found: selectivity.Selectivity) -> str:
     )
     whose = ""
     if found.beyond_shuffled.is_known and not found.neurons.is_selective:
-        whose = f", beyond neurons that exchanged labels choose {with_interval(found.beyond_shuffled)}"
+        whose = f", beyond neurons chosen with shuffled labels {with_interval(found.beyond_shuffled)}"
     return (
         f"{neurons(found.neurons)}: {with_interval(found.difference)} nats, {beyond}, power {percent(found.power)}"
         f"{whose}{_again(found)}"
@@ -534,10 +549,10 @@ def _selectivity_of(found: selectivity.Selectivity) -> str:
 
 
 def _again(found: selectivity.Selectivity) -> str:
-    """How many of the neurons exchanged labels choose as well: what these have in common is not about rare targets."""
+    """How many of the neurons are also chosen with shuffled labels; their common properties need no rare targets."""
     if np.isnan(found.chosen_again):
         return ""
-    return f", of which exchanged labels choose {percent(found.chosen_again)} as well"
+    return f"; {percent(found.chosen_again)} of them are also chosen with shuffled labels"
 
 
 # C3
@@ -549,10 +564,11 @@ def _dimension_statistic(statistic: Statistic) -> str:
 
 def _dimension_rule(view: View, bounds: Bounds) -> str:
     return (
-        f"primary test: the dimension is below that of {_kinds(view)}, by {_largest_p(view)}, which is not adjusted "
-        f"for other tests; supported if p is at most {bounds.alpha:g}; contradicted if the interval excludes a "
-        f"reduction by {percent(bounds.dimension_reduction)} of the {view.controls} groups' mean, and such a reduction "
-        f"would lie outside the central 95 % of these groups{_match_rule(view, bounds)}; n counts rows"
+        f"primary test: the effective dimension is below that of {_kinds(view)}. The test uses {_largest_p(view)}, "
+        f"which is not adjusted for the table's other tests. Supported if p is at most {bounds.alpha:g}. Contradicted "
+        f"if the interval excludes a reduction by {percent(bounds.dimension_reduction)} of the {view.controls} groups' "
+        "mean, and such a reduction would lie outside the central 95 % of these groups"
+        f"{_match_rule(view, bounds)}; n counts rows"
     )
 
 
@@ -561,12 +577,12 @@ def _dimension_finding(decision: Decision, view: View) -> str:
     first = found.measured[view.controls]["p_value"]
     threshold = f"; threshold for a relevant reduction: {percent(-decision.bound)}"
     numbers = (
-        f"the dimension of the activity of {_named(decision)} is {percent(abs(relative.value))} "
+        f"the effective dimension of the activity of {_named(decision)} is {percent(abs(relative.value))} "
         f"{'below' if relative.value < 0 else 'above'} that of {view.controls} groups (95 % interval "
         f"{percent(relative.ci_low, '+')} to {percent(relative.ci_high, '+')}; {decision.n:,.0f} rows; p = "
         f"{first:.2g}{threshold * (decision.verdict != 'supported')}){_and_shuffled(found)}"
     )
-    shared = "these neurons are coordinated, and so are the top neurons of shuffled labels"
+    shared = "these neurons are coordinated, but so are neurons chosen with shuffled labels"
     return _with_reservation(numbers, found.match, shared * found.shared)
 
 
@@ -591,11 +607,11 @@ def _clusters_rule(view: View, bounds: Bounds) -> str:
         "a common factor is taken out of the activations, communities are found on discovery rows, and their "
         "separation is the mean correlation within communities minus that between them on held-out rows. The test "
         "compares it with the separation of rotated neurons: random mixtures of the group's neurons with the same "
-        "components. Contradicted (there are clusters) if its p is at most "
-        f"{bounds.alpha:g} and the interval of the difference from the mean of the rotated ones is above {margin}; "
-        f"supported (there are none) if p is above {bounds.alpha:g}, the interval is below {margin}, and the test "
-        f"finds at least {percent(bounds.power)} of planted divisions, which are as clear as the group's own and "
-        "correlate within blocks by at least 0.05. p is that of this one test and is not adjusted; other measures and "
+        f"components. Contradicted (there are clusters) if p is at most {bounds.alpha:g} and the interval of the "
+        f"difference from the rotated neurons' mean lies above {margin}. Supported (there are no clusters) if p is "
+        f"above {bounds.alpha:g}, the interval lies below {margin}, and the test finds at least "
+        f"{percent(bounds.power)} of planted divisions. Neurons of one block of a planted division correlate as much "
+        "as those of the group's own communities, and at least by 0.05. p is that of this one test; other measures and "
         "control groups are shown and decide nothing; n counts rows"
     )
 
@@ -608,7 +624,7 @@ def _clusters_finding(decision: Decision, view: View) -> str:
         f"neurons with the same components (95 % interval {excess.ci_low:+.2g} to {excess.ci_high:+.2g}; "
         f"{decision.n:,.0f} rows; p = {decision.p_value:.2g}; threshold for clusters: {decision.bound:+.2g})"
     )
-    planted = f"{_share_of_plants(decision.power)} of planted blocks (r = {found.planted:.2g})"
+    planted = f"{_share_of_plants(decision.power)} of planted divisions (correlation {found.planted:.2g} within blocks)"
     if decision.verdict == "supported":
         return f"{numbers}, and the test would find {planted}"
     if decision.verdict == "undecided" and not decision.power >= found.wanted:
@@ -635,7 +651,8 @@ def _clusters_evidence(decision: Decision, view: View) -> str:
     return (
         f"separation {row['value']:.3g}, mean of {row['null_n']:.0f} rotations {row['null_mean']:.3g} (95 % of them: "
         f"{row['null_low']:.3g} to {row['null_high']:.3g}), p = {row['p_value']:.2g}; {factor}; the test finds "
-        f"{_share_of_plants(decision.power)} of planted divisions with r = {found.planted:.2g} within blocks{controls}"
+        f"{_share_of_plants(decision.power)} of planted divisions with a correlation of {found.planted:.2g} within "
+        f"blocks{controls}"
     )
 
 
@@ -670,7 +687,7 @@ def _routing_finding(decision: Decision, view: View) -> str:
     return (
         f"{which} {view.condition} rows to {_named(decision)}: the largest share of a head's effect on "
         f"them that is routing is {percent(share.value)}, beyond what {view.contrast} rows, {view.controls} groups and "
-        f"the other heads explain (95 % interval from {percent(share.ci_low)}; no ablated head above "
+        f"the other heads explain (95 % interval from {percent(share.ci_low)}; upper bound over all ablated heads "
         f"{percent(share.ci_high)}; {decision.n:,.0f} rows; threshold for dedicated routing: {percent(decision.bound)})"
     )
 
@@ -680,8 +697,8 @@ def _routing_evidence(decision: Decision, view: View) -> str:
     return (
         f"{heads.n} of {heads.all} attention heads were ablated; heads that move these neurons more on "
         f"{view.condition} rows than on {view.contrast} rows: {heads.selective}; heads that route: {heads.routing}, p "
-        f"= {decision.p_value:.2g}; routing that doubles a head's effect would be found with a chance of "
-        f"{percent(decision.power)}{_missed_heads(heads)}{_concentration(heads.concentration, view)}"
+        f"= {decision.p_value:.2g}; power to find routing that doubles a head's effect {percent(decision.power)}"
+        f"{_missed_heads(heads)}{_concentration(heads.concentration, view)}"
     )
 
 
@@ -691,8 +708,9 @@ def _missed_heads(heads: routing.Heads) -> str:
         return ""
     found = heads.missed
     return (
-        f"; among {found.sample} heads drawn from those that the screen did not name, {percent(found.routing)} route, "
-        f"so that at most {percent(found.upper)} of the heads that were not ablated do (one-sided 95 %)"
+        f"; of {found.sample} heads drawn at random from those that the screening did not name, "
+        f"{percent(found.routing)} route, so at most {percent(found.upper)} of the heads that were not ablated do "
+        "(one-sided 95 % bound)"
     )
 
 
@@ -719,12 +737,12 @@ def _course_rule(view: View, bounds: Bounds) -> str:
     return (
         f"selectivity is what ablating the most influential neurons together costs on {view.condition} rows, minus the "
         f"cost on {view.contrast} rows of the same clean loss and position, minus that difference for {view.controls} "
-        f"groups. It must rise by more than {bounds.specialization_margin:g} nats from the first checkpoint to the "
-        "last, by the interval of the change; otherwise nothing emerged whose speed could be judged. A logistic in "
-        "ln(step + 1) is fitted to it. The width of the rise is how much ln(step + 1) grows from a quarter to three "
-        f"quarters of the rise. Supported (gradual) if the interval of the width lies above {bounds.abrupt_width:g}; "
-        f"contradicted (abrupt) if it lies below. The effective dimension minus that of {view.controls} groups is "
-        "fitted likewise and decides nothing. n counts checkpoints"
+        f"groups. From the first checkpoint to the last it must rise by more than {bounds.specialization_margin:g} "
+        "nats (lower end of the interval of the change); otherwise nothing emerged whose speed could be judged. A "
+        "logistic function of ln(step + 1) is fitted to it. The width of the rise is how much ln(step + 1) grows from "
+        "a quarter to three quarters of the rise. Supported (gradual) if the interval of the width lies above "
+        f"{bounds.abrupt_width:g}; contradicted (abrupt) if it lies below. The effective dimension minus that of "
+        f"{view.controls} groups is fitted in the same way and decides nothing. n counts checkpoints"
     )
 
 
@@ -742,8 +760,8 @@ def _course_evidence(decision: Decision, view: View) -> str:
         for each in (found.primary, found.secondary)
     ]
     return (
-        f"{_course(found.primary, decision, view)}{scatter[0]}; beside it, deciding nothing, "
-        f"{_course(found.secondary, decision, view)}{scatter[1]}; the plateau test passes {first}"
+        f"{_course(found.primary, decision, view)}{scatter[0]}; shown as well, without a part in the decision: "
+        f"{_course(found.secondary, decision, view)}{scatter[1]}; the plateau test finds a plateau {first}"
     )
 
 
@@ -754,13 +772,13 @@ def _course(found: course.Course, decision: Decision, view: View) -> str:
     who = f"the {decision.evidence.size} most influential neurons"
     measure = f"{what} of {who}, minus that of {view.controls} groups,"
     if found.why == "unknown":
-        return f"{measure} is not known at {course.LEAST_CHECKPOINTS} checkpoints"
+        return f"{measure} is not known at the {course.LEAST_CHECKPOINTS} checkpoints or more that the fit requires"
     changed = f"{measure} changed by {with_interval(found.change)} over {found.n} checkpoints"
     margin = f"{found.margin:.2g}"
     if found.rise is None:
         return {
-            "small": f"{changed}, so no change by {margin} or more emerged whose speed could be judged",
-            "unclear": f"{changed}: this may be more or less than the {margin} that would matter",
+            "small": f"{changed}, so there is no change of {margin} or more whose speed could be judged",
+            "unclear": f"{changed}, which may be more or less than the {margin} that would matter",
         }[found.why]
     width, centre = found.rise.width, found.rise.centre
     fitted = (
@@ -773,8 +791,8 @@ def _course(found: course.Course, decision: Decision, view: View) -> str:
         "abrupt": f"{changed}, abruptly: {fitted}",
         "late": f"{changed}; {fitted}, so it is not over at the last checkpoint",
         "apart": f"{changed}; {fitted}, where checkpoints are too far apart to distinguish gradual from abrupt",
-        "scattered": f"{changed}; {fitted}, and checkpoints scatter too much to distinguish gradual from abrupt",
-        "uncertain": f"{changed}; {fitted}, too uncertain to distinguish gradual from abrupt",
+        "scattered": f"{changed}; {fitted}, and the checkpoints scatter too much to distinguish gradual from abrupt",
+        "uncertain": f"{changed}; {fitted}, which is too uncertain to distinguish gradual from abrupt",
     }[found.why]
 
 
@@ -798,11 +816,11 @@ def _tails_rule(view: View, bounds: Bounds) -> str:
     return (
         f"primary test: in a weight matrix the Hill exponent is below that of {_kinds(view)}, and its ratio to the "
         "mean of each falls with step (intervals of change and rank correlation below zero). p is the largest of these "
-        "tests, times the number of matrices (Bonferroni), and is not adjusted for other tests. Supported if p is at "
-        f"most {bounds.alpha:g} for one matrix and no other fails; a matrix fails if the interval excludes a reduction "
-        f"by {reduction} of the {view.controls} groups' mean, and such a reduction would lie outside the central 95 % "
-        f"of these groups, or if the change of the ratio to that mean excludes such a reduction; contradicted if "
-        f"every matrix fails{_match_rule(view, bounds)}; n counts neurons"
+        "tests, times the number of matrices (Bonferroni), and is not adjusted for the table's other tests. A matrix "
+        f"fails in two cases: the interval excludes a reduction by {reduction} of the {view.controls} groups' mean, "
+        "and such a reduction would lie outside the central 95 % of these groups; or the interval of the change of the "
+        f"ratio to that mean excludes such a reduction. Supported if p is at most {bounds.alpha:g} for one matrix and "
+        f"no other fails. Contradicted if every matrix fails{_match_rule(view, bounds)}; n counts neurons"
     )
 
 
@@ -818,7 +836,7 @@ def _tails_finding(decision: Decision, view: View) -> str:
         f"{percent(level.relative.ci_low, '+')} to {percent(level.relative.ci_high, '+')}; p = "
         f"{level.measured[view.controls]['p_value']:.2g}){_and_shuffled(level)}, and {_growth(shown, view)}"
     )
-    shared = "the tails are heavier, and so are those of the top neurons of shuffled labels"
+    shared = "the tails are heavier, but so are those of neurons chosen with shuffled labels"
     return _with_reservation(numbers, level.match, shared * shown.shared)
 
 
@@ -832,14 +850,14 @@ def _tails_evidence(decision: Decision, view: View) -> str:
 def _growth(matrix: tails.Matrix, view: View) -> str:
     growth = matrix.growth.get(view.controls)
     if growth is None:
-        return "its course is not known at four checkpoints"
+        return "its change during training is not known, because this requires four checkpoints"
     return f"the ratio of the two changed by {with_interval(growth.change)} over {growth.n} checkpoints"
 
 
 def _growths(matrix: tails.Matrix) -> str:
-    """The course of the ratio to each kind of controls."""
+    """How the ratio to each kind of controls changes during training."""
     if not matrix.growth:
-        return "; its course is not known at four checkpoints"
+        return "; its change during training is not known, because this requires four checkpoints"
     return "".join(
         f"; the ratio to {_control_groups(kind)} changed by {with_interval(growth.change)} over {growth.n} "
         f"checkpoints, rank correlation with step {with_interval(growth.trend)}, p = {growth.p_value:.2g}"
@@ -866,11 +884,11 @@ def _coactivation_rule(view: View, bounds: Bounds) -> str:
     return (
         "two one-sided tests on held-out rows: the mean of the positive parts of the correlations between neurons of "
         "the group (they co-activate), and the mean of the negative parts of those between the group and all other "
-        f"neurons of the layer (they avoid others), each above that of {_kinds(view)}. Supported if the larger p of "
-        f"all is at most {bounds.alpha:g} (intersection-union); contradicted if for one of the two the interval "
-        f"excludes an excess by {least} of the {view.controls} groups' mean that the test finds with a power of at "
-        f"least {percent(bounds.power)}{_match_rule(view, bounds)}. The value is the excess with the larger p; power "
-        f"is that of both tests for an excess by {least}; n counts rows"
+        f"neurons of the layer (they avoid others). Each must be above that of {_kinds(view)}. Supported if the "
+        f"largest p is at most {bounds.alpha:g} (intersection-union). Contradicted if for one of the two the interval "
+        f"excludes an excess of {least} over the {view.controls} groups' mean, and the test would find such an excess "
+        f"with a power of at least {percent(bounds.power)}{_match_rule(view, bounds)}. The value is the excess with "
+        f"the larger p; power is that of both tests for an excess of {least}; n counts rows"
     )
 
 
@@ -880,11 +898,11 @@ def _coactivation_finding(decision: Decision, view: View) -> str:
     numbers = (
         f"the {TESTED[shown.measure, shown.part]} of {_named(decision)} is {percent(abs(excess.value))} "
         f"{'below' if excess.value < 0 else 'above'} that of {view.controls} groups (95 % interval "
-        f"{percent(excess.ci_low, '+')} to {percent(excess.ci_high, '+')}; {decision.n:,.0f} rows; p of both tests = "
+        f"{percent(excess.ci_low, '+')} to {percent(excess.ci_high, '+')}; {decision.n:,.0f} rows; larger p = "
         f"{decision.p_value:.2g}; power for {percent(decision.bound)}: {percent(decision.power)})"
     )
     both = "these neurons co-activate and avoid others: " * (decision.verdict == "supported")
-    shared = "these neurons co-activate and avoid others, and so do the top neurons of shuffled labels"
+    shared = "these neurons co-activate and avoid others, but so do neurons chosen with shuffled labels"
     return _with_reservation(both + numbers, found.match, shared * found.shared)
 
 
@@ -894,7 +912,7 @@ def _coactivation_evidence(decision: Decision, view: View) -> str:
 
 
 def _excess_of(test: coactivation.Excess) -> str:
-    """One test against every kind of control groups."""
+    """One test, compared with every kind of control groups."""
     against = ", ".join(
         f"mean of {row['null_n']:.0f} {_control_groups(kind)} {row['null_mean']:.3g}, excess relative to it "
         f"{with_interval(test.relative[kind])}, p = {row['p_value']:.2g}"
@@ -918,14 +936,14 @@ def _known_types_rule(view: View, bounds: Bounds) -> str:
     return (
         f"primary test: the share of the group's joint effect on {view.condition} rows that remains without its "
         f"{TYPES}, compared with one half. Supported (the group's effect is that of known types) if the share is below "
-        f"{half} with a two-sided p of at most {bounds.alpha:g}; contradicted if it is above {half} likewise. Because "
-        "either verdict takes a small p, no power is stated. The two types are those of Stolfo et al. (2024). A neuron "
-        "is a token-frequency neuron if its output weights align with the unigram direction more than all random "
-        f"directions do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that "
-        "direction; an entropy neuron if its output weights lie in the unembedding's null space more than those of all "
-        "random directions, their norm is at least the layer's median, and as much of its effect passes through the "
-        f"final norm's scale. How many neurons of the group are {TYPES}, compared with {view.controls} "
-        "groups, is shown and decides nothing. n counts rows"
+        f"{half} with a two-sided p of at most {bounds.alpha:g}; contradicted if it is above {half} with such a p. "
+        "Both verdicts require a small p, so no power is stated. The two types are those of Stolfo et al. (2024). A "
+        "neuron is a token-frequency neuron if its output weights align with the unigram direction more than all "
+        f"random directions do, and at least {percent(MAJORITY)} of its effect on discovery rows passes through that "
+        "direction. It is an entropy neuron if a larger share of its output weights lies in the unembedding's null "
+        "space than for all random directions, their norm is at least the layer's median, and at least "
+        f"{percent(MAJORITY)} of its effect passes through the final norm's scale. How many neurons of the group are "
+        f"{TYPES}, compared with {view.controls} groups, is shown and decides nothing. n counts rows"
     )
 
 
@@ -939,7 +957,7 @@ def _known_types_finding(decision: Decision, view: View) -> str:
     return (
         f"{share}the other neurons have {percent(remaining.value)} of the joint effect of {who} on "
         f"{view.condition} targets (95 % interval {percent(remaining.ci_low)} to {percent(remaining.ci_high)}; "
-        f"{decision.n:,.0f} rows; p of one half = {decision.p_value:.2g})"
+        f"{decision.n:,.0f} rows; p = {decision.p_value:.2g} for a difference from one half)"
     )
 
 
@@ -967,8 +985,8 @@ def _known_types_of(found: known_types.OfGroup, view: View) -> str:
 
 
 WITHOUT_TYPES_RULE = (
-    f"{TYPES} (as S1 declares them) are left out before neurons are chosen, so that the next neurons in the order of "
-    "choice take their places, and before control groups are drawn; then as for {0}: {1}"
+    f"{TYPES} (as declared in S1) are left out before neurons are chosen and before control groups are drawn. The next "
+    "neurons by the same criterion take their places. The rest is as in {0}: {1}"
 )
 
 
@@ -977,7 +995,7 @@ def _selectivity_without_types_rule(view: View, bounds: Bounds) -> str:
 
 
 def _dimension_without_types_rule(view: View, bounds: Bounds) -> str:
-    return WITHOUT_TYPES_RULE.format("C3 (and C8s in the place of C8)", _dimension_rule(view, bounds))
+    return WITHOUT_TYPES_RULE.format("C3 (with C8s in place of C8)", _dimension_rule(view, bounds))
 
 
 # Over models
@@ -998,23 +1016,23 @@ def _rule_over_models(decision: Decision) -> str:
     unit = _tally(decision).unit
     one, units = ONE[unit], UNITS[unit]
     value = (
-        f"the value is the share of {units} that support it, with the interval of Clopper and Pearson; p is that of "
-        f"the sign test among decided {units}"
+        f"the value is the share of {units} that support it, with a Clopper-Pearson interval; p is that of a sign test "
+        f"among decided {units}"
     )
     if isinstance(evidence, over_models.Mean):
         bound, either = f"{decision.bound:g}", "either "
-        above = f" or the interval of their mean lies below {bound}"
+        above = f", or the interval of their mean lies below {bound}"
         below = f", or the interval lies above {evidence.contradicted_above:g}"
         value = (
-            f"the value is the random-effects mean (Paule-Mandel), with the interval of Hartung and Knapp for {units} "
-            f"like these, which is no narrower than errors that all {units} share would make it; p is that of a mean "
-            f"of {bound}"
+            f"the value is the random-effects mean (Paule-Mandel), with a Hartung-Knapp interval for {units} like "
+            f"these. The interval is at least as wide as it would be if all {units} shared their errors. p is that of "
+            f"a test for a mean other than {bound}"
         )
-    nested = "; models that differ in their seed alone are one kind, with the verdict and number over its seeds"
+    nested = "; models that differ only in their seed are one kind, with the verdict and number over its seeds"
     return (
         f"supported if no {one} contradicts it and {either}at least {over_models.LEAST_AGREEING} {units}, and more "
-        f"than half, support it{above}; contradicted the other way round{below}; {value}; n counts {units}"
-        f"{nested * (unit == 'kind')}"
+        f"than half, support it{above}; contradicted by the same rule with both verdicts exchanged{below}; {value}; n "
+        f"counts {units}{nested * (unit == 'kind')}"
     )
 
 
@@ -1034,8 +1052,8 @@ def _finding_over_models(wording: Wording, decision: Decision) -> str:
         return counts
     return (
         f"{counts}; {wording.effect} is {mean.value:+.2g} on average (95 % interval for {units} like these "
-        f"{mean.ci_low:+.2g} to {mean.ci_high:+.2g}; {decision.n:.0f} {units}), and {units} differ from one another by "
-        f"{evidence.spread:.2g}"
+        f"{mean.ci_low:+.2g} to {mean.ci_high:+.2g}; {decision.n:.0f} {units}), with a standard deviation of "
+        f"{evidence.spread:.2g} between {units}"
     )
 
 
@@ -1046,7 +1064,9 @@ def _evidence_over_models(decision: Decision) -> str:
     )
     if not isinstance(evidence, over_models.Mean):
         return tally
-    left_out = f"; {evidence.left_out} without an interval or a premise left out of the mean" * (evidence.left_out > 0)
+    left_out = f"; {evidence.left_out} left out of the mean, without an interval or without a fulfilled premise" * (
+        evidence.left_out > 0
+    )
     heterogeneity = f"I squared {100 * evidence.heterogeneity:.0f} %"
     spread = f"standard deviation between {UNITS[evidence.tally.unit]} {evidence.spread:.2g}"
     return f"{spread}, {heterogeneity}; {tally}{left_out}"
@@ -1089,7 +1109,7 @@ def _(needed: requirements.AnyOf) -> str:
 def _(needed: requirements.MoreDocuments) -> str:
     documents = DOCUMENTS[needed.documents]
     if np.isnan(needed.times):
-        return "an interval to begin with: at least ten bootstrap draws that have a value"
+        return "an interval, which takes at least ten bootstrap draws with a value"
     if np.isinf(needed.times):
         return f"more than {MOST_TIMES:,} times as many {documents}: the estimate is at or beyond the bound"
     rows = needed.rows
@@ -1100,7 +1120,7 @@ def _(needed: requirements.MoreDocuments) -> str:
 @requirement.register
 def _(needed: requirements.LargerGroup) -> str:
     if np.isnan(needed.times):
-        return "at least ten control groups that have a value"
+        return "at least ten control groups with a value"
     if needed.times > MOST_TIMES:
         return f"more than {MOST_TIMES:,} times as many neurons as the {needed.size} here"
     return f"a group of {_rounded_up(needed.times * needed.size)} neurons ({needed.size} here)"
@@ -1134,16 +1154,16 @@ def _(needed: requirements.Measurable) -> str:
 @requirement.register
 def _(needed: requirements.SmallerP) -> str:
     return (
-        f"a smaller p: adjusted for those of the model's {needed.n} other claims (Holm) it is {needed.adjusted:.2g}, "
-        f"and {needed.alpha:g} at most would decide"
+        f"a smaller p: after adjustment for the model's {needed.n} other claims (Holm) it is {needed.adjusted:.2g}, "
+        f"and a decision requires at most {needed.alpha:g}"
     )
 
 
 @requirement.register
 def _(needed: requirements.SelectiveNeurons) -> str:
     if needed.may_exist:
-        return f"a decision that there are neurons that matter more for rare targets (see {needed.claim})"
-    return f"a model or checkpoint that has neurons that matter more for rare targets (see {needed.claim})"
+        return f"evidence that some neurons matter more for rare targets (see {needed.claim})"
+    return f"a model or checkpoint with neurons that matter more for rare targets (see {needed.claim})"
 
 
 @requirement.register
@@ -1157,19 +1177,19 @@ def _(needed: requirements.NothingPromising) -> str:
 
 @requirement.register
 def _(needed: plateau.PlateauSomewhere) -> str:
-    return f"a plateau on {needed.condition} rows (see C1), which the other rows could lack"
+    return f"a plateau on {needed.condition} rows (see C1), since the claim is that the other rows lack it"
 
 
 @requirement.register
 def _(needed: below_controls.BetterControls) -> str:
-    return f"a layer with more neurons that resemble these: here matched groups {_mismatch(needed.match)}"
+    return f"a layer with more neurons like these: here matched groups {_mismatch(needed.match)}"
 
 
 @requirement.register
 def _(needed: below_controls.SpecificNeurons) -> str:
     return (
-        f"neurons that matter for rare targets alone: those that shuffled labels choose are alike (p = "
-        f"{needed.p_value:.2g} against them)"
+        "neurons that are specific to rare targets: here neurons chosen with shuffled labels are alike (p = "
+        f"{needed.p_value:.2g} compared with them)"
     )
 
 
@@ -1199,8 +1219,8 @@ def _(needed: plateau.MoreForPower) -> str:
 
 def _until_found(needed: clusters.ClearerPlants | clusters.LargerForPlants) -> str:
     return (
-        f"until the test finds {percent(needed.wanted)} of planted divisions with r = {needed.planted:.2g} within "
-        f"blocks ({_share_of_plants(needed.power)} here)"
+        f"until the test finds {percent(needed.wanted)} of planted divisions with a correlation of "
+        f"{needed.planted:.2g} within blocks ({_share_of_plants(needed.power)} here)"
     )
 
 
@@ -1212,16 +1232,17 @@ def _(needed: clusters.ClearerPlants) -> str:
 @requirement.register
 def _(needed: clusters.LargerForPlants) -> str:
     return (
-        f"a larger group of neurons, {_until_found(needed)}: rotations of so few neurons scatter by "
-        f"{needed.spread:.2g}, documents by {needed.error:.2g} only, so that more documents would not help"
+        f"a larger group of neurons, {_until_found(needed)}; more documents would not help, since the standard "
+        f"deviation between rotations of so few neurons is {needed.spread:.2g}, and the standard error due to "
+        f"documents is only {needed.error:.2g}"
     )
 
 
 @requirement.register
 def _(needed: clusters.FaintDivision) -> str:
     return (
-        f"nothing that this run could add: there are communities beyond chance, but so faint ({needed.excess:+.2g}) "
-        f"that they are neither none nor clusters that matter (threshold {needed.margin:+.2g})"
+        "nothing that could be added to this run: there are communities beyond chance, but they are too faint to count "
+        f"as clusters ({needed.excess:+.2g}, threshold {needed.margin:+.2g})"
     )
 
 
@@ -1234,8 +1255,8 @@ def _(needed: clusters.MoreRotations) -> str:
 def _(needed: routing.ClearRouting) -> str:
     return (
         f"{requirement(needed.documents)}, provided that the strongest head's adjusted p ({needed.p_value:.2g} here) "
-        "and that of its selectivity are then at most attention.alpha; supporting the claim is not feasible: the "
-        "estimate is too close to the bound"
+        "and the p of its selectivity are then at most attention.alpha; supporting the claim is not feasible, because "
+        "the estimate is too close to the bound"
     )
 
 
@@ -1268,8 +1289,8 @@ def _(needed: course.CheckpointsBetween) -> str:
 @requirement.register
 def _(needed: tails.MoreModels) -> str:
     return (
-        "more models or seeds, to see whether their weight matrices disagree too: here one supports the claim and one "
-        "contradicts it"
+        "more models or seeds, to see whether their weight matrices disagree too: here one matrix supports the claim "
+        "and one contradicts it"
     )
 
 
@@ -1293,7 +1314,7 @@ def _(needed: over_models.ModelsBetween) -> str:
         )
     return (
         f"models between {', '.join(needed.supporting)} (supported) and {', '.join(needed.contradicting)} "
-        "(contradicted) in size or training, to see where it turns"
+        "(contradicted) in size or training, to see where the verdict changes"
     )
 
 
@@ -1322,14 +1343,14 @@ WORDING: dict[str, Wording] = {
     "C8": Wording(
         "Some neurons matter more for rare targets than for common ones",
         _selectivity_statistic,
-        _selectivity_rule,
+        _with_holm(_selectivity_rule),
         _selectivity_finding,
         _selectivity_evidence,
     ),
     "C3": Wording(
         "The top neurons act together: reduced effective dimension",
         _dimension_statistic,
-        _dimension_rule,
+        _with_holm(_dimension_rule),
         _dimension_finding,
         _dimension_evidence,
         "relative difference in effective dimension from the control groups",
@@ -1338,7 +1359,7 @@ WORDING: dict[str, Wording] = {
     "C4": Wording(
         "The top neurons form no discrete clusters",
         _clusters_statistic,
-        _clusters_rule,
+        _with_holm(_clusters_rule),
         _clusters_finding,
         _clusters_evidence,
         "separation of communities minus that of rotated neurons",
@@ -1361,7 +1382,7 @@ WORDING: dict[str, Wording] = {
     "C7": Wording(
         "The top neurons' weights have heavier-tailed spectra, increasingly so",
         _tails_statistic,
-        _tails_rule,
+        _with_holm(_tails_rule),
         _tails_finding,
         _tails_evidence,
         without_power=NEGATIVE_BY_INTERVAL,
@@ -1388,7 +1409,7 @@ WORDING: dict[str, Wording] = {
         _known_types_rule,
         _known_types_finding,
         _known_types_evidence,
-        without_power="either verdict takes a small p",
+        without_power="both verdicts require a small p",
     ),
     "P1a": Wording(
         "The top neurons co-activate, and avoid the other neurons of the layer",
@@ -1414,11 +1435,8 @@ WORDING: dict[str, Wording] = {
 }
 
 
-# Claims of the two sibling papers that rest on the curves.
-
-
 def firmness_sentence(found: Firmness) -> str:
-    """How many other choices that ought not to matter give a verdict again, and which do not."""
+    """How many other choices that ought not to matter give the same verdict, and which do not."""
     if not found.n:
         return "No other choice was computed for this verdict."
     same = found.n - len(found.other)
@@ -1430,6 +1448,6 @@ def firmness_sentence(found: Firmness) -> str:
 def undecided_introduction() -> str:
     """What the last section of ``claims.md`` begins with."""
     return (
-        f"These are computed from this run's numbers, for a chance of {percent(CHANCE)} of a decision, under the "
-        "assumptions in `docs/methods.md`."
+        "These requirements are computed from this run's numbers, under the assumptions in `docs/methods.md`. With "
+        f"them, a decision has a probability of {percent(CHANCE)}."
     )

@@ -1,4 +1,4 @@
-"""C7: are the spectra of plateau neurons' weights heavier-tailed, increasingly so?"""
+"""C7: are the spectra of the top neurons' weights heavier-tailed, increasingly so?"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

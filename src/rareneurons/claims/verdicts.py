@@ -48,7 +48,7 @@ class Claim:
     rare-token neurons, which C8 must find. ``mean_supports_below``: function of the bounds for a claim whose number
     models can be averaged over; a mean below it supports the claim. ``about_training``: whether checkpoints that the
     audit left out belong to the evidence. ``secondary``: a claim of a sibling paper, or what the claims come to without
-    known types of neurons, shown beside the others; its p is not among those that are adjusted for one another.
+    known types of neurons, shown beside the others; Holm's adjustment does not include its p.
     """
 
     name: str
@@ -96,9 +96,9 @@ def decisions_on(
 ) -> dict[str, Decision]:
     """The decisions on claims for one model, with their p adjusted for one another.
 
-    C8 is decided first. Where it finds selective neurons, claims about the top neurons are decided on these. If it does
-    not hold after adjustment, they are decided on the paper's neurons after all. A view that names its neurons asks for
-    no premise.
+    C8 is decided first. If it finds selective neurons, claims about the top neurons are decided on these. If C8 does
+    not hold after adjustment, these claims are decided on the paper's neurons. A view that names its neurons has no
+    premise.
 
     Args:
         tables: what verdicts on the model look at, see :func:`tables_of`.
@@ -168,7 +168,7 @@ def decide(
 ) -> pd.DataFrame:
     """One row per claim and model, at the model's last checkpoint, and one over all models where there are several.
 
-    Models that differ in their seed alone are one kind of model. It has a row, too, and counts once over all models.
+    Models that differ only in their seed are one kind of model. It has a row, too, and counts once over all models.
 
     Args:
         tables: name of a measure -> its table over all models and checkpoints.

@@ -1,4 +1,4 @@
-"""Which neurons, controls, rows and documents verdicts are about, and the numbers looked up accordingly."""
+"""Which neurons, controls, rows and documents verdicts are about, and how their numbers are looked up."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PLATEAU = "plateau"
 
 @dataclass(frozen=True)
 class TopGroup:
-    """The ``size`` top neurons that claims about plateau neurons are decided on; ``name`` is their group's."""
+    """The ``size`` top neurons on which claims about plateau neurons are decided; ``name`` names their group."""
 
     name: str
     size: int
@@ -52,14 +52,14 @@ class TopGroup:
 
 @dataclass(frozen=True)
 class View:
-    """What verdicts look at.
+    """The neurons, controls, rows and documents that verdicts are about.
 
     ``condition``: the rows that neurons are chosen and described on (rare); ``contrast``: those they are compared with
     (common). ``group``: the neurons, whatever the run finds; with ``top_33``, whatever comes before the first fixed cut
     is called a plateau. None leaves the choice to the run: the ``selected`` group that C8 finds to matter more for rare
     targets, and without one the paper's (:meth:`paper_group`). ``controls``: the kind of control groups. ``split``: the
     documents that neurons are described on.
-    ``shuffled``: beside matched groups, those that shuffled labels choose are controls too. ``premise``: the view
+    ``shuffled``: beside matched groups, those chosen with shuffled labels are controls too. ``premise``: the view
     that C8 is decided by, where it is not this one. ``without_types``: groups were chosen among neurons of no known
     type; there is no such plateau, so the most influential neurons take its place.
     """
@@ -81,7 +81,7 @@ class View:
 
     @property
     def fixed_cuts(self) -> bool:
-        """Whether a plateau is what the fixed cuts say, without a test."""
+        """Whether the fixed cuts define the plateau, without a test."""
         return self.group == TOP
 
     def finder(
@@ -138,7 +138,7 @@ class View:
 
 
 def tables_of(model: str, tables: Tables) -> Tables:
-    """What verdicts on a model look at: its last checkpoint's rows, and its whole audit."""
+    """The tables for verdicts on a model: the rows of its last checkpoint, and its whole audit."""
     mine = {name: table[table["model"] == model] for name, table in tables.items()}
     return {name: table if name == "audit" else last_checkpoints(table) for name, table in mine.items()}
 

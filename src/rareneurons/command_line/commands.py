@@ -11,7 +11,7 @@ import rareneurons
 from rareneurons.errors import RareNeuronsError
 
 FAILED = 2  # exit status of an error
-ABOUT = "Neurons of language models that matter for rare tokens, and checkpoints that are what their names say."
+ABOUT = "Find neurons of language models that matter for rare tokens, and audit the checkpoints of published runs."
 MORE = """
 examples:
   rareneurons audit EleutherAI/pythia-70m                    every branch that is named after a step
@@ -26,7 +26,7 @@ AUDIT = """
 Compare the file hashes of a run's checkpoints, and small samples of their weights, which are read in parts. Nothing is
 downloaded as a whole. Findings:
 
-  missing     no such branch or folder, no weights in it, or a step that the run's own spacing asks for
+  missing     no such branch or folder, no weights in it, or a step that the run's own spacing implies
   duplicate   the same weights as a later step
   mixed       some weight files are those of a later step
   outlier     far from the steps before and after, which are close to each other
@@ -38,12 +38,12 @@ exit status: 0 if every checkpoint is in order, 1 if not, 2 after an error.
 """
 
 EXPORT = """
-Write what a run found out about a model, at its last checkpoint:
+Write what a run found about a model, at its last checkpoint:
 
   FOLDER/dataset       a Hugging Face data set: tables as Parquet, and a card with licence, columns, verdicts and commit
   FOLDER/neuronpedia   neurons, their top examples and computed explanations, as Neuronpedia imports them
 
-Nothing is uploaded. docs/command_line.md says how to do that.
+Nothing is uploaded. docs/command_line.md explains how to upload it.
 """
 
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     _add_influence(commands)
     _add_where(commands)
     _add_export(commands)
-    compare = commands.add_parser("compare", help="what differs between two finished runs")
+    compare = commands.add_parser("compare", help="list what differs between two finished runs")
     compare.add_argument("first", type=Path, metavar="RUN", help="results/<run>")
     compare.add_argument("second", type=Path, metavar="RUN", help="results/<another run>")
     compare.add_argument("--csv", type=Path, metavar="FILE", help="write everything listed to this file too")
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     audit = commands.add_parser(
         "audit",
-        help="are the checkpoints of a run what their names say?",
+        help="check whether the checkpoints of a run are what their names say",
         description=AUDIT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,7 +88,7 @@ def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
         nargs="+",
         default=[],
         metavar="OWNER/NAME",
-        help="other runs of the family: compare the initial weights",
+        help="other runs of the family, whose initial weights are compared",
     )
     audit.add_argument("--json", action="store_true", help="print JSON, with every number")
     audit.add_argument("--quiet", action="store_true", help="show no progress")
@@ -97,7 +97,7 @@ def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
 def _add_influence(commands: "argparse._SubParsersAction[_Parser]") -> None:
     influence = commands.add_parser(
         "influence",
-        help="change of the loss when each neuron of the last MLP is ablated",
+        help="measure the change of the loss when each neuron of the last MLP is ablated",
         description="Print the neurons that matter most for rare tokens, on held-out documents, in nats.",
     )
     _add_model(influence)
@@ -113,13 +113,13 @@ def _add_influence(commands: "argparse._SubParsersAction[_Parser]") -> None:
     influence.add_argument("--common", default="paper_common", metavar="BAND", help="the same for common tokens")
     influence.add_argument("--top", type=int, default=10, metavar="N", help="neurons to print (10)")
     influence.add_argument("--out", type=Path, metavar="FILE", help="write the whole table: .parquet or .csv")
-    influence.add_argument("--seed", type=int, default=0, help="of all random draws (0)")
+    influence.add_argument("--seed", type=int, default=0, help="seed of all random draws (0)")
 
 
 def _add_where(commands: "argparse._SubParsersAction[_Parser]") -> None:
     where = commands.add_parser(
         "where",
-        help="which neurons matter where in one text",
+        help="show which neurons matter at which tokens of a text",
         description="For each token of a text, print the neurons whose ablation changes its loss most, in nats.",
     )
     _add_model(where)
@@ -130,13 +130,13 @@ def _add_where(commands: "argparse._SubParsersAction[_Parser]") -> None:
 def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export = commands.add_parser(
         "export",
-        help="a model of a finished run, in the formats of Hugging Face and Neuronpedia",
+        help="write a model of a finished run in the formats of Hugging Face and Neuronpedia",
         description=EXPORT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument("run", type=Path, metavar="RUN", help="results/<run>")
     export.add_argument("model", metavar="MODEL", help="name of a model in the run")
-    export.add_argument("folder", type=Path, metavar="FOLDER", help="is made; must be empty if it is there")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="new or empty folder to write to")
     export.add_argument(
         "--creator", type=_name, default="unknown", metavar="NAME", help="person or group that publishes it"
     )
@@ -157,7 +157,7 @@ def _name(text: str) -> str:
 
 def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "model", metavar="MODEL", help="a folder as save_pretrained writes it, or OWNER/NAME on the hub"
+        "model", metavar="MODEL", help="a folder in the form that save_pretrained writes, or OWNER/NAME on the hub"
     )
     command.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the hub (main)")
     command.add_argument("--tokenizer", metavar="FOLDER", help="default: the one beside the model")

@@ -12,7 +12,7 @@ from rareneurons.errors import RunError
 def read_run(folder: Path) -> dict[str, pd.DataFrame]:
     """The tables of a run by name, its verdicts among them."""
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder; expected a run's, results/<run>")
+        raise RunError(f"{folder}: no such folder; expected the folder of a run, results/<run>")
     return {file.stem: pd.read_csv(file) for file in [*folder.glob("claims.csv"), *sorted(folder.glob("tables/*.csv"))]}
 
 

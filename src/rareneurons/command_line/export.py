@@ -1,4 +1,4 @@
-"""``rareneurons export``: a model of a finished run in the formats of others."""
+"""``rareneurons export``: a model of a finished run in the formats of other projects."""
 
 from argparse import Namespace
 from datetime import UTC, datetime

@@ -1,5 +1,5 @@
-"""A run beside something else.
+"""A run compared with something else.
 
-``paper``: beside the numbers known of the paper; ``choices``: beside itself with the authors' choices; ``runs``: beside
-another run.
+``paper``: the known numbers of the paper; ``choices``: the same run with the authors' choices; ``firmness``: the same
+run with choices that ought not to matter; ``runs``: another run.
 """

@@ -1,4 +1,4 @@
-"""What the verdicts read of a checkpoint, measured again under each of the authors' choices."""
+"""The measures that verdicts use, computed again for a checkpoint under each of the authors' choices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

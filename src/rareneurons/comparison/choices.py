@@ -1,8 +1,9 @@
 """What changes when other choices are made, one at a time, on the same run.
 
-They are the authors' choices, and those that ought not to matter. A choice is another view of the verdicts, and other
-numbers where the run's tables do not have them: measured by the run's own estimators at each model's last checkpoint
-(``choice_measures``, ``firmness_measures``), or computed from rows of the tables (:func:`tables_with`). The verdicts'
+The choices are those of the authors, and some that ought not to matter. A choice is another view of the verdicts. If
+the run's tables lack the numbers that it needs, these are measured by the run's own estimators at each model's last
+checkpoint (``choice_measures``, ``firmness_measures``), or computed from rows of the tables (:func:`tables_with`).
+The verdicts'
 rules then look at tables that differ in nothing else (:func:`effects_of_choices`, ``firmness``).
 """
 
@@ -95,7 +96,7 @@ class Choice:
 
 # Not C5, because heads would have to be ablated again for every choice. Not C6 and, for bands of input tokens, C7,
 # because groups would have to be chosen again at every checkpoint. Weights do not depend on documents. C4 is decided
-# against rotated neurons, not against control groups.
+# against rotated neurons, not compared with control groups.
 INPUT_BANDS = Choice("input bands", ("C1", "C3", "C4"), input_band=True)
 CHOICES = (
     INPUT_BANDS,
@@ -287,12 +288,12 @@ def _compared(
 
 def choices_markdown(choices: pd.DataFrame) -> str:
     """How many verdicts each choice changes, then a table per claim: value and verdict by model and choice."""
-    lines = ["| choice | verdicts it can touch | changed | which |", "|---|---|---|---|"]
+    lines = ["| choice | verdicts it can change | changed | which |", "|---|---|---|---|"]
     for choice, part in choices.groupby("choice", sort=False):
         changed = part[part["changed"]].to_dict("records")
         which = [f"{row['claim']} {row['model']}: {row['proper_verdict']} to {row['verdict']}" for row in changed]
         lines.append(f"| {choice} | {len(part)} | {len(changed)} | {'; '.join(which) or '–'} |")
-    lines += ["", "*none* is this project's own; verdicts in bold differ from it."]
+    lines += ["", "*none* is the result without any of these choices; verdicts in bold differ from it."]
     for claim, part in choices.groupby("claim", sort=True):
         lines += ["", f"**{claim}**", "", "| model | choice | value (95 % interval) | verdict |", "|---|---|---|---|"]
         for model, rows in part.groupby("model", sort=False):

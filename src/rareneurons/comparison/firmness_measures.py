@@ -1,4 +1,4 @@
-"""What the verdicts read of a model's last checkpoint, measured again under choices that ought not to matter.
+"""The measures that verdicts use, computed again at a model's last checkpoint under choices that ought not to matter.
 
 Everything follows from the traces, without a model run: effects of single neurons in closed form, neurons and controls
 chosen from these by the run's rules, and the run's estimators on them. C8 compares with the untrained model, whose
@@ -274,7 +274,7 @@ class ChosenNeurons:
         return list(plateau_estimates(self.evidence.sums, self.evidence.conditions, given, rng, self.statistic))
 
     def match(self) -> list[Named]:
-        """How well controls match, and which neurons exchanged labels choose as well."""
+        """How well controls match, and which neurons shuffled labels choose as well."""
         return [*self.quality, *chosen_by_shuffled_labels(self.evidence.chosen_on, self.groups)]
 
     def without_controls(self) -> "ChosenNeurons":

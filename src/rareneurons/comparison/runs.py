@@ -1,4 +1,4 @@
-"""Two runs side by side: which verdicts and numbers differ, and how many numbers would by chance."""
+"""Two runs side by side: which verdicts and numbers differ, and how many numbers would differ by chance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def compare_runs(first: Mapping[str, pd.DataFrame], second: Mapping[str, pd.Data
             lacking = next(i for i, run in enumerate(tables) if name not in run)
             columns = [column for column in MEASURE_COLUMNS if column not in (first, second)[lacking][name]]
             raise RunError(
-                f"table {name}: the {RUNS[lacking]} run's lacks {', '.join(columns)}, which the other's has; the runs "
+                f"table {name}: the {RUNS[lacking]} run lacks {', '.join(columns)}, which the other one has; the runs "
                 "come from different versions of this project. Run the older one again"
             )
     joined = [
@@ -160,13 +160,17 @@ def _filled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_text(found: RunComparison, names: tuple[str, str]) -> str:
-    """The comparison in words: verdicts, then numbers, then what one run alone has.
+    """The comparison in words: verdicts, then numbers, then rows that only one run has.
 
     Args:
         found: the comparison.
         names: what to call the two runs.
     """
-    lines = [f"{names[0]} against {names[1]}", "", f"Verdicts that differ: {len(found.verdicts)} of {found.n_verdicts}"]
+    lines = [
+        f"{names[0]} compared with {names[1]}",
+        "",
+        f"Verdicts that differ: {len(found.verdicts)} of {found.n_verdicts}",
+    ]
     for row in found.verdicts.to_dict("records"):
         lines.append(
             f"  {row['claim']} {row['model']}: {row['verdict_first']} -> {row['verdict_second']}{_change(row)}"
@@ -175,8 +179,8 @@ def comparison_text(found: RunComparison, names: tuple[str, str]) -> str:
     lines += [
         "",
         f"Numbers that differ beyond their intervals: {len(found.numbers)} of {found.n_numbers}; "
-        f"{found.by_chance:.0f} would by chance, had the runs drawn different documents;",
-        f"  {kept} remain after Benjamini-Hochberg at {LEVEL:g}. Not judged: {found.n_bare} numbers without an "
+        f"{found.by_chance:.0f} would differ by chance if the runs had drawn different documents;",
+        f"  {kept} remain after Benjamini-Hochberg at {LEVEL:g}. Not compared: {found.n_bare} numbers without an "
         f"interval, {found.n_unequal} of them unequal",
     ]
     for row in found.numbers.head(SHOWN).to_dict("records"):

@@ -1,1 +1,1 @@
-"""Do the neurons of a group act together? Dimension and similarity of activations and weights, against controls."""
+"""Do the neurons of a group act together? Dimension and similarity of activations and weights, with controls."""

@@ -373,7 +373,7 @@ def activation_coordination(
         rng: draws the order of rows and the null of parallel analysis.
 
     Returns:
-        (group, estimate): each of ``MEASURES`` against each kind of controls (``n`` rows) and its ``difference`` to the
+        (group, estimate): each of ``MEASURES`` with each kind of controls (``n`` rows) and its ``difference`` from the
         matched controls; each of ``ROW_MEASURES`` on parts of the rows (part ``rows_<n>``); each measure ``BETWEEN``
         the group and a partner (part: the partner); ``OUTSIDE`` the group (part ``other_neurons``). NaN
         with a reason where a group is too small, rows are too few or

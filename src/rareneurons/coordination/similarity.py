@@ -93,7 +93,7 @@ def activity(activation: np.ndarray) -> Activity:
 class Similarities:
     """Pearson correlation, cosine of uncentred activations and coactivation of pairs of neurons, each (..., n, n).
 
-    ``coactivation``: share of rows on which both are active, less the product of the two neurons' own shares, which is
+    ``coactivation``: share of rows on which both are active, minus the product of the two neurons' own shares, which is
     the expectation for independent neurons. Correlations of a constant neuron are NaN.
     """
 

@@ -1,1 +1,1 @@
-"""Everything against training step: trends of all measures, and the history of the final top neurons."""
+"""All measures by training step: trends of all measures, and the history of the final top neurons."""

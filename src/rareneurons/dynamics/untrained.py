@@ -1,4 +1,4 @@
-"""Each checkpoint's differences between conditions less those of the model before training."""
+"""Each checkpoint's differences between conditions, minus those of the model before training."""
 
 import numpy as np
 import pandas as pd

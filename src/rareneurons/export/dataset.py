@@ -38,7 +38,7 @@ def write_dataset(found: ModelTables, publication: Publication, folder: Path) ->
         The files; the card is the last.
 
     Raises:
-        RunError: a table has a column whose meaning the card could not say.
+        RunError: a table has a column whose meaning is not known.
     """
     (folder / DATA).mkdir(parents=True, exist_ok=True)
     files = []
@@ -77,10 +77,11 @@ def _introduction(found: ModelTables, publication: Publication) -> str:
     layer = int(found.tables["influence"]["layer"].iloc[0])
     return (
         f"Neurons of the last MLP (layer {layer}) of the model {found.name.model}, checkpoint {found.name.checkpoint}, "
-        "and what ablating them does to the prediction of rare tokens. Computed by rareneurons, a reproduction of "
-        f"[*Distributed Specialization: Rare-Token Neurons in Large Language Models*]({PAPER}), with controls.\n\n"
+        "and what ablating them does to the prediction of rare tokens. They were computed by rareneurons, "
+        f"which reproduces [*Distributed Specialization: Rare-Token Neurons in Large Language Models*]({PAPER})"
+        " with controls.\n\n"
         f"Run `{found.run}`, exported on {publication.made:%Y-%m-%d} by {publication.creator} with {publication.code}. "
-        "Texts are excerpts of the run's corpus, whose own licence applies to them, too."
+        "Texts are excerpts of the run's corpus, so the licence of this corpus applies to them, too."
     )
 
 

@@ -83,7 +83,7 @@ def course_of_main_measures(
 
 
 def course_of_training(courses: Sequence[CoursePanels]) -> Figure:
-    """Measures against training step with 95 % bands, one row per measure and one column per model.
+    """Measures by training step with 95 % bands, one row per measure and one column per model.
 
     Groups that are tracked backwards from the last checkpoint are dashed. A fitted rise is a thin black line, with its
     middle half shaded and its width written in the panel. Where a measure has controls, their mean is

@@ -12,7 +12,7 @@ from rareneurons.tables import rows_of
 def measure_by_step(
     table: pd.DataFrame, number: Sequence[str], label: str, groups: Sequence[str], condition: str
 ) -> Figure:
-    """One number of some groups against training step, with intervals and the controls' range, one panel per model.
+    """One number of some groups by training step, with intervals and the controls' range, one panel per model.
 
     Args:
         table: a measure's table over models and checkpoints.

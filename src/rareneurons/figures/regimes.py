@@ -176,7 +176,7 @@ def rank_influence_by_checkpoint(influence: pd.DataFrame, conditions: Sequence[s
 def regimes_by_step(
     regimes: pd.DataFrame, flatness: float, excess: float, alpha: float, conditions: Sequence[str]
 ) -> Figure:
-    """Fitted exponent, the numbers of both readings of a plateau and its end against training step, and the test's p.
+    """Fitted exponent, the numbers of both readings of a plateau and its end by training step, and the test's p.
 
     Args:
         regimes: regime tables over models and checkpoints; boost neurons and mean abs dL are drawn.

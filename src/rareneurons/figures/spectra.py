@@ -64,7 +64,7 @@ def _draw_hill_plot(axis: Axes, plot: pd.DataFrame) -> None:
 
 
 def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
-    """WeightWatcher's columns for each matrix (of experts, their mean) against training step, one map per column.
+    """WeightWatcher's columns for each matrix (of experts, their mean) by training step, one map per column.
 
     Args:
         table: WeightWatcher tables over models and checkpoints.

@@ -123,7 +123,7 @@ def models_of(table: pd.DataFrame) -> list[str]:
 
 
 def draw_group(axis: Axes, table: pd.DataFrame, group: str) -> None:
-    """One number of a group against training step with its intervals, and the range of its controls where it has any.
+    """One number of a group by training step with its intervals, and the range of its controls where it has any.
 
     Args:
         axis: where to draw.

@@ -11,7 +11,7 @@ from rareneurons.tokens import unigram_entropy
 
 
 def training_loss(losses: pd.DataFrame, counts: np.ndarray) -> Figure:
-    """Loss against training step of each trained model, with ln V and the entropy of the training tokens.
+    """Loss by training step of each trained model, with ln V and the entropy of the training tokens.
 
     Args:
         losses: columns ``model``, ``step``, ``loss`` (nats per token).

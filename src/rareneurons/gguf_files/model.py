@@ -1,7 +1,7 @@
 """A GGUF file's model as an ordinary folder: config.json, and weights dequantised to float32.
 
-Names and order of the weights are undone as llama.cpp's converter made them. What a file says beyond the plain form of
-its architecture is refused: a model that ran without it would be another one, and nothing would show it.
+The changes that llama.cpp's converter makes to names and order of the weights are undone. Settings beyond the plain
+form of the architecture are refused: without them, the model would silently be a different one.
 """
 
 from collections.abc import Mapping

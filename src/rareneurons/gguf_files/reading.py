@@ -1,4 +1,4 @@
-"""A GGUF file, checked before anything is made of it: its metadata, its tensors, and how they are quantised.
+"""A GGUF file, checked before it is used: its metadata, its tensors, and how they are quantised.
 
 The format is that of llama.cpp (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md); its package ``gguf`` reads
 the file.

@@ -1,6 +1,6 @@
 """A GGUF file's tokenizer as tokenizer.json.
 
-The file keeps vocabulary, merges and special tokens, but of the rule by which text is split before merging only a name
+The file contains vocabulary, merges and special tokens, but only a name for the rule that splits text before merging
 (``tokenizer.ggml.pre``). A name that is not known here is refused, because a guess would give other ids.
 """
 

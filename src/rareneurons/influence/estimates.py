@@ -1,4 +1,4 @@
-"""All that the influence of a checkpoint's last MLP gives: the table, its sums by document, and exchanged labels."""
+"""Influence of a checkpoint's last MLP: the table, its sums by document, and the same under shuffled labels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class CheckpointInfluence:
     """Influence of all neurons of the last MLP.
 
     ``table``: ``INFLUENCE_COLUMNS``; ``by_document``: ``<condition>/<split>`` -> sums by document; ``shuffles``: the
-    same under exchanged labels, on discovery rows; ``pairs``: how many pairs were computed by each method;
+    same under shuffled labels, on discovery rows; ``pairs``: how many pairs were computed by each method;
     ``reference``: (N,) or (T, N), what ablation puts in place of the activations.
     """
 

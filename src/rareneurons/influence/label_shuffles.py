@@ -1,8 +1,8 @@
-"""Influence under other labels: which neurons the same rules would choose if rows were rare or common at random.
+"""Influence under other labels: which neurons the same rules would choose if the labels rare and common were random.
 
 A row's label says whether it is in the first condition (rare), in the second (common), or in both. Exchanging labels
 within documents keeps each document's number of rows of either label. It breaks only the relation between a row's token
-and its label, so what neurons chosen by exchanged labels have in common cannot be due to the label.
+and its label, so what neurons chosen with shuffled labels have in common cannot be due to the label.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 PyTorch cuts every operation into one piece per thread, and the threads wait for one another after each of them. If
 another process uses one of the cores, many of these waits last until the scheduler gives that core back, and the
-threads that wait use up the others. Here no thread waits for another one before its part is done.
+threads that wait use up the others. Here each thread finishes its part without waiting for another.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""A model in memory, texts in memory: the same numbers as the workflow's, without files and without Snakemake.
+"""The workflow's numbers for a model and texts in memory, without files and without Snakemake.
 
 ``opening`` opens a model, ``texts`` chooses the rows, ``effects`` has the influence of every neuron, ``measurements``
 measures any set of neurons, ``verdicts`` decides claims, ``drawing`` draws, ``storing`` writes; ``top_examples`` shows

@@ -33,7 +33,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class RunAudit:
-    """``table``: ``AUDIT_COLUMNS``; ``bytes_read``: of the files, from the hub or the disk; ``seconds``: it took."""
+    """``table``: ``AUDIT_COLUMNS``; ``bytes_read`` from the hub or the disk; ``seconds`` that it took."""
 
     table: pd.DataFrame
     bytes_read: int
@@ -48,10 +48,10 @@ class RunAudit:
 def audit(
     source: str, revisions: Sequence[str] | None = None, beside: Sequence[str] = (), progress: bool = True
 ) -> RunAudit:
-    """Are the checkpoints of a run what their names say?
+    """Check whether the checkpoints of a run are what their names say.
 
     File hashes are compared, and the distances and correlations of small samples of the weights, which are read from
-    the hub in parts. ``models.audit`` lists the findings. A step that the run's own spacing asks for and that has no
+    the hub in parts. ``models.audit`` lists the findings. A step that the run's own spacing implies and that has no
     branch is ``missing``.
 
     Args:
@@ -59,7 +59,7 @@ def audit(
         revisions: branches, tags or commits; by default ``main`` and every branch and tag that is named after a step.
             Of a folder, names of checkpoints such as ``step512``.
         beside: other runs of the same family, ``owner/name``. The initial weights are compared with theirs; without
-            them, weights from another seed than the named one look like those of any other run.
+            them, weights from another seed than the named one cannot be noticed.
         progress: whether a bar is shown.
 
     Returns:
@@ -89,13 +89,13 @@ def audit(
 
 
 def named_step(revision: str) -> str | None:
-    """Checkpoint that a branch, tag or folder is about by its name: ``step512`` or ``main``; None for other names."""
+    """Checkpoint that the name of a branch, tag or folder refers to: ``step512`` or ``main``; None for other names."""
     found = STEP.search(revision)
     return f"step{int(found[1])}" if found else "main" if revision == "main" else None
 
 
 def absent_steps(steps: Sequence[int]) -> list[int]:
-    """Steps that a regular spacing asks for and that are not there; none where the spacing is not regular.
+    """Steps that a regular spacing implies and that are not there; none if the spacing is not regular.
 
     The spacing is the most frequent distance of neighbouring steps, if at least half of those at or above it are equal
     to it. If half of the doublings 1, 2, 4, ..., 512 are there, the others are expected too (Pythia's schedule).
@@ -148,10 +148,10 @@ def _of_hub(
     if twice:
         same = [revision for revision, name in zip(wanted, names, strict=True) if name.checkpoint == twice[0]]
         raise CheckpointError(
-            f"{repository}: found {' and '.join(same)}, both of {twice[0]}; name those that are meant: --revisions"
+            f"{repository}: found {' and '.join(same)}, both of {twice[0]}; name the ones you mean with --revisions"
         )
     if not wanted:
-        raise CheckpointError(f"{repository}: found no branch main and none of a step; name some: --revisions")
+        raise CheckpointError(f"{repository}: found no branch main and none of a step; name branches with --revisions")
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         listings = list(pool.map(partial(_listed, repository, known), wanted))
         configs = dict(zip(wanted, pool.map(partial(config_on_hub, opened=opened), listings), strict=True))

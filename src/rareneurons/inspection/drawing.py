@@ -23,7 +23,7 @@ def figures(measured: Measurements, names: Sequence[str] = ()) -> Mapping[str, "
 
     Args:
         measured: what :func:`measure` returned.
-        names: names among ``NEEDED``; all whose measure is there by default. Named neurons have no ``joint_doses``.
+        names: names among ``NEEDED``; by default, all whose measure is there. Named neurons have no ``joint_doses``.
 
     Returns:
         Name -> matplotlib figure. A notebook shows it, ``figure.savefig`` writes it.
@@ -44,6 +44,6 @@ def figures(measured: Measurements, names: Sequence[str] = ()) -> Mapping[str, "
         "loss_by_frequency": lambda: drawn_joint.loss_by_frequency(measured.products["loss_by_frequency"], PAIR),
     }
     if measured.names:
-        del draw["joint_doses"]  # the order in which neurons are added is that of the influence, not a user's
+        del draw["joint_doses"]  # the order in which neurons are added is that of the influence, not of the user
     wanted = names or [name for name in draw if NEEDED[name] in measured.tables]
     return {name: draw[name]() for name in wanted}

@@ -1,4 +1,4 @@
-"""Effects of ablation: of every neuron by itself, and of all neurons of a set together."""
+"""Effects of ablating every neuron by itself, and all neurons of a set together."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def all_influence(
     reference: str = "mean",
     shuffles: int = 1,
 ) -> CheckpointInfluence:
-    """Influence of every neuron of the last MLP, with its sums by document and exchanged labels.
+    """Influence of every neuron of the last MLP, with its sums by document and shuffled labels.
 
     ``rng`` draws the rows of the reference ``resample``.
     """
@@ -133,7 +133,7 @@ def all_properties(traced: TracedModel, found: CheckpointInfluence, rng: np.rand
 
 
 def reference_of(traced: TracedModel, reference: str = "mean") -> np.ndarray:
-    """What joint ablation puts in place of activations, (N,)."""
+    """The values that replace activations in joint ablation, (N,)."""
     document = traced.rows.rows["document"].to_numpy()
     return reference_values(traced.trace, reference, document, traced.generator("joint"))
 
@@ -152,7 +152,7 @@ def influence(
 ) -> pd.DataFrame:
     """Influence of every neuron of the last MLP: change of the target's loss when it is ablated, nats.
 
-    Computed in closed form with a certified error where the architecture has one, else by an exact re-run from the
+    It is computed in closed form with a certified error if the architecture has one, else by an exact re-run from the
     final norm (docs/methods.md; paper section 3).
 
     Args:
@@ -164,7 +164,7 @@ def influence(
         effect: ``total`` recomputes the final norm, ``direct`` keeps its scale.
         reference: what replaces an activation: ``mean``, ``zero`` or ``resample``.
         counts: token counts of the model's training corpus, an array (V,) or a .npy file. By default the tokens of the
-            texts are counted; little text leaves most types of a large vocabulary without a count.
+            texts are counted; with little text, most types of a large vocabulary have no count.
         sizes: how much is computed.
         seed: of every random draw.
         progress: whether bars are shown.

@@ -164,8 +164,8 @@ def measure(
         model: an open model.
         texts: as for :func:`influence`.
         neurons: indices of neurons, or name -> indices for several sets. Without it, the groups that the workflow
-            measures: plateaus, the top neurons and the selective ones, also against groups that shuffled labels choose,
-            and the last two chosen without known types of neurons.
+            measures: plateaus, the top neurons and the selective ones, also with groups chosen with shuffled labels as
+            controls, and the last two groups chosen without known types of neurons.
         rare: as for :func:`influence`.
         common: as for :func:`influence`.
         measures: names among ``MEASURES``.
@@ -220,7 +220,7 @@ def joint(
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Change of the loss when all of some neurons are held at their means at once, against control groups.
+    """Change of the loss when all of some neurons are held at their means at once, compared with control groups.
 
     Args:
         model: an open model.
@@ -235,7 +235,7 @@ def joint(
 
     Returns:
         ``tables.MEASURE_COLUMNS``: ``delta_loss``, ``kl_divergence`` (nats) and ``ln_rank_change`` of the group
-        ``neurons`` on held-out rows, rare, common and their difference, against random and matched groups.
+        ``neurons`` on held-out rows, rare, common and their difference, with random and matched groups as controls.
 
     Raises:
         CheckpointError: the model cannot be used.

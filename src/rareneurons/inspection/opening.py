@@ -1,4 +1,4 @@
-"""Open a model by its folder, by its name on the hub, or as an object that is in memory already."""
+"""Open a model by its folder, by its name on the hub, or as an object that is already in memory."""
 
 from dataclasses import dataclass
 from pathlib import Path

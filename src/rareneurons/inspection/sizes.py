@@ -1,4 +1,4 @@
-"""How much is computed where no configuration says it."""
+"""How much is computed when there is no configuration."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Sizes:
     ``documents``: documents read, at most; ``block_length``: tokens of a document that the model reads, at most;
     ``rows_per_condition``: rows of each condition, None for as many as all conditions have (at most 10,000);
     ``batch_size``: documents per forward pass; ``memory_gib``: of the arrays as wide as the vocabulary; ``controls``:
-    control groups of each kind; ``shuffles``: exchanges of labels; ``joint_rows``, ``joint_pairs`` and
+    control groups of each kind; ``shuffles``: how often labels are shuffled; ``joint_rows``, ``joint_pairs`` and
     ``joint_controls``: rows, pairs of rows and control groups of joint ablation; ``bootstrap``: draws of documents;
     ``null_curves`` and ``power_draws``: of the plateau test; ``shifts``, ``rotations`` and ``plants``: of communities;
     ``spectrum_draws``: of the fit of a tail.

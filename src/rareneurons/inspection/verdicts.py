@@ -12,7 +12,7 @@ from rareneurons.inspection.texts import PAIR
 from rareneurons.models.audit import AUDIT_COLUMNS
 from rareneurons.tables import CheckpointName, measure_frame, with_empty_text
 
-# Claims about attention and about training take what one checkpoint's neurons do not give.
+# Claims about attention and about training need more than one checkpoint's neurons.
 IN_MEMORY = {
     "C1": ("regimes",),
     "C2": ("regimes",),
@@ -58,7 +58,7 @@ def claims(measured: Measurements | str | Path, bounds: Bounds = BOUNDS) -> pd.D
         P2) and about known types of neurons (C8s, C3s, S1).
 
     Raises:
-        RunError: the folder holds no run, or nothing that a claim is decided on was measured.
+        RunError: the folder holds no run, or no measure that decides a claim was computed.
 
     Examples:
         >>> rareneurons.claims(found)[["group", "claim", "verdict"]].to_dict("records")[0]
@@ -77,7 +77,7 @@ def claims(measured: Measurements | str | Path, bounds: Bounds = BOUNDS) -> pd.D
         and (not measured.names or claim.name in OF_NAMED_NEURONS)
     ]
     if not decidable:
-        raise RunError("claims: nothing that a claim is decided on was measured; expected `joint` among the measures")
+        raise RunError("claims: no measure that decides a claim was computed; expected `joint` among the measures")
     if not measured.names:
         return decide(tables, View(*PAIR), bounds, decidable)
     by_group = [

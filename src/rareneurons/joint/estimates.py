@@ -421,7 +421,7 @@ class _Number:
     def compared(
         self, controls: Mapping[str, tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
     ) -> tuple[list[Estimate], list[Draws]]:
-        """The number against each kind of controls (their numbers (m,) and draws (B, m)), and its excess over them.
+        """The number with each kind of controls (their numbers (m,) and draws (B, m)), and its excess over them.
 
         Returns:
             The estimates, and the draws of the excesses. Without any kind of controls, the number with its interval.

@@ -1,4 +1,4 @@
-"""How far a group exceeds its control groups, when other documents and other groups would have given other numbers."""
+"""How far a group exceeds its control groups, with the uncertainty due to documents and to the choice of groups."""
 
 from dataclasses import dataclass
 

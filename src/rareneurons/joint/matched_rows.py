@@ -1,7 +1,7 @@
 """Rows of two conditions that are alike in clean loss and position.
 
-Ablation hurts a row more where the model predicts it badly, whatever its target. Rare targets are predicted worse than
-common ones. Among rows of equal clean loss, a difference between the conditions is about more than that.
+Ablation hurts a row more if the model predicts it badly, whatever its target. Rare targets are predicted worse than
+common ones. Among rows of equal clean loss, a difference between the conditions is not due to this alone.
 """
 
 import numpy as np

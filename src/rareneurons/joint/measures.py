@@ -1,4 +1,4 @@
-"""Names and units of what joint ablation measures, for those who read its tables without a model."""
+"""Names and units of what joint ablation measures, for code that reads its tables without a model."""
 
 DELTA_LOSS, DIVERGENCE, RANK_CHANGE, INTERACTION = "delta_loss", "kl_divergence", "ln_rank_change", "interaction"
 CLEAN_LOSS, STANDARDISED = "clean_loss", "standardised_difference"

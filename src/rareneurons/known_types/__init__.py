@@ -4,7 +4,7 @@
 towards it or away from it. *Entropy neurons* have output weights of large norm in directions that the unembedding
 hardly reads (its effective null space): they act through the norm's scale.
 
-``weights``: what follows from weights alone, and how far random directions get; ``effects``: how much of a neuron's
+``weights``: what follows from weights alone, and what random directions reach; ``effects``: how much of a neuron's
 effect passes through either mechanism; ``declared``: the rule; ``neurons``: the table of all neurons. Groups are chosen
 with and without these neurons, so this comes before them.
 """

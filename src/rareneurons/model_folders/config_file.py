@@ -1,7 +1,7 @@
 """What a checkpoint's config.json says, without transformers: planning a run reads it, too, and imports nothing large.
 
-Whoever reads the file uses these functions. What cannot serve is refused in the model's own job
-(:func:`refuse_unusable`); planning takes what is not there, or is no whole number, for unknown.
+All code that reads the file uses these functions. Unusable settings are refused in the model's own job
+(:func:`refuse_unusable`); planning treats a setting that is missing, or is no whole number, as unknown.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Which files of a folder decide what its tokenizer does. Imports nothing, so that the plan of a run can use it."""
+"""Which files of a folder determine what its tokenizer does. It imports nothing, so planning a run can use it."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Open checkpoints of any supported architecture, and train small ones.
 
-``architectures`` is the one place that knows where things live inside a model; ``checkpoints`` opens and checks
-a folder; ``weights`` decides what can be used of its weights (``rareneurons.model_folders`` decides that of its other
-files); ``training`` makes GPT-NeoX models from scratch.
+Only ``architectures`` knows where the parts of a model are; ``checkpoints`` opens and checks a folder; ``weights``
+decides which of its weights can be used (``rareneurons.model_folders`` does so for its other files); ``training``
+makes GPT-NeoX models from scratch.
 """

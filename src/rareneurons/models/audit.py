@@ -1,7 +1,8 @@
 """Are the checkpoints of a run what their names say? Files, hashes and distances, before anything is computed.
 
-Published runs hold checkpoints that are not: branches that serve the final weights under an early step, two steps with
-the same weights, missing files (EleutherAI/pythia issues 83, 202, 203, 205, 206). Trends over such a run are wrong.
+Some published runs hold checkpoints that are not: branches that serve the final weights under an early step, two steps
+with the same weights, missing files (EleutherAI/pythia issues 83, 202, 203, 205, 206). Trends over such a run are
+wrong.
 """
 
 import hashlib

@@ -147,7 +147,7 @@ def opened_on_hub(repository: str, commit: str, name: str) -> Iterator[BinaryIO]
 def download(repository: str, commit: str, files: Mapping[str, Mapping[str, Any]], folder: str) -> dict[str, str]:
     """Download files of a commit into a folder and check each against its known hash.
 
-    Files that are there already are not downloaded again, so that a download that was cut goes on where it was.
+    Files that are there already are not downloaded again, so an interrupted download resumes where it stopped.
 
     Args:
         repository: ``owner/name``.
@@ -178,7 +178,7 @@ def download(repository: str, commit: str, files: Mapping[str, Mapping[str, Any]
             (target / name).unlink()
             raise HubError(
                 f"{what}: {name} has SHA-256 {found[name]}, the hub lists {file['sha256']}; the file was deleted. "
-                "Run again; if it stays so, the hub or its mirror serves a damaged file"
+                "Run again; if this happens again, the hub or its mirror serves a damaged file"
             )
     shutil.rmtree(target / ".cache")  # the client's notes on a download that is now complete
     return found

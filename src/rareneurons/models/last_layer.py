@@ -1,4 +1,4 @@
-"""All of a model that ablating its last MLP's neurons needs: what comes between their activations and the logits."""
+"""The part of a model that is needed to ablate the last MLP's neurons: all between their activations and the logits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -55,5 +55,5 @@ def refuse_several_devices(model: Any, what: str) -> None:
     if len(devices) > 1:
         raise CheckpointError(
             f"device_map: the model is computed on {', '.join(devices)}; {what} needs one that "
-            "computes all layers. Give a device_map with one accelerator at most; on cpu and disk, weights wait for it"
+            "computes all layers. Give a device_map with one accelerator at most; it gets weights from cpu and disk"
         )

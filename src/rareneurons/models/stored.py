@@ -1,4 +1,4 @@
-"""What lies under a checkpoint's name, in a folder or on the hub: hashes, and a sample read in parts."""
+"""What is stored under a checkpoint's name, in a folder or on the hub: hashes, and a sample read in parts."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

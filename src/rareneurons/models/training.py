@@ -1,7 +1,7 @@
 """Train a small GPT-NeoX model, Pythia's architecture, or a mixture of experts, and hand out its checkpoints.
 
-Training goes on where it was interrupted: :func:`write_state` keeps all that decides what comes next, and
-:func:`read_state` brings it back. On a CPU, with the same number of threads, the rest is then the same bit for bit.
+Interrupted training resumes: :func:`write_state` saves everything that determines the next steps, and
+:func:`read_state` restores it. On a CPU, with the same number of threads, the rest is then the same bit for bit.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A small sample of a checkpoint's weights, read from its files in parts, also over a network.
 
 The sample is the same stretch of the same matrices at every checkpoint of a run, so that the distance between two
-samples estimates the distance between the checkpoints for a thousandth of their size.
+samples estimates the distance between the checkpoints from a thousandth of their size.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Properties of neurons, averaged over groups, against controls."""
+"""Properties of neurons, averaged over groups and compared with controls."""
 
 from dataclasses import dataclass
 
@@ -51,14 +51,14 @@ def neuron_type_estimates(
 
 
 def group_types(properties: pd.DataFrame, group: ControlledGroup) -> list[Estimate]:
-    """Mean of each property over a group, against each kind of controls; of a type, the share of its neurons.
+    """Mean of each property over a group, compared with each kind of controls; of a type, the share of its neurons.
 
     Args:
         properties: one row per neuron, in order, with the columns ``UNITS``.
         group: the group with its controls.
 
     Returns:
-        Each of ``UNITS`` against each kind of controls, with a two-sided empirical p and without interval. ``n`` counts
+        Each of ``UNITS`` with each kind of controls, with a two-sided empirical p and without interval. ``n`` counts
         neurons. NaN with a reason where a neuron of the group lacks the property.
     """
     found = []

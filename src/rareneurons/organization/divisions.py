@@ -1,12 +1,12 @@
 """Does a group divide into discrete clusters? Divisions found on discovery rows and scored on held-out rows.
 
 A factor that all neurons share hides a division, so it is taken out of each group first. A division's ``separation`` is
-the mean correlation of two neurons in one community less that of two neurons in different ones, on documents that the
-division was not found on. Neurons with several components in common can always be divided. A division is discrete only
-if it is clearer than those of *rotated* neurons: random orthogonal mixtures of the group's neurons, which have the same
-components, as strong and as stable from document to document, but in directions that have nothing to do with neurons.
-Mixtures are less equal than neurons in how much they have in common, which lowers correlations; the null is scaled for
-that (:func:`null_scale`).
+the mean correlation of two neurons of the same community minus that of two neurons of different ones, on documents
+other than those on which the division was found. Neurons with several components in common can always be divided. A
+division is discrete only if it is clearer than those of *rotated* neurons: random orthogonal mixtures of the group's
+neurons, which have the same components, as strong and as stable from document to document, but in directions that are
+unrelated to single neurons. Mixtures vary more than neurons in how much they have in common, which lowers correlations;
+the null is scaled to correct for this (:func:`null_scale`).
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Divisions:
         return as_correlation(self.left @ correlation @ self.left.transpose(0, 2, 1))
 
     def separation(self, correlation: np.ndarray) -> np.ndarray:
-        """Mean correlation within communities less that between them, (G,), of what the factor leaves.
+        """Mean correlation within communities minus that between them, (G,), of what the factor leaves.
 
         Args:
             correlation: (G, n, n) or (n, n), of the activations on held-out rows. Those of one group may be many.

@@ -113,7 +113,7 @@ def group_organization(
         rng: draws offsets, documents, node orders and pairs.
 
     Returns:
-        Each of ``ACTIVATION_UNITS`` against each kind of controls and against ``shift``, with a document-bootstrap
+        Each of ``ACTIVATION_UNITS`` with each kind of controls and with ``shift``, with a document-bootstrap
         interval and a two-sided empirical p; ``partition_agreement`` of the communities of discovery and held-out rows;
         ``mutual_information`` of the part ``shuffled_rows``, the estimate for
         neurons whose rows were shuffled; and the numbers of :func:`group_division`. ``n`` counts rows. NaN with a
@@ -157,7 +157,7 @@ def group_division(
         draws: (B, n, n) correlations of the group in each bootstrap draw of held-out documents.
 
     Returns:
-        ``SEPARATION`` against ``ROTATION`` (p of "greater") and against each kind of controls (two-sided); its
+        ``SEPARATION`` against ``ROTATION`` (p of "greater") and compared with each kind of controls (two-sided); its
         ``difference`` from the mean of the rotations; ``DIVISION_POWER`` with ``PLANTED_CORRELATION``; and
         ``COMMON_FACTOR``. NaN with a reason if the group cannot be measured.
     """
@@ -210,7 +210,7 @@ def group_places(
         rng: draws node orders.
 
     Returns:
-        Each of ``STATIC_UNITS`` against each kind of controls, with a two-sided empirical p and without interval.
+        Each of ``STATIC_UNITS`` compared with each kind of controls, with a two-sided empirical p and without interval.
         ``index_distance`` is the mean distance of two members' indices, ``index_gap`` the mean distance of a member to
         the nearest other one. ``n`` counts neurons. NaN with a reason if the group is too small.
     """

@@ -1,4 +1,4 @@
-"""How much is computed of a group's organization."""
+"""How much of a group's organization is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

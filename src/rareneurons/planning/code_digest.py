@@ -1,7 +1,7 @@
 """A digest of the code that a job runs: its script and all project code that this imports.
 
-A parameter of every rule. Snakemake itself neither sees an edited import nor, once files carry new dates, that nothing
-was edited.
+The digest is a parameter of every rule. Snakemake itself does not notice that an import was edited, and it does not
+notice that a file with a new date was not edited.
 """
 
 import ast

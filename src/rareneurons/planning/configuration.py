@@ -223,7 +223,7 @@ def _expanded_model(
         known = available_steps(model)
         if known is None:
             raise ConfigurationError(
-                f"{where}.checkpoints: found 'all', but without `schedule` nobody can know a hub model's steps; "
+                f"{where}.checkpoints: found 'all', but without `schedule` the steps of a hub model are unknown; "
                 f"list the steps, or add `schedule` if it has one of {', '.join(branches.SCHEDULES)}"
             )
         return {**model, "checkpoints": sorted(known)}
@@ -425,7 +425,9 @@ def _validate_condition(entry: Mapping[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where}.name: {name!r} is the name of a null; choose another")
     if "preset" in entry:
         if "by" in entry:
-            raise ConfigurationError(f"{where}.by: the preset {entry['preset']!r} says it itself; remove the key")
+            raise ConfigurationError(
+                f"{where}.by: the preset {entry['preset']!r} already includes this choice; remove the key"
+            )
         return
     low, high = entry["band"]
     if all(isinstance(edge, int | float) for edge in (low, high)) and not low < high:

@@ -1,4 +1,4 @@
-"""What a job takes, by formula: the requests that the rules make, and the costs of a run before it starts.
+"""Formulas of what a job needs: the requests that the rules make, and the costs of a run before it starts.
 
 Every formula has a constant term, measured on jobs that compute next to nothing (imports, a session of pandas or
 torch), and terms that grow with what the job works on. ``benchmarks/costs.py --run`` compares both with a finished run.

@@ -1,4 +1,4 @@
-"""What a run says when it cannot begin, and when it ends before it is complete."""
+"""Messages of a run that cannot begin, or that ends before it is complete."""
 
 import os
 import shutil
@@ -60,21 +60,21 @@ class Failure:
 
 
 def summary(failures: Collection[Failure], n_lost: int, n_unfinished: int, command: str) -> list[str]:
-    """What failed, why, and how to go on, line by line.
+    """What failed, why, and how to continue, line by line.
 
     Args:
         failures: the failed jobs.
-        n_lost: jobs that need what those would have made.
+        n_lost: jobs that need the results of the failed ones.
         n_unfinished: other jobs that the run had not finished when it stopped.
         command: what was run.
     """
     return [
         f"Jobs that failed: {len(failures)}",
         *sorted(f"- {failure.job}: {failure.last_words()}" for failure in failures),
-        f"Not started, since they need what these would have made: {n_lost}",
+        f"Not started, because they need the results of these: {n_lost}",
         f"Not finished when the run stopped (--keep-going finishes them first): {n_unfinished}",
-        f"The same command goes on where this run stopped, once the cause is removed: {command}",
-        "What to do about which message: docs/when_it_stops.md",
+        f"Once the cause is removed, the same command continues where this run stopped: {command}",
+        "For each message, docs/when_it_stops.md says what to do",
     ]
 
 

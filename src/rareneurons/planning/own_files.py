@@ -1,6 +1,6 @@
-"""The user's own files: which there are in a folder, and what they hold, as a parameter of the jobs that read them.
+"""The user's own files: which files are in a folder, and what they hold, as a parameter of the jobs that read them.
 
-Snakemake compares dates: it does not see that an older copy took a file's place.
+Snakemake compares dates, so it does not notice if an older copy replaces a file.
 """
 
 import hashlib

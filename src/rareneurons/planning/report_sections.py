@@ -24,7 +24,9 @@ ATTENTION = Section("Attention", ("C5",), ("attention",))
 COURSE_OF_TRAINING = Section("Course of training", ("C6",), ("dynamics", "final_top"))
 SPECTRA = Section("Spectra", ("C7",), ("spectra", "paper_table_2", "weightwatcher"))
 BESIDE_THE_PAPER = Section(
-    "Beside the paper", (), ("choice_measures", "choices", "firmness_measures", "firmness", "paper_comparison")
+    "Comparison with the paper and other choices",
+    (),
+    ("choice_measures", "choices", "firmness_measures", "firmness", "paper_comparison"),
 )
 MORE = Section("More")
 MODELS_AND_DATA = Section("Models and data", (), ("train_model", "trace"))

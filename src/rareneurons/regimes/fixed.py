@@ -1,6 +1,6 @@
 """The authors' ways to draw the regimes: fixed cuts, and a piecewise form without a null.
 
-Both return three regimes whatever the data. They are reported beside the fit that can say no
+Both return three regimes for any data. They are reported beside the fit that can find none
 (``rareneurons.regimes.local_exponent``).
 """
 

@@ -1,4 +1,4 @@
-"""Mean influence of every neuron on one condition's documents: what curves, their draws and their errors come from."""
+"""Mean influence of every neuron on one condition's documents: the basis of curves, their draws and their errors."""
 
 from dataclasses import dataclass
 

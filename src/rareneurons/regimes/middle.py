@@ -1,4 +1,4 @@
-"""Is the middle of the curve a power law, and does the decay after it deserve the name?
+"""Is the middle of the curve a power law, and is the decay after it steeper than the power law?
 
 A power law has one local exponent everywhere. A log-normal's rises with rank, without any regime. Both are members of
 ``s(r) = a q(r)^c``, where q is the local exponent of a log-normal's order statistics: c is 0 for a power law and 1 for

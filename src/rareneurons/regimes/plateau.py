@@ -1,15 +1,16 @@
-"""Is there a plateau at all? A test of the top neurons against order statistics, and on other documents.
+"""Is there a plateau at all? A test of the top neurons by order statistics, and on other documents.
 
 There are two readings of a plateau: a flat top, and an excess over the power law (``local_exponent``). One of them is
 declared when all of these hold (:func:`declared_reading`):
 
 1. Of the candidate curves, that with this reading has the smallest information criterion.
-2. The top departs from the curve further than chance allows. Chance is the order statistics of the fitted curve without
-   a plateau, plus the neurons' own standard errors (:func:`departure_test`). The two readings share alpha.
+2. The top neurons depart from the curve further than chance allows. Chance is given by the order statistics of the
+   fitted curve without a plateau, plus the neurons' own standard errors (:func:`departure_test`). The two readings
+   share alpha.
 3. A flat top's exponent is at most a stated share of the power law's; an excess is at least a stated factor.
 4. The top neurons found on discovery documents are also the top on held-out documents (:func:`share_kept`).
 
-A top that is steeper than the power law is reported beside them and never called a plateau.
+A top that is steeper than the power law is reported too, and is never called a plateau.
 """
 
 from collections.abc import Mapping

@@ -60,7 +60,7 @@ class MeasuredCurve:
 @dataclass(frozen=True)
 class PlantedRuns:
     """B planted curves: ``found`` (B,), whether the test declares a plateau of the planted reading or of the other;
-    ``difference`` (B,): number of the top (``top.top_values``) less that of a curve of the contrast without a plateau.
+    ``difference`` (B,): number of the top (``top.top_values``) minus that of a curve of the contrast without a plateau.
     """
 
     found: np.ndarray

@@ -1,6 +1,7 @@
 """Pages for readers: the report of a run, and an interactive page of a model's neurons.
 
-Each page is one HTML text that contains everything it shows and loads nothing.
+The report is one HTML text that contains everything it shows and loads nothing. A page of neurons loads its data from
+scripts beside it.
 """
 
 from rareneurons.extras import needs_extra

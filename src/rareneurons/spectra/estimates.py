@@ -91,8 +91,8 @@ def spectrum_estimates(
         rng: draws them.
 
     Returns:
-        Estimates of the measures in ``UNITS`` against each kind of controls; ``n`` is the group's size. Against matched
-        and against shuffled groups there is also the ``difference`` from their mean and, for exponents, the ``ratio``
+        Estimates of the measures in ``UNITS`` with each kind of controls; ``n`` is the group's size. For matched and
+        shuffled groups there is also the ``difference`` from their mean and, for exponents, the ``ratio``
         to it. Last comes ``tail_fit``: the distance between the spectrum and its fitted tail, with the p-value of "the
         tail is a power law". Intervals are over the groups that resampled documents choose, except that of
         ``tail_exponent``, which is over eigenvalues. Draws (B,), moved to the value, of the value and of what is

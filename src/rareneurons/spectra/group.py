@@ -1,4 +1,4 @@
-"""Spectra of a group's weight rows, of the groups that other documents would choose, and of its controls."""
+"""Spectra of a group's weight rows, of the groups chosen on other documents, and of its controls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

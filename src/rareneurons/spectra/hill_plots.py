@@ -1,4 +1,4 @@
-"""Hill plots: the exponent of a group's spectrum against the number of eigenvalues in the tail."""
+"""Hill plots: the exponent of a group's spectrum by the number of eigenvalues in the tail."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Where each supported architecture keeps what the measures need: one small adapter an architecture.
+"""Where each supported architecture keeps what the measures need: one small adapter per architecture.
 
 A new architecture is one subclass of :class:`Architecture` and one entry in ``ARCHITECTURES``. It must say where
 the transformer blocks, the final norm and the unembedding live, and, within a block, the MLP's output projection,

@@ -1,8 +1,8 @@
 """Mixtures of experts as one wide MLP each, most of whose neurons are silent at any one position.
 
 A routed expert's neuron is active where its expert is chosen: its activation is the routing weight times the expert's
-own, and 0 elsewhere. Then the layer's output is ``sum_n a_n W_out[n]``, as in a dense MLP, and all that is said about a
-dense MLP's neurons holds for it. Neuron ``i`` of expert ``e`` is number ``e * width + i``; the neurons of a shared
+own, and 0 elsewhere. Then the layer's output is ``sum_n a_n W_out[n]``, as in a dense MLP, so all statements about the
+neurons of a dense MLP hold for it. Neuron ``i`` of expert ``e`` is number ``e * width + i``; the neurons of a shared
 expert, whose activation is its gate times its own, come last, and count as the expert after the routed ones.
 """
 

@@ -68,7 +68,7 @@ async function showExamples(neuron) {
   const shown = mine.filter((e) => found.of.kind[e] === kind);
   byId("examples-shown").hidden = !mine.length;
   byId("examples-title").textContent = "Examples of neuron " + neuron + " at " + found.checkpoint;
-  byId("examples-said").textContent = mine.length ? shown.length + " texts of neuron " + neuron + ", from the most extreme on."
+  byId("examples-said").textContent = mine.length ? shown.length + " texts of neuron " + neuron + ", the most extreme first."
     : "There are no examples of neuron " + neuron + ". Choose one of the neurons with examples above.";
   const scale = Math.max(...mine.map((e) => Math.abs(found.of[by][e])));
   byId("scale").textContent = "Full colour: " + number(scale) + (by === "delta_loss" ? " nats" : "") + " or more.";

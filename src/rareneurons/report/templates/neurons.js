@@ -30,7 +30,7 @@ function content(name) {
     waiting.set(name, (found) => { waiting.delete(name); script.remove(); resolve(found); });
     script.onerror = () => {
       loaded.delete(name);
-      byId("said").textContent = "The file " + data.folder + "/" + name + ".js cannot be read. It belongs beside this page.";
+      byId("said").textContent = "The file " + data.folder + "/" + name + ".js cannot be read. Keep it beside this page.";
       reject(new Error(script.src));
     };
     document.head.append(script);
