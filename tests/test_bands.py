@@ -283,3 +283,7 @@ def test_where_mass_gives_no_band_either_the_preset_ends_at_the_last_type():
     assert bands_of([RARE], counts)["paper_rare"].tokens.tolist() == list(range(3, 20))
     with pytest.raises(ConfigurationError, match="by last type, because by kneedle .* Set a `band` with two numbers"):
         bands_of([TAIL], counts)
+
+
+def test_unigram_entropy_of_a_uniform_distribution():
+    assert bands.unigram_entropy(np.array([5, 5, 0, 5, 5])) == pytest.approx(np.log(4))

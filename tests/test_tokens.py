@@ -1,6 +1,5 @@
 """Tokenizer, counts and blocks."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from tokenizers import Tokenizer, decoders, models
@@ -49,10 +48,6 @@ def test_blocks_hold_one_document_each(tokenizer):
         tokenizer(TEXTS[0], add_special_tokens=False)["input_ids"][:7]
     )
     assert (blocks.tokens[1, 2:] == 0).all()
-
-
-def test_unigram_entropy_of_a_uniform_distribution():
-    assert tokens.unigram_entropy(np.array([5, 5, 0, 5, 5])) == pytest.approx(np.log(4))
 
 
 def test_visible_tokens_show_spaces_controls_and_parts_of_characters(tokenizer):

@@ -413,3 +413,9 @@ def bands(
         uses_elbow = preset.rule == "band" and "elbow" in (preset.low, preset.high)
         found.append(Band(name, preset.by, tokens, place if uses_elbow else None))
     return found
+
+
+def unigram_entropy(counts: np.ndarray) -> float:
+    """Entropy of the token distribution, nats: the loss of a model that knows frequencies and nothing else."""
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum())

@@ -353,9 +353,3 @@ def _text(tokenizer: PreTrainedTokenizerBase, token: int, name: str | None) -> s
         return name
     # SentencePiece drops the space before a text's first word.
     return f" {text}" if name.startswith("▁") and not text.startswith(" ") else text
-
-
-def unigram_entropy(counts: np.ndarray) -> float:
-    """Entropy of the token distribution, nats: the loss of a model that knows frequencies and nothing else."""
-    share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log(share)).sum())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from rareneurons.tokens import unigram_entropy
+from rareneurons.bands import unigram_entropy
 
 LAST_STEPS = 20  # one batch is too few tokens for its loss to say where training ended
 

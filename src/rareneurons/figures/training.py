@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rareneurons.bands import unigram_entropy
 from rareneurons.figures.palette import NULL_COLOUR
 from rareneurons.figures.style import COLUMN_WIDTH, legend_below
-from rareneurons.tokens import unigram_entropy
 
 
 def training_loss(losses: pd.DataFrame, counts: np.ndarray) -> Figure:
