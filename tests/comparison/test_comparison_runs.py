@@ -40,7 +40,7 @@ def test_equal_runs_have_nothing_to_say():
     assert found.table().empty
     text = comparison_text(found, ("x", "y"))
     assert "Verdicts that differ: 0 of 2" in text
-    assert "beyond their intervals: 0 of 2; 0 would by chance" in text
+    assert "beyond their intervals: 0 of 2; 0 would differ by chance" in text
     assert "Only in x: 0 rows" in text
 
 
