@@ -44,7 +44,8 @@ class Mean:
     """Evidence: the models' verdicts, and their mean number.
 
     ``spread``: standard deviation of the models' true values; ``heterogeneity``: I squared, 0 to 1; ``left_out``:
-    number of models without an interval or a premise; ``contradicted_above``: the bound on the other side.
+    number of models without an interval or a premise; ``contradicted_above``: the bound on the other side; ``power``:
+    the least of the averaged models' tests, NaN where the claim's rule has none, and the ``least_power`` that it needs.
     """
 
     tally: Tally
@@ -52,6 +53,8 @@ class Mean:
     heterogeneity: float
     left_out: int
     contradicted_above: float
+    power: float
+    least_power: float
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class MoreModelsLikeThese:
 
 
 def summaries(
-    decisions: Decisions, supported_below: float | None, replicate_of: Mapping[str, str]
+    decisions: Decisions, supported_below: float | None, replicate_of: Mapping[str, str], least_power: float
 ) -> dict[str, Decision]:
     """The decisions on a claim over the seeds of each kind of model, and over all models; none of a single model.
 
@@ -103,6 +106,7 @@ def summaries(
         decisions: the decision for each model.
         supported_below: as :func:`over_models` takes it.
         replicate_of: model -> name of its kind, of models that others repeat with another seed.
+        least_power: as :func:`over_models` takes it.
 
     Returns:
         By the name of a kind with several seeds; ``ALL_MODELS`` where there are several kinds.
@@ -110,25 +114,33 @@ def summaries(
     kinds: dict[str, dict[str, Decision]] = {}
     for model, decision in decisions.items():
         kinds.setdefault(replicate_of.get(model, model), {})[model] = decision
-    over_seeds = {kind: over_models(seeds, supported_below, "seed") for kind, seeds in kinds.items() if len(seeds) > 1}
+    over_seeds = {
+        kind: over_models(seeds, supported_below, least_power, "seed")
+        for kind, seeds in kinds.items()
+        if len(seeds) > 1
+    }
     if len(kinds) < 2:
         return over_seeds
     alone = {model: decision for seeds in kinds.values() if len(seeds) == 1 for model, decision in seeds.items()}
     unit: Unit = "kind" if over_seeds else "model"
-    return over_seeds | {ALL_MODELS: over_models(alone | over_seeds, supported_below, unit)}
+    return over_seeds | {ALL_MODELS: over_models(alone | over_seeds, supported_below, least_power, unit)}
 
 
-def over_models(decisions: Decisions, supported_below: float | None, unit: Unit = "model") -> Decision:
+def over_models(
+    decisions: Decisions, supported_below: float | None, least_power: float, unit: Unit = "model"
+) -> Decision:
     """The decision on a claim over all models.
 
     The interval of the mean decides, or at least ``LEAST_AGREEING`` models, and more than half of all, that agree. In
     both cases no model may have the opposite verdict. Models in which a claim's premise is not met are left out of the
-    mean.
+    mean. A mean does not support a claim if a model's own test would not have found the opposite: many tests without
+    power do not have it together.
 
     Args:
         decisions: the decision for each of at least two models.
         supported_below: the claim's number speaks for it below this, and against it above its ``bound``; None for a
             claim without a number that models can be averaged over.
+        least_power: of each model's test, for a mean that supports a claim whose rule has a power.
         unit: what the decisions are about; kinds of models may be decisions of this function.
     """
     numbers = {
@@ -141,7 +153,7 @@ def over_models(decisions: Decisions, supported_below: float | None, unit: Unit 
     }
     if supported_below is None or len(numbers) < 2:
         return _counted(decisions, unit)
-    return _averaged(decisions, numbers, supported_below, unit)
+    return _averaged(decisions, numbers, supported_below, least_power, unit)
 
 
 def _tally(decisions: Decisions, unit: Unit) -> Tally:
@@ -205,27 +217,38 @@ def _lacking(tally: Tally) -> Option:
     return Option((*here, *further))
 
 
-def _averaged(decisions: Decisions, numbers: Mapping[str, Interval], supported_below: float, unit: Unit) -> Decision:
+def _averaged(
+    decisions: Decisions, numbers: Mapping[str, Interval], supported_below: float, least_power: float, unit: Unit
+) -> Decision:
     """The claim's number averaged over the models that have an interval."""
     tally, bound = _tally(decisions, unit), _contradicted_above(decisions)
     values = np.array([number.value for number in numbers.values()])
     errors = np.array([number.ci_high - number.ci_low for number in numbers.values()]) / (2 * NORMAL_95)
     found, n = random_effects(values, errors, supported_below), len(numbers)
+    power = min((_power(decisions[model]) for model in numbers), key=lambda each: (np.isnan(each), each))
     says: Verdict = "undecided"
+    options = [_lacking(tally)]
     if found.ci_high < supported_below:
-        says = "supported"
+        says = "undecided" if power < least_power else "supported"
     elif found.ci_low > bound:
         says = "contradicted"
+    else:
+        options.append(Option((_more_models(found, n, supported_below, bound, unit),)))
     return Decision(
         _verdict(tally, says),
         _statistic(decisions, MEAN_OVER_MODELS),
-        Mean(tally, found.spread, found.heterogeneity, tally.n - n, bound),
-        (_lacking(tally), Option((_more_models(found, n, supported_below, bound, unit),))),
+        Mean(tally, found.spread, found.heterogeneity, tally.n - n, bound, power, least_power),
+        tuple(options),
         Interval(found.mean, found.ci_low, found.ci_high),
         found.p_value,
         n,
         bound=supported_below,
     )
+
+
+def _power(decision: Decision) -> float:
+    """The power of a model's test; of a kind of models, the least of its seeds'."""
+    return decision.evidence.power if isinstance(decision.evidence, Mean) else decision.power
 
 
 def _contradicted_above(decisions: Decisions) -> float:

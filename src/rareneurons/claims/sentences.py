@@ -1022,6 +1022,8 @@ def _rule_over_models(decision: Decision) -> str:
     if isinstance(evidence, over_models.Mean):
         bound, either = f"{decision.bound:g}", "either "
         above = f", or the interval of their mean lies below {bound}"
+        if not np.isnan(evidence.power):
+            above += f" and the test of each {one} has a power of at least {percent(evidence.least_power)}"
         below = f", or the interval lies above {evidence.contradicted_above:g}"
         value = (
             f"the value is the random-effects mean (Paule-Mandel), with a Hartung-Knapp interval for {units} like "
@@ -1069,7 +1071,10 @@ def _evidence_over_models(decision: Decision) -> str:
     )
     heterogeneity = f"I squared {100 * evidence.heterogeneity:.0f} %"
     spread = f"standard deviation between {UNITS[evidence.tally.unit]} {evidence.spread:.2g}"
-    return f"{spread}, {heterogeneity}; {tally}{left_out}"
+    power = (
+        "" if np.isnan(evidence.power) else f"; least power of a {ONE[evidence.tally.unit]} {percent(evidence.power)}"
+    )
+    return f"{spread}, {heterogeneity}; {tally}{left_out}{power}"
 
 
 # What would decide it

@@ -191,7 +191,7 @@ def decide(
             model: mine[claim.name] for model, mine in found.items() if claim.name not in kept.get(model, NOTHING_KEPT)
         }
         below = claim.mean_supports_below
-        decisions |= summaries(decisions, None if below is None else below(bounds), replicate_of)
+        decisions |= summaries(decisions, None if below is None else below(bounds), replicate_of, bounds.power)
         for model, decision in decisions.items():
             note = left_out_note(tables["audit"], model) if claim.about_training else ""
             checkpoint = checkpoints.get(model, "")
