@@ -1,7 +1,8 @@
 """Keep a run's results in the repository, and print the outputs of the code in docs/results.md again.
 
 ``python docs/results.py keep results/smollm2`` copies the run's verdicts, tables, figures (PNG) and configuration to
-``results/reference/smollm2``; larger tables are compressed. ``python docs/results.py print`` runs the code blocks of
+``results/reference/smollm2``. Of larger tables it keeps the last checkpoint of each model, compressed; figures get 256
+colours, a third of the bytes. ``python docs/results.py print`` runs the code blocks of
 docs/results.md on what is kept, and writes what they print below them. The sentences between them are written by hand.
 """
 
@@ -13,6 +14,11 @@ import io
 import re
 import shutil
 from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from rareneurons.tables import last_checkpoints
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE, KEPT = PROJECT / "docs/results.md", PROJECT / "results/reference"
@@ -32,11 +38,20 @@ def keep(run: Path) -> Path:
         if table.stat().st_size < LARGE:
             shutil.copy(table, target / "tables" / table.name)
         else:  # without a date, so that equal tables give equal files
-            (target / "tables" / f"{table.name}.gz").write_bytes(gzip.compress(table.read_bytes(), mtime=0))
+            (target / "tables" / f"{table.name}.gz").write_bytes(gzip.compress(_at_the_end(table), mtime=0))
     for figure in sorted((run / "figures").glob("*.png")):
-        shutil.copy(figure, target / "figures" / figure.name)
+        picture = Image.open(figure).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        picture.save(target / "figures" / figure.name, optimize=True)
     shutil.copy(PROJECT / f"config/{run.name}.yaml", target / "config.yaml")
     return target
+
+
+def _at_the_end(table: Path) -> bytes:
+    """The table, with each model's last checkpoint alone where it has a row per checkpoint."""
+    content = pd.read_csv(table, dtype=str, keep_default_na=False)
+    if "step" in content:
+        content = last_checkpoints(content.astype({"step": int}))
+    return content.to_csv(index=False).encode()
 
 
 def printed(text: str) -> str:

@@ -3,8 +3,10 @@
 import importlib.util
 import re
 
+import pandas as pd
 import pytest
 from conftest import PROJECT
+from PIL import Image
 
 PAGE = (PROJECT / "docs/results.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)")
@@ -53,13 +55,16 @@ def test_an_output_that_no_longer_holds_is_replaced(results):
 
 def test_what_is_kept_of_a_run(results, tmp_path, monkeypatch):
     run = tmp_path / "smollm2"
-    for name, text in {"claims.csv": "a", "claims.md": "b", "tables/x.csv": "c", "tables/y.csv": "d" * 60_000}.items():
+    large = "model,step,text\n" + "".join(f"a,{step},{'d' * 30_000}\n" for step in (9, 10))
+    for name, text in {"claims.csv": "a", "claims.md": "b", "tables/x.csv": "c", "tables/y.csv": large}.items():
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(text)
     (run / "figures").mkdir()
-    (run / "figures/z.png").write_bytes(b"e")
+    Image.new("RGB", (4, 3), (7, 8, 9)).save(run / "figures/z.png")
     (run / "figures/z.pdf").write_bytes(b"f")
     monkeypatch.setattr(results, "KEPT", tmp_path / "kept")
     target = results.keep(run)
     kept = {str(file.relative_to(target)) for file in target.rglob("*") if file.is_file()}
     assert kept == {"claims.csv", "claims.md", "tables/x.csv", "tables/y.csv.gz", "figures/z.png", "config.yaml"}
+    assert pd.read_csv(target / "tables/y.csv.gz")["step"].tolist() == [10]
+    assert Image.open(target / "figures/z.png").convert("RGB").getpixel((1, 1)) == (7, 8, 9)

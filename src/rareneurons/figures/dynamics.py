@@ -95,6 +95,8 @@ def course_of_training(courses: Sequence[CoursePanels]) -> Figure:
         shown = rows_of(course.table, *course.number)
         for model, axis in zip(models, line, strict=True):
             mine = course.table[(course.table["model"] == model) & course.table["group"].isin(course.groups)]
+            if shown[shown["model"] == model].empty:  # a gated MLP has other weights than w_in
+                axis.text(0.5, 0.5, "not measured", ha="center", va="center", transform=axis.transAxes)
             for condition in course.conditions:
                 for group in course.groups:
                     part = shown[(shown["model"] == model) & (shown["condition"] == condition)]

@@ -1,7 +1,6 @@
 """Figures of rank-influence curves, their regimes, and what they are compared with."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -37,7 +36,6 @@ SIGN_LABELS = {"boost": "boost neurons, 95 % intervals", "suppress": "suppressin
 POWER_LAW_EXPONENT: Number = ("power_law_exponent", AUTO)
 PLATEAU_END: Number = ("plateau_end", AUTO)
 READING_WORDS: dict[Reading, str] = {"flat": "flat top", "excess": "excess"}
-CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALLEST_TEXT}
 
 
 def _curve_of(influence: pd.DataFrame, sign: Sign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -89,7 +87,8 @@ def rank_influence(
             for sign in SIGNS:
                 x, y, error = _curve_of(part, sign)
                 axis.plot(x, y, SIGN_MARKERS[sign], color=colour_of(condition), label=SIGN_LABELS[sign])
-                axis.text(0.97, 0.95 - 0.09 * SIGNS.index(sign), f"{len(x)} {sign}", **CORNER, transform=axis.transAxes)
+                place = 0.03, 0.12 - 0.09 * SIGNS.index(sign)
+                axis.text(*place, f"{len(x)} {sign}", fontsize=SMALLEST_TEXT, transform=axis.transAxes)
                 if sign == "boost":
                     width = np.log1p(INTERVAL * error)
                     axis.fill_between(x, y - width, y + width, color=colour_of(condition), alpha=0.25, linewidth=0)
