@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, group_colour
-from rareneurons.figures.style import label_line, legend_below, models_of, panels, step_axis, words
+from rareneurons.figures.style import frame_values, label_line, legend_below, models_of, panels, step_axis, words
 from rareneurons.tables import VALUE, last_checkpoints, rows_of
 
 MEASURE = "effective_dimension"
@@ -70,6 +70,8 @@ def dimension_by_step(table: pd.DataFrame, groups: Sequence[str], condition: str
             axis.set_title(f"{model}\n{words(group)}")
             if mine.empty:
                 _draw_absence(axis)
+        shown = table[(table["condition"] == condition) & (table["group"] == group)]
+        frame_values(line[0], rows_of(shown, MEASURE, against="matched"))
         label_line(line, LABEL)
     for axis in axes[:-1].flat:
         axis.set_xlabel("")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rareneurons.figures.style import draw_group, label_line, legend_below, models_of, panels, step_axis
+from rareneurons.figures.style import draw_group, frame_values, label_line, legend_below, models_of, panels, step_axis
 from rareneurons.tables import rows_of
 
 
 def measure_by_step(
-    table: pd.DataFrame, number: Sequence[str], label: str, groups: Sequence[str], condition: str
+    table: pd.DataFrame, number: Sequence[str], label: str, groups: Sequence[str], condition: str, scale: str = "linear"
 ) -> Figure:
     """One number of some groups by training step, with intervals and the controls' range, one panel per model.
 
@@ -20,6 +20,7 @@ def measure_by_step(
         label: axis label with unit.
         groups: which groups.
         condition: which condition.
+        scale: ``linear`` or ``log``, the vertical scale.
     """
     models = models_of(table)
     figure, axes = panels(1, len(models), height=1.8)
@@ -31,6 +32,9 @@ def measure_by_step(
         if len(steps):
             step_axis(axis, list(steps))
         axis.set_title(f"{model}\n{condition} rows")
+    shown = table[(table["condition"] == condition) & table["group"].isin(groups)]
+    axes[0][0].set_yscale(scale)
+    frame_values(axes[0][0], rows_of(shown, *number))
     label_line(axes[0], label)
     legend_below(figure)
     return figure

@@ -159,6 +159,26 @@ def draw_group(axis: Axes, table: pd.DataFrame, group: str) -> None:
         )
 
 
+def frame_values(axis: Axes, table: pd.DataFrame) -> None:
+    """Let the vertical scale show values and the means of their controls; the widest intervals end at the frame.
+
+    A few groups, mostly of untrained models, have intervals so wide that nothing else could be seen beside them.
+
+    Args:
+        axis: where the rows are drawn; its scale, linear or logarithmic, is that of all axes that share it.
+        table: rows with ``value`` and ``null_mean``.
+    """
+    known = table[["value", "null_mean"]].to_numpy(dtype=float).ravel()
+    of = axis.yaxis.get_transform()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = of.transform(known)
+        drawn = of.transform(np.array(axis.get_ylim()))
+    known = known[np.isfinite(known)]
+    if len(known) and (spare := np.ptp(known)) > 0:
+        limits = max(drawn[0], known.min() - spare), min(drawn[1], known.max() + spare)
+        axis.set_ylim(*of.inverted().transform(np.array(limits)))
+
+
 def words(name: str) -> str:
     """A group's or condition's name as a figure shows it: with spaces."""
     return name.replace("_", " ")

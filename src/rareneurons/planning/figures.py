@@ -225,7 +225,8 @@ FIGURES: dict[str, Figure] = {
             "measures:measure_by_step",
             {"table": Source("spectra.csv")},
             lambda config: (
-                of_groups(config) | {"number": ["hill", "w_out", "value", "matched"], "label": "Hill exponent, W_out"}
+                of_groups(config)
+                | {"number": ["hill", "w_out", "value", "matched"], "label": "Hill exponent, W_out", "scale": "log"}
             ),
         ),
         Figure("hill_plot", SPECTRA, "spectra:hill_plots", {"plots": last("hill_plot.parquet")}),
