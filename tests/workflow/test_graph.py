@@ -379,6 +379,6 @@ def test_snakemake_s_own_report_is_one_offline_page(smoke_run):
     assert "rank_influence" in page
     for section in {entry.section for entry in (*FIGURES.values(), TABLES["paper_table_3"])}:
         assert section.title in page
-    for caption in ("Grey band: where 95 % of", "circular shifts of the group"):
+    for caption in ("Grey band: the range of 95 % of", "circular shifts of the group"):
         assert caption in re.sub(r"\s+", " ", page)
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)
