@@ -14,10 +14,11 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from rareneurons.conventions import SELECTIVE, TOP
+from rareneurons.organization.activations import LayerActivations
 from rareneurons.organization.communities import partition_agreement
 from rareneurons.organization.divisions import divide, division_test
 from rareneurons.rows import in_condition
-from rareneurons.stats import correlation_matrix, document_weights
+from rareneurons.stats import empirical_p
 
 CONDITION = "rare"
 DRAWS, ROTATIONS, SEEDS = 100, 200, 2
@@ -48,21 +49,19 @@ def division_by_expert(
         adjusted Rand index of communities and experts; ``same_expert`` and ``other_expert``, mean correlations on
         held-out rows.
     """
-    number = np.unique(document, return_inverse=True)[1]
-    graphs = correlation_matrix(discovery), correlation_matrix(heldout)
-    weights = document_weights(number.max() + 1, DRAWS, rng)
-    draws = np.stack([correlation_matrix(heldout, draw[number]) for draw in weights])
-    test = division_test(*graphs, draws, ROTATIONS, SEEDS, rng)
-    low, high = test.excess_interval(number.max() + 1)
-    communities = divide(graphs[0][None], SEEDS, rng).labels
-    same, other = by_expert(graphs[1], expert)
+    group = LayerActivations(heldout, document, discovery)
+    weights, draws = group.resampled(np.arange(len(expert)), DRAWS, rng)
+    test = division_test(group.discovery_correlation, group.correlation, draws, ROTATIONS, SEEDS, rng)
+    low, high = test.excess_interval(weights.shape[1])
+    communities = divide(group.discovery_correlation[None], SEEDS, rng).labels
+    same, other = by_expert(group.correlation, expert)
     return {
         "separation": test.separation,
         "rotated": float(test.null.mean()),
         "excess": test.excess,
         "ci_low": low,
         "ci_high": high,
-        "p_value": float((1 + (test.null >= test.separation).sum()) / (1 + len(test.null))),
+        "p_value": empirical_p(test.separation, test.null, "greater"),
         "agreement": float(partition_agreement(communities, expert[None])[0]),
         "same_expert": same,
         "other_expert": other,

@@ -203,9 +203,8 @@ def _p_of_none(difference: Interval) -> float:
 
 def _option(shown: Selectivity, margin: float) -> Option:
     """Documents that clear the weakest comparison of zero or of the margin, or the group's own difference of zero."""
-    if shown.p_value > shown.weakest.p_value:
-        needed = more_documents(shown.difference, "heldout", shown.n, above=0)
-        return Option((NothingPromising(shown.difference.value, 0, "heldout") if np.isinf(needed.times) else needed,))
-    excess = shown.weakest.excess
-    needed = more_documents(excess, "heldout", shown.n, above=0, below=margin)
-    return Option((NothingPromising(excess.value, margin, "heldout") if np.isinf(needed.times) else needed,))
+    number, bound, below = shown.weakest.excess, margin, margin
+    if shown.p_value > shown.weakest.p_value:  # a difference below zero decides nothing
+        number, bound, below = shown.difference, 0.0, -np.inf
+    needed = more_documents(number, "heldout", shown.n, above=0, below=below)
+    return Option((NothingPromising(number.value, bound, "heldout") if np.isinf(needed.times) else needed,))
