@@ -107,7 +107,7 @@ def test_parts_in_braces_are_filled_in_from_the_repository_s_branches(monkeypatc
         assert found["revision"] == "stage1-step1000-tokens3B"
         assert found["commit"] == hub.commit("lab/olmo", "stage1-step1000-tokens3B")
         several = client.listed_checkpoint("lab/olmo", "a{part}-step5")["missing"]
-        assert several.startswith("lab/olmo has 2 branches that 'a{part}-step5' stands for: a1-step5, a2-step5. Write")
+        assert several.startswith("lab/olmo has 2 branches that fit 'a{part}-step5': a1-step5, a2-step5. Write")
         none = client.listed_checkpoint("lab/olmo", "stage1-step2000-tokens{tokens}B")["missing"]
         assert "names are stage1-step1000-tokens3B, stage1-step0-tokens0B" in none
 

@@ -105,7 +105,7 @@ def listed_checkpoint(repository: str, revision: str) -> dict[str, Any]:
     if len(found) == 1:
         return {"repository": repository, "revision": found[0]} | repository_files(repository, found[0])
     missing = (
-        f"{repository} has {len(found)} branches that {revision!r} stands for: {', '.join(found)}. Write the part in "
+        f"{repository} has {len(found)} branches that fit {revision!r}: {', '.join(found)}. Write the part in "
         "braces as the one that is meant has it (models[].revision)"
         if found
         else f"{repository} has no branch {revision!r}; its branches and tags with the most similar names are "
