@@ -19,6 +19,10 @@ def executable() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
+class Navigated(AssertionError):
+    """The page went elsewhere while a script ran in it."""
+
+
 class Chromium:
     """A browser with one page; ``errors`` and ``requests`` are those since the last :meth:`open`."""
 
@@ -65,8 +69,14 @@ class Chromium:
         return done["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Until a JavaScript expression is true."""
-        self._until(lambda: self.evaluate(condition), f"never true: {condition}")
+        """Until a JavaScript expression is true, on this page or on the one that it leads to."""
+        self._until(lambda: self._is_true(condition), f"never true: {condition}")
+
+    def _is_true(self, condition: str) -> bool:
+        try:
+            return bool(self.evaluate(condition))
+        except Navigated:
+            return False
 
     def point(self, x: float, y: float, click: bool = False) -> None:
         """Move the mouse there, and click if asked to."""
@@ -107,8 +117,7 @@ class Chromium:
         while True:
             answer = json.loads(self._socket.recv())
             if answer.get("id") == self._number:
-                assert "error" not in answer, (method, answer["error"])
-                return answer["result"]
+                return _result(method, answer)
             self._listen(answer.get("method"), answer.get("params", {}))
 
     def _listen(self, event: str | None, said: dict) -> None:
@@ -120,3 +129,11 @@ class Chromium:
             self.errors.append(said["entry"]["text"])
         elif event == "Network.requestWillBeSent":
             self.requests.append(said["request"]["url"])
+
+
+def _result(method: str, answer: dict) -> dict:
+    error = answer.get("error")
+    if error and any(word in error["message"] for word in ("navigated", "context was destroyed")):
+        raise Navigated(method, error)
+    assert error is None, (method, error)
+    return answer["result"]

@@ -151,6 +151,12 @@ def test_choosing_a_model_opens_its_page(browser, folder):
     browser.wait("location.pathname.endsWith('/neurons/other.html')")
 
 
+def test_waiting_goes_on_when_the_page_leaves_meanwhile(browser, folder):
+    browser.open(folder / "neurons/tiny.html", 1400)
+    leave = "new Promise(() => { location.href = '../report.html'; })"  # never kept: the script ends with its page
+    browser.wait(f"location.pathname.endsWith('/report.html') || {leave}")
+
+
 def texts_of(browser) -> list[str]:
     return browser.evaluate("[...document.querySelectorAll('#texts .text')].map((text) => text.textContent)")
 
