@@ -24,12 +24,12 @@ def open_checkpoint(
 ) -> Architecture:
     """Load a transformers folder for evaluation.
 
-    Attention runs in its ``eager`` form, the one whose pattern can be read. Weights come from safetensors where the
-    folder has them, otherwise from ``.bin`` files read with ``weights_only``; remote code never runs.
+    Attention runs in the form that transformers prefers, which is faster than the ``eager`` one; patterns are read in
+    the latter. Weights come from safetensors where the folder has them, otherwise from ``.bin`` files read with
+    ``weights_only``; remote code never runs.
 
-    In float64 the forward pass keeps float64: attention runs in the form transformers prefers, because its eager form
-    rounds the softmax to float32 (Gemma 2 has no other), and the norms that round are replaced
-    (:func:`keep_float64_in_norms`).
+    In float64 the forward pass keeps float64, except where attention has no other form than the eager one, whose
+    softmax is in float32 (Gemma 2). The norms that round are replaced (:func:`keep_float64_in_norms`).
 
     Args:
         folder: a folder as ``save_pretrained`` writes it.
@@ -53,7 +53,6 @@ def open_checkpoint(
             folder,
             config=config,
             dtype=dtype,
-            attn_implementation=None if dtype == torch.float64 else "eager",
             local_files_only=True,
             trust_remote_code=False,
             weights_only=True,
