@@ -268,6 +268,18 @@ def adjusted_in_families(frame: pd.DataFrame) -> np.ndarray:
     return adjusted
 
 
+def largest_share(count: int, n: int, level: float) -> float:
+    """One-sided upper bound of a share of which ``count`` of ``n`` cases are known (Clopper & Pearson 1934).
+
+    Examples:
+        >>> round(largest_share(0, 20, 0.95), 3)
+        0.139
+    """
+    from scipy.special import betaincinv
+
+    return 1.0 if count == n else float(betaincinv(count + 1, n - count, level))
+
+
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman correlation of two arrays (n,), ties ranked by their mean; NaN where ``y`` is constant."""
     from scipy import stats

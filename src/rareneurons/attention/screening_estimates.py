@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from rareneurons.attention.choice import PLANTED, Choice
 from rareneurons.attention.condition_pair import ConditionPair
@@ -14,6 +13,7 @@ from rareneurons.attention.on_neurons import SD, GroupEffects, Routing, found_if
 from rareneurons.attention.screening import LOSS
 from rareneurons.attention.selectivity import LEVEL, HeadBounds
 from rareneurons.influence.screening import miss_rate, rank_correlation
+from rareneurons.stats import largest_share
 from rareneurons.tables import Estimate
 
 
@@ -74,7 +74,7 @@ def _sampled_share(measure: str, count: int, sampled: int, part: str) -> Estimat
     """A share of the sampled heads, which bounds that of the heads that were not ablated."""
     if sampled == 0:
         return Estimate(measure, float("nan"), "share of heads", 0, part=part, reason="no head was sampled")
-    upper = 1.0 if count == sampled else float(stats.beta.ppf(LEVEL, count + 1, sampled - count))
+    upper = largest_share(count, sampled, LEVEL)
     return Estimate(measure, count / sampled, "share of heads", sampled, 0.0, upper, part=part)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import nn
 
 from rareneurons.batches import Batch, batches_of_rows
 from rareneurons.models.architectures import Architecture
+from rareneurons.stats import NORMAL_95, largest_share, spearman
 from rareneurons.tables import Estimate
 from rareneurons.tokens import Blocks
 
@@ -123,8 +123,7 @@ def miss_rate(
     threshold = float(np.sort(np.abs(candidate_effects))[-top])
     sampled = len(sample_effects)
     missed = int(np.sum(np.abs(sample_effects) > threshold))
-    upper = 1.0 if missed == sampled else float(stats.beta.ppf(level, missed + 1, sampled - missed))
-    return MissRate(top, threshold, missed, sampled, upper)
+    return MissRate(top, threshold, missed, sampled, largest_share(missed, sampled, level))
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
@@ -139,8 +138,8 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
     """
     if len(first) < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan"), float("nan"), float("nan")
-    rho = float(stats.spearmanr(first, second).statistic)
-    half = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
+    rho = spearman(first, second)
+    half = NORMAL_95 * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
     with np.errstate(divide="ignore"):  # at rho = 1 the interval shrinks to a point
         centre = np.arctanh(rho)
     return rho, float(np.tanh(centre - half)), float(np.tanh(centre + half))
