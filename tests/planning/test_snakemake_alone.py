@@ -53,7 +53,7 @@ def test_planning_needs_no_package_that_computes(tmp_path, file):
 @pytest.mark.workflow
 @pytest.mark.parametrize(
     ("overlay", "checkpoints", "fetched"),
-    [((), 4 + 6 * 24, 148), (("--configfile", "config/demo.yaml"), 2 * 7, 0)],
+    [((), 4 + 6 * 24, 148), (("--configfile", "config/demo.yaml"), 4 + 2, 0)],
     ids=["full", "demo"],
 )
 def test_plan_needs_no_package_that_computes_and_no_network(tmp_path, overlay, checkpoints, fetched):
