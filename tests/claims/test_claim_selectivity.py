@@ -12,6 +12,7 @@ from rareneurons.claims.sentences import claim_texts
 from rareneurons.claims.view import tables_of
 from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.dynamics.untrained import UNTRAINED
+from rareneurons.stats import NORMAL_95
 
 DRAWS = 100
 
@@ -97,24 +98,30 @@ def test_selective_neurons_are_taken_where_both_groups_are_found():
 
 
 def test_contradicted_only_if_both_groups_are_precise_and_small():
-    small, vague = {"matched": (0.0, 0.004)}, {"matched": (0.0, 0.012)}
+    own = {"difference": (0.0, -0.004, 0.004)}
+    small, vague = {"matched": (0.0, 0.004)} | own, {"matched": (0.0, 0.012)} | own
     found = decided(top=small, selective=small)
     assert found.verdict == "contradicted"
     assert found.power > 0.99
     assert found.bound == BOUNDS.selectivity_margin
     assert decided(top=small, selective=vague).verdict == "undecided"
     assert decided(top=small).verdict == "undecided", "the selective group was not measured"
-    precise_but_large = {"matched": (0.018, 0.004), UNTRAINED: (0.0, 0.1)}
+    precise_but_large = {"matched": (0.018, 0.004), UNTRAINED: (0.0, 0.1)} | own
     assert decided(top=small, selective=precise_but_large).verdict == "undecided"
+    vague_by_itself = {"matched": (0.0, 0.004), "difference": (0.0, -0.03, 0.03)}
+    assert decided(top=small, selective=vague_by_itself).verdict == "undecided"
 
 
 @pytest.mark.calibration
-def test_power_is_how_often_an_excess_of_the_margin_is_found():
-    """4,000 normal excesses of the margin, to 0.02."""
-    error, margin = 0.007, BOUNDS.selectivity_margin
-    power = decided(selective={"matched": (0.0, error)}).power
-    drawn = margin + error * np.random.default_rng(3).normal(size=4000)
-    assert np.mean(norm.sf(drawn / error) <= BOUNDS.alpha / 2) == pytest.approx(power, abs=0.02)
+def test_power_is_how_often_an_excess_and_a_difference_of_the_margin_are_found():
+    """4,000 normal excesses and differences of the margin, to 0.02."""
+    error, own, margin = 0.007, 0.008, BOUNDS.selectivity_margin
+    ends = -own * NORMAL_95, own * NORMAL_95
+    power = decided(selective={"matched": (0.0, error), "difference": (0.0, *ends)}).power
+    errors = np.array([error, own])
+    drawn = margin + errors * np.random.default_rng(3).normal(size=(4000, 2))
+    found = (norm.sf(drawn / errors) <= BOUNDS.alpha / 2).all(1)
+    assert found.mean() == pytest.approx(power, abs=0.02)
 
 
 def test_nothing_measured_is_said():

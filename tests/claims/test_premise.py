@@ -12,7 +12,8 @@ from rareneurons.conventions import SELECTIVE, TOP
 from rareneurons.stats import holm
 
 ABOUT_TOP = ["C3", "C4", "C5", "C7"]
-CLEAR, NONE, VAGUE = {"matched": (0.1, 0.01)}, {"matched": (0.0, 0.003)}, {"matched": (0.01, 0.02)}
+CLEAR, VAGUE = {"matched": (0.1, 0.01)}, {"matched": (0.01, 0.02)}
+NONE = {"matched": (0.0, 0.003), "difference": (0.0, -0.006, 0.006)}
 
 
 def verdicts(top, selective, view: View = VIEW, p: float = 1e-5):

@@ -38,14 +38,16 @@ class Comparison:
 class Selectivity:
     """How much more a group matters for rare targets, on ``n`` pairs of rows of equal clean loss and position.
 
-    ``difference``: rare less common, nats, which must exceed zero; ``comparisons``: what else it must exceed, each by
-    itself; ``beyond_shuffled``: its excess over the neurons chosen with shuffled labels, where that decides nothing;
-    ``chosen_again``: share of its neurons that are also chosen with shuffled labels.
+    ``difference``: rare less common, nats, which must exceed zero; ``difference_power``: chance that a difference of the
+    relevant size would; ``comparisons``: what else it must exceed, each by itself; ``beyond_shuffled``: its excess over
+    the neurons chosen with shuffled labels, where that decides nothing; ``chosen_again``: share of its neurons that are
+    also chosen with shuffled labels.
     """
 
     neurons: TopGroup
     n: float
     difference: Interval
+    difference_power: float
     comparisons: tuple[Comparison, ...]
     beyond_shuffled: Interval = UNKNOWN
     chosen_again: float = NAN
@@ -66,11 +68,11 @@ class Selectivity:
 
     @property
     def power(self) -> float:
-        """A lower bound of the chance that all comparisons find an excess of the relevant size.
+        """A lower bound of the chance that a difference and excesses of the relevant size are all found.
 
         All of them share the group's own number, so they err in the same direction (Slepian 1962).
         """
-        return float(np.prod([each.power for each in self.comparisons]))
+        return float(np.prod([self.difference_power, *(each.power for each in self.comparisons)]))
 
     def is_too_small(self, margin: float) -> bool:
         """Whether the excess over something that it must exceed is below the margin."""
@@ -157,10 +159,12 @@ def _selectivity(name: str, tables: Tables, view: View, alpha: float, margin: fl
     shuffled, again = _row(name, tables, view, EXCESS, SHUFFLED), None
     if "group_match" in tables:
         again = view.finder(tables["group_match"], name, CHOSEN_AGAIN, against=SHUFFLED)("value")
+    own = Interval.of(difference)
     return Selectivity(
         view.named_group(name, tables),
         float(difference["n"]),
-        Interval.of(difference),
+        own,
+        _power(_error_towards_zero(own), alpha, margin),
         comparisons,
         UNKNOWN if shuffled is None else Interval.of(shuffled),
         NAN if again is None else float(again["value"]),
@@ -184,21 +188,30 @@ def _comparisons(name: str, tables: Tables, view: View, alpha: float, margin: fl
 
 
 def _comparison(against: str, number: pd.Series, alpha: float, margin: float) -> Comparison:
-    from scipy.special import ndtr, ndtri
-
     excess, two_sided = Interval.of(number), float(number["p_value"])
     error = (excess.ci_high - excess.ci_low) / (2 * NORMAL_95)
     p_value = two_sided / 2 if excess.value > 0 else 1 - two_sided / 2
-    power = float(ndtr(margin / error + ndtri(alpha))) if error > 0 else 1.0
-    return Comparison(against, excess, p_value, power)
+    return Comparison(against, excess, p_value, _power(error, alpha, margin))
+
+
+def _power(error: float, alpha: float, margin: float) -> float:
+    """Chance that a number with this standard error, which is truly at the margin, is found to exceed zero."""
+    from scipy.special import ndtr, ndtri
+
+    return float(ndtr(margin / error + ndtri(alpha))) if error > 0 else 1.0
 
 
 def _p_of_none(difference: Interval) -> float:
     """One-sided p of a difference that is not above zero, by the half of its interval that faces zero."""
     from scipy.special import ndtr
 
-    error = (difference.value - difference.ci_low) / NORMAL_95
+    error = _error_towards_zero(difference)
     return float(ndtr(-difference.value / error)) if error > 0 else float(difference.value <= 0)
+
+
+def _error_towards_zero(difference: Interval) -> float:
+    """Standard error by the half of an interval that faces zero."""
+    return (difference.value - difference.ci_low) / NORMAL_95
 
 
 def _option(shown: Selectivity, margin: float) -> Option:
