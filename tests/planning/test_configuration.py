@@ -348,7 +348,7 @@ BROKEN = {
     "too few null curves": (
         ("regimes", "null_curves"),
         150,
-        r"regimes\.null_curves: the smallest p-value of 150 curves, .* is 0\.013, .* at least 281 curves",
+        r"regimes\.null_curves: the smallest p-value of 150 curves, .* is 0\.013, .* at least 159 curves",
     ),
     "cuts turned": (("regimes", "cuts"), [5.5, 3.5], r"regimes\.cuts: found 5.5 and 3.5"),
     "layer the model lacks": (
