@@ -29,8 +29,8 @@ LARGE = 50_000  # bytes
 def keep(run: Path) -> Path:
     """Copy what a reader wants of a run; return the folder."""
     target = KEPT / run.name
-    shutil.rmtree(target, ignore_errors=True)
     for folder in ("tables", "figures"):
+        shutil.rmtree(target / folder, ignore_errors=True)
         (target / folder).mkdir(parents=True)
     for name in ("claims.csv", "claims.md"):
         shutil.copy(run / name, target / name)
