@@ -87,7 +87,6 @@ TINY = {
 }
 MIXTURES = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe"]
 NO_CLOSED_FORM = ["olmo2", "olmo3", "gemma2", "gemma3_text"]
-CLOSED_FORM = ["olmo2", "gemma2"]
 CLOSED_FORM = [kind for kind in TINY if kind not in NO_CLOSED_FORM]
 
 

@@ -1,6 +1,7 @@
 """What every script shares: a log with progress, one clear message for a user's error, atomic outputs."""
 
 import errno
+import gc
 import json
 import logging
 import os
@@ -44,7 +45,12 @@ class _Lines:
 
 
 def run(main: Callable, job: Any) -> None:
-    """Call ``main(job)`` with everything printed going to the job's log; exit 1 with a message if it fails."""
+    """Call ``main(job)`` with everything printed going to the job's log; exit 1 with a message if it fails.
+
+    The garbage collector leaves out what imports made. It stays to the end, and walking through it, during the job and
+    once more when the interpreter ends, takes up to a sixth of a short job's time.
+    """
+    gc.freeze()
     warnings.filterwarnings("ignore", category=FutureWarning)
     started = time.time()
     try:
@@ -56,6 +62,7 @@ def run(main: Callable, job: Any) -> None:
             except Exception as error:
                 log.write(message_of(error, job) or traceback.format_exc())
                 sys.exit(1)
+            gc.freeze()  # main imports, too
             logging.info("finished in %.1f s", time.time() - started)
     except OSError as error:  # the log itself cannot be written
         sys.exit(message_of(error, job))
