@@ -13,7 +13,7 @@
 # make dist   wheel and source archive, in dist/
 # make uninstall   delete the environment (.venv); results stay
 # With each: TORCH=cpu or TORCH=cuda chooses PyTorch's build on Linux, and PYTHON=python3.12 the Python, when .venv is made.
-.PHONY: demo smollm2 study notebooks docs test test-graph test-library test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
+.PHONY: demo smollm2 study notebooks docs test test-all test-graph test-library test-calibration test-slurm test-container bench check format lock lock-check dist uninstall clean FORCE
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -72,15 +72,23 @@ study: $(INSTALLED)
 notebooks: $(MODEL_INSTALLED)
 	$(BIN)/python docs/notebooks.py run results/notebooks
 
-# The tests that run the graph share one run of it. The checks and the other tests use the second core at the same time.
+# Two parts that take about the same time on a core each. The first has the tests that share a run of the graph.
 test: $(INSTALLED)
 	@$(MAKE) --no-print-directory --jobs 2 test-graph check test-library
 
+test-all: $(INSTALLED)
+	@$(MAKE) --no-print-directory --jobs 2 test-graph check test-library test-calibration
+
+PYTEST := $(BIN)/python -m pytest -m "not slurm and not container and
+
 test-graph: $(INSTALLED)
-	$(BIN)/python -m pytest tests/workflow
+	$(PYTEST) shared_run"
 
 test-library: $(INSTALLED)
-	$(BIN)/python -m pytest --ignore tests/workflow
+	$(PYTEST) not shared_run and not calibration"
+
+test-calibration: $(INSTALLED)
+	$(PYTEST) calibration and not shared_run"
 
 test-slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -m slurm tests/slurm

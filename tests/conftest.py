@@ -240,6 +240,13 @@ def snakemake(project: Path, *arguments: str, check: bool = True) -> subprocess.
     return done
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m deselects
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "smoke_run" in item.fixturenames:
+            item.add_marker("shared_run")
+
+
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory) -> Path:
     """A copy of the project in which the graph has run with config/smoke.yaml."""

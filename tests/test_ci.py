@@ -59,7 +59,7 @@ def test_browser_that_cannot_be_installed_is_done_without(tmp_path, user, comman
 
 def test_ci_installs_the_browser_before_the_tests():
     script = (PROJECT / ".ci/run").read_text().splitlines()
-    assert script[-2:] == [".ci/install_chromium", "make test"]
+    assert script[-2:] == [".ci/install_chromium", "make test-all"]
     assert os.access(PROJECT / ".ci/install_chromium", os.X_OK)
 
 
