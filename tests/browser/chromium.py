@@ -19,7 +19,7 @@ def executable() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-class Navigated(AssertionError):
+class NavigatedError(AssertionError):
     """The page went elsewhere while a script ran in it."""
 
 
@@ -75,7 +75,7 @@ class Chromium:
     def _is_true(self, condition: str) -> bool:
         try:
             return bool(self.evaluate(condition))
-        except Navigated:
+        except NavigatedError:
             return False
 
     def point(self, x: float, y: float, click: bool = False) -> None:
@@ -134,6 +134,6 @@ class Chromium:
 def _result(method: str, answer: dict) -> dict:
     error = answer.get("error")
     if error and any(word in error["message"] for word in ("navigated", "context was destroyed")):
-        raise Navigated(method, error)
+        raise NavigatedError(method, error)
     assert error is None, (method, error)
     return answer["result"]

@@ -13,7 +13,7 @@ from rareneurons.claims.decision import Decision, Statistic, Verdict
 from rareneurons.claims.interval import Interval
 from rareneurons.claims.requirements import CHANCE, MOST_TIMES, Option
 from rareneurons.conventions import ALL_MODELS
-from rareneurons.stats import NORMAL_95, RandomEffects, random_effects
+from rareneurons.stats import NORMAL_95, RandomEffects, largest_share, random_effects
 
 Decisions = Mapping[str, Decision]  # by model
 Unit = Literal["model", "seed", "kind"]  # what is counted: models, seeds of one kind of model, or kinds of models
@@ -185,19 +185,18 @@ def _statistic(decisions: Decisions, quantity: str) -> Statistic:
 
 def _counted(decisions: Decisions, unit: Unit) -> Decision:
     """Share of models that support the claim, with Clopper and Pearson's interval and the sign test of the decided."""
-    from scipy.special import bdtrc, betaincinv  # scipy.stats takes longer to load than all verdicts
+    from scipy.special import bdtrc  # scipy.stats takes longer to load than all verdicts
 
     tally = _tally(decisions, unit)
     yes, no, n = tally.count("supported"), tally.count("contradicted"), tally.n
     most = max(yes, no)
-    low = betaincinv(yes, n - yes + 1, 0.025) if yes else 0.0
-    high = betaincinv(yes + 1, n - yes, 0.975) if yes < n else 1.0
+    low, high = 1 - largest_share(n - yes, n, 0.975), largest_share(yes, n, 0.975)
     return Decision(
         _verdict(tally),
         _statistic(decisions, SHARE_OF_MODELS),
         tally,
         (_lacking(tally),),
-        Interval(yes / n, float(low), float(high)),
+        Interval(yes / n, low, high),
         min(1.0, 2 * float(bdtrc(most - 1, yes + no, 0.5))) if most else np.nan,
         n,
         bound=0.5,

@@ -38,10 +38,10 @@ class Comparison:
 class Selectivity:
     """How much more a group matters for rare targets, on ``n`` pairs of rows of equal clean loss and position.
 
-    ``difference``: rare less common, nats, which must exceed zero; ``difference_power``: chance that a difference of the
-    relevant size would; ``comparisons``: what else it must exceed, each by itself; ``beyond_shuffled``: its excess over
-    the neurons chosen with shuffled labels, where that decides nothing; ``chosen_again``: share of its neurons that are
-    also chosen with shuffled labels.
+    ``difference``: rare less common, nats, which must exceed zero; ``difference_power``: chance that it would be found
+    to, if it were of the relevant size; ``comparisons``: what else the group must exceed, each by itself;
+    ``beyond_shuffled``: its excess over the neurons chosen with shuffled labels, where that decides nothing;
+    ``chosen_again``: share of its neurons that are also chosen with shuffled labels.
     """
 
     neurons: TopGroup
