@@ -433,6 +433,13 @@ def test_impossible_configurations_name_their_key(case):
         check(config)
 
 
+def test_a_default_that_does_not_fit_is_named_as_one():
+    config = load("demo.yaml")
+    del config["models"]
+    with pytest.raises(ConfigurationError, match=r"^models: left out, and .*: models\[0\]\.tokenizer: 'gpt2'"):
+        configuration.validated(config, SCHEMA)
+
+
 NOT_NAMES = ["../x", "/x", "..", ".", "", "-x", "a b", "a\n", "$(x)", "`x`", "a;b", "{model}", "a/../b", "a\\b"]
 NAMES = [
     ("run",),

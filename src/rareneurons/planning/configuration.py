@@ -6,7 +6,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator, validators
@@ -49,13 +49,22 @@ def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     Raises:
         ConfigurationError: names the first offending key.
     """
-    config = with_defaults(config, schema)
-    validate_shape(config, schema)
-    written_out = expanded(config, folders.models_in)
-    validate_sense(written_out, os.path.exists)
+    complete = with_defaults(config, schema)
+    validate_shape(complete, schema)
+    written_out = expanded(complete, folders.models_in)
+    try:
+        validate_sense(written_out, os.path.exists)
+    except ConfigurationError as error:
+        raise _of_the_default(error, set(complete) - set(config)) from None
     refuse_local_models(written_out)
     refuse_empty_folders(written_out)
     return in_fixed_order(written_out)
+
+
+def _of_the_default(error: ConfigurationError, left_out: Collection[str]) -> ConfigurationError:
+    """The error, which says so if it is about a key that the user left out."""
+    key = str(error).split(":")[0].split(".")[0].split("[")[0]
+    return ConfigurationError(f"{key}: left out, and its default does not fit: {error}") if key in left_out else error
 
 
 def with_defaults(config: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
