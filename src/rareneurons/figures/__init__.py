@@ -5,6 +5,5 @@ from rareneurons.extras import needs_extra
 
 with needs_extra("report"):
     import matplotlib  # noqa: F401
-    import seaborn  # noqa: F401
 
 make_callable(__name__)

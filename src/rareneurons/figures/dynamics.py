@@ -6,7 +6,6 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -189,6 +188,8 @@ def final_top_and_turnover(final: pd.DataFrame, dynamics: pd.DataFrame, conditio
 
 
 def _draw_ranks(axis: Axes, final: pd.DataFrame, model: str) -> None:
+    import seaborn as sns  # here, because loading it takes as long as drawing a figure
+
     grid = final.pivot_table(index="final_rank", columns="step", values="rank_fraction")
     sns.heatmap(grid, ax=axis, vmin=0, vmax=1, cmap=RANK_COLOURS, cbar=False, yticklabels=False)
     entered = final.drop_duplicates("final_rank").set_index("final_rank")["entered"].reindex(grid.index)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -84,6 +83,8 @@ def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure
 
 
 def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
+    import seaborn as sns  # here, because loading it takes as long as drawing a figure
+
     grid = table.pivot_table(index="matrix", columns="step", values=column, dropna=False)
     grid = grid.loc[sorted(grid.index, key=_numbers_first)]
     bar = {"label": label, "extend": "max", "location": "top", "aspect": 15}

@@ -9,7 +9,6 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,8 +20,20 @@ COLUMN_WIDTH = 3.35  # inches, 85 mm: every figure is a column wide
 PANELS_PER_LINE = 2
 SMALLEST_TEXT = 6  # points
 SIGN_MARKERS: Mapping[Sign, Literal["-", "--"]] = {"boost": "-", "suppress": "--"}
-STYLE = {
+DARK = ".15"  # grey, of text and axes
+STYLE: dict[str, Any] = {
+    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"],
     "font.size": 6.5,
+    "text.color": DARK,
+    "axes.labelcolor": DARK,
+    "axes.edgecolor": DARK,
+    "xtick.color": DARK,
+    "ytick.color": DARK,
+    "axes.axisbelow": True,
+    "grid.color": ".8",
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
     "axes.titlesize": 6.5,
     "axes.labelsize": 6.5,
     "legend.fontsize": SMALLEST_TEXT,
@@ -61,7 +72,7 @@ STYLE = {
 def apply_style() -> None:
     """Set the project's style for the figures drawn from here on."""
     mpl.use("Agg")
-    sns.set_theme(style="ticks", rc=STYLE)
+    plt.style.use(STYLE)
 
 
 def panels(rows: int, columns: int, height: float = 1.4, shared: bool = True) -> tuple[Figure, np.ndarray]:
