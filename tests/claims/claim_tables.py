@@ -1,5 +1,7 @@
 """Tables that verdicts are drawn from, with planted numbers."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
@@ -237,6 +239,12 @@ def reading_table(model, plateau, difference=None, reading="flat", power=0.7):
 
 def tables_for(models, plateau=(0, 0), power=(0.9, 0.9)):
     """Every claim's number at two steps; ``plateau`` and ``power`` for rare and common at the last one."""
+    made = _tables_for(tuple(models), tuple(plateau), tuple(power))  # hundreds of tests begin with the same few
+    return {name: table.copy() for name, table in made.items()}
+
+
+@cache
+def _tables_for(models, plateau, power):
     flatness = [
         frame(model, step, condition, "boost", "flatness", "flat", step / 10)
         for model in models

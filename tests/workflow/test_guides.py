@@ -144,6 +144,7 @@ def test_models_of_the_readme_run_to_their_report(smoke_run, tmp_path):
     small = yaml.safe_load((project / "config/smoke.yaml").read_text())
     small["rows"] = {key: small["rows"][key] for key in ("documents", "block_length", "rows_per_condition")}
     small = {key: value for key, value in small.items() if key not in ("run", "corpora", "tokenizers", "models")}
+    small["firmness"] = {"references": [], "other_band": False, "half_documents": False, "other_statistic": False}
     (project / "small.yaml").write_text(yaml.safe_dump(small))
     texts = [text for text in package_docstrings("networkx") if len(text) >= 200]
     (project / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
