@@ -3,12 +3,12 @@
 # make study   two seeds of a larger model and a mixture of experts, trained here and analysed: two hours on two cores
 # make notebooks   run the notebooks of docs/notebooks, after `make demo`; with their outputs they are in results/notebooks
 # make docs   the manual as a site, site/index.html, to read without a network (needs Python alone; 155 MB)
-# make test   format, lint, types, the order of imports and all tests
+# make test   format, lint, types, the order of imports and all tests but the calibrations; make test-all   those, too, as in CI
 # make test-slurm   the graph through a real Slurm, which it installs (Debian, as root) and starts on this machine only
 # make test-container   the steps of the Dockerfile in a plain Debian tree (with debootstrap, as root), and jobs in its image
 # make bench  time and error of neuron influence and of attention heads, compared with the usual methods
 # make check  format, lint, types and the order of imports only
-# make test-graph, make test-library   one half of the tests
+# make test-graph, make test-library, make test-calibration   a part of the tests
 # make lock   the lock files of envs/ from pyproject.toml (UPGRADE=--upgrade: newest versions); make lock-check   whether they are current
 # make dist   wheel and source archive, in dist/
 # make uninstall   delete the environment (.venv); results stay
@@ -79,16 +79,16 @@ test: $(INSTALLED)
 test-all: $(INSTALLED)
 	@$(MAKE) --no-print-directory --jobs 2 test-graph check test-library test-calibration
 
-PYTEST := $(BIN)/python -m pytest -m "not slurm and not container and
+pytest = $(BIN)/python -m pytest -m "$(1) and not slurm and not container"
 
 test-graph: $(INSTALLED)
-	$(PYTEST) shared_run"
+	$(call pytest,shared_run)
 
 test-library: $(INSTALLED)
-	$(PYTEST) not shared_run and not calibration"
+	$(call pytest,not shared_run and not calibration)
 
 test-calibration: $(INSTALLED)
-	$(PYTEST) calibration and not shared_run"
+	$(call pytest,calibration and not shared_run)
 
 test-slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -m slurm tests/slurm

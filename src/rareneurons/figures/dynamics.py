@@ -15,7 +15,16 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from rareneurons.dynamics.rise import rise_at
 from rareneurons.dynamics.top import KEPT, KEPT_ON_SAME_CHECKPOINT
 from rareneurons.figures.palette import NULL_COLOUR, NULL_COLOURS, colour_of, group_colour
-from rareneurons.figures.style import SMALLEST_TEXT, label_line, legend_below, models_of, panels, step_axis, words
+from rareneurons.figures.style import (
+    SMALLEST_TEXT,
+    draw_heat_map,
+    label_line,
+    legend_below,
+    models_of,
+    panels,
+    step_axis,
+    words,
+)
 from rareneurons.joint.measures import DELTA_LOSS, MATCHED_ROWS
 from rareneurons.regimes.estimates import AUTO, SHARE, top_part
 from rareneurons.tables import EXCESS, FINAL_PREFIX, VALUE, Movement, over_training, rows_of
@@ -188,10 +197,8 @@ def final_top_and_turnover(final: pd.DataFrame, dynamics: pd.DataFrame, conditio
 
 
 def _draw_ranks(axis: Axes, final: pd.DataFrame, model: str) -> None:
-    import seaborn as sns  # here, because loading it takes as long as drawing a figure
-
     grid = final.pivot_table(index="final_rank", columns="step", values="rank_fraction")
-    sns.heatmap(grid, ax=axis, vmin=0, vmax=1, cmap=RANK_COLOURS, cbar=False, yticklabels=False)
+    draw_heat_map(axis, grid, vmin=0, vmax=1, cmap=RANK_COLOURS, cbar=False, yticklabels=False)
     entered = final.drop_duplicates("final_rank").set_index("final_rank")["entered"].reindex(grid.index)
     column = grid.columns.get_indexer(pd.Index(entered.fillna(-1)))
     row = np.arange(len(grid))

@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rareneurons.figures.palette import NULL_COLOUR, group_colour
-from rareneurons.figures.style import COLUMN_WIDTH, SMALLEST_TEXT, label_line, legend_below, models_of, panels
+from rareneurons.figures.style import (
+    COLUMN_WIDTH,
+    SMALLEST_TEXT,
+    draw_heat_map,
+    label_line,
+    legend_below,
+    models_of,
+    panels,
+)
 from rareneurons.groups import TOP_GROUPS
 
 MATRIX_NAMES = {"w_out": "output weights", "w_in": "input weights", "w_gate": "gate weights", "w_up": "up weights"}
@@ -83,13 +91,11 @@ def weightwatcher_map(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure
 
 
 def _draw_map(axis: Axes, table: pd.DataFrame, column: str, label: str) -> None:
-    import seaborn as sns  # here, because loading it takes as long as drawing a figure
-
     grid = table.pivot_table(index="matrix", columns="step", values=column, dropna=False)
     grid = grid.loc[sorted(grid.index, key=_numbers_first)]
     bar = {"label": label, "extend": "max", "location": "top", "aspect": 15}
     top = table[column].quantile(0.95)
-    sns.heatmap(grid, ax=axis, cmap="viridis", vmax=top, cbar_kws=bar, yticklabels=True)
+    draw_heat_map(axis, grid, cmap="viridis", vmax=top, cbar_kws=bar, yticklabels=True)
     axis.set_facecolor("#dddddd")
     axis.tick_params(axis="y", labelsize=SMALLEST_TEXT, length=0)
     axis.tick_params(axis="x", rotation=90)

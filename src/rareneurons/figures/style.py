@@ -13,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rareneurons.extras import needs_extra
 from rareneurons.figures.palette import CONDITION_COLOURS, group_colour
 from rareneurons.regimes.curve import Sign
 
@@ -188,6 +189,14 @@ def frame_values(axis: Axes, table: pd.DataFrame) -> None:
     if len(known) and (spare := np.ptp(known)) > 0:
         limits = max(drawn[0], known.min() - spare), min(drawn[1], known.max() + spare)
         axis.set_ylim(*of.inverted().transform(np.array(limits)))
+
+
+def draw_heat_map(axis: Axes, grid: pd.DataFrame, **settings: Any) -> None:
+    """A table as seaborn's heat map; ``settings`` are those of ``seaborn.heatmap``."""
+    with needs_extra("report"):
+        import seaborn as sns  # here, because loading it takes as long as drawing a figure
+
+    sns.heatmap(grid, ax=axis, **settings)
 
 
 def words(name: str) -> str:

@@ -63,7 +63,7 @@ def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
 
 def _of_the_default(error: ConfigurationError, left_out: Collection[str]) -> ConfigurationError:
     """The error, which says so if it is about a key that the user left out."""
-    key = str(error).split(":")[0].split(".")[0].split("[")[0]
+    key = re.split(r"\W", str(error), maxsplit=1)[0]
     return ConfigurationError(f"{key}: left out, and its default does not fit: {error}") if key in left_out else error
 
 
